@@ -1,0 +1,1 @@
+export type { KernelMemory, Kernels } from './kernels.ts';
