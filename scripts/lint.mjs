@@ -1,0 +1,13 @@
+/** `npm run lint`: oxlint (type-aware rules included), then the structure rules of tidy.mjs. */
+import { join } from 'node:path';
+import { build, install, root, run, say } from './bootstrap.mjs';
+
+await install('test');
+await build();
+const bin = join(root, 'node_modules', '.bin');
+const oxlint = await run(join(bin, 'oxlint'), ['--type-aware', '--deny-warnings', 'packages', 'e2e', 'scripts']);
+const tidy = await run(process.execPath, [join(root, 'scripts', 'tidy.mjs')]);
+if (oxlint.code !== 0 || tidy.code !== 0) {
+  say('lint: problems above');
+  process.exit(1);
+}
