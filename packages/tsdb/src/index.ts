@@ -1,3 +1,51 @@
 /** The seam of tsdb: everything other packages may use. README.md has the reading order. */
+export { type Block, BLOCK_FILES, openBlock, readBlockMeta } from './block/block-reader.ts';
+export { type BlockCompaction, type BlockDesc, type BlockMeta, type BlockStats, formatBlockMeta, parseBlockMeta } from './block/block-meta.ts';
+export {
+  type BlockChunk,
+  type BlockWriteOptions,
+  type BlockWriter,
+  chunkSampleCount,
+  createBlockWriter,
+  CREATION_SUFFIX,
+  DELETION_SUFFIX,
+} from './block/block-writer.ts';
+export { addInterval, formatTombstones, type Intervals, isCovered, NO_TOMBSTONES, overlapsIntervals, parseTombstones, type Tombstones } from './block/tombstones.ts';
+export { createUlid, isUlid, type Random, ulidTimeMs } from './block/ulid.ts';
+export { type ChunkFrame, type ChunkReader, frameChunk, openChunks } from './chunks/chunk-reader.ts';
+export { type ChunkPayload, type ChunkWriter, createChunkWriter } from './chunks/chunk-writer.ts';
+export {
+  CHUNK_LENGTH_BYTES_MAX,
+  CHUNK_OVERHEAD_BYTES,
+  CHUNK_SEGMENT_BYTES,
+  chunkRefOffset,
+  chunkRefSegment,
+  CHUNKS_HEADER_BYTES,
+  CHUNKS_MAGIC,
+  CHUNKS_VERSION,
+  segmentFileName,
+} from './chunks/layout.ts';
+export { isTsdbError, TsdbError, type TsdbErrorCode } from './errors.ts';
 export type { FileHandle, FileLock, FileStat, FileSystem, OpenMode } from './file-system.ts';
 export { baseName, dirName, joinPath, readFile, replaceFile } from './file-system.ts';
+export { type ByteSource, createFileSource, createMemorySource } from './index-file/byte-source.ts';
+export { type IndexReader, type LabelIndex, openIndex } from './index-file/index-reader.ts';
+export { createIndexWriter, type IndexChunks, type IndexWriter } from './index-file/index-writer.ts';
+export {
+  be32,
+  be64,
+  checkIndexHeader,
+  CRC_BYTES,
+  INDEX_HEADER_BYTES,
+  INDEX_MAGIC,
+  INDEX_TOC_BYTES,
+  INDEX_VERSION,
+  type IndexToc,
+  parseIndexToc,
+  SERIES_ALIGN,
+  sectionBody,
+} from './index-file/layout.ts';
+export { decodePostings, EMPTY_POSTINGS, intersectPostings, type Postings, seekPostings, unionPostings, withoutPostings } from './index-file/postings.ts';
+export { parsePostingsTable, type PostingsTable } from './index-file/postings-table.ts';
+export { createSeriesEntry, decodeSeriesEntry, encodeSeriesEntry, type SeriesEntry } from './index-file/series-entry.ts';
+export { parseSymbols, type Symbols } from './index-file/symbols.ts';

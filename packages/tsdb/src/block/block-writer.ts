@@ -1,0 +1,142 @@
+/**
+ * Writes a block folder, so that a crash leaves either nothing that counts or all of it:
+ *
+ *   <ULID>.tmp-for-creation/   chunks/000001 …, index, tombstones, meta.json   each fsynced
+ *   rename to <ULID>/, fsync of the parent
+ *
+ * Series are streamed in label order. Folders with the temporary suffix are swept when a database opens.
+ */
+import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
+import { type ChunkPayload, createChunkWriter } from '../chunks/chunk-writer.ts';
+import { type FileSystem, joinPath } from '../file-system.ts';
+import { createIndexWriter } from '../index-file/index-writer.ts';
+import { type BlockCompaction, type BlockMeta, formatBlockMeta } from './block-meta.ts';
+import { BLOCK_FILES } from './block-reader.ts';
+import { formatTombstones, NO_TOMBSTONES } from './tombstones.ts';
+
+/** Suffix of a block folder that is being written. */
+export const CREATION_SUFFIX = '.tmp-for-creation';
+/** Suffix of a block folder that is being deleted. */
+export const DELETION_SUFFIX = '.tmp-for-deletion';
+
+/** A chunk with its time range. */
+export interface BlockChunk extends ChunkPayload {
+  readonly mint: number;
+  /** Inclusive. */
+  readonly maxt: number;
+}
+
+/** What a new block is. */
+export interface BlockWriteOptions {
+  readonly ulid: string;
+  /** Range of the block, [minTime, maxTime). */
+  readonly minTime: number;
+  readonly maxTime: number;
+  /** Default: level 1, its own source. */
+  readonly compaction?: BlockCompaction;
+  /** Written into meta.json when given. */
+  readonly thanos?: unknown;
+  /** Every label name and value to come, in byte order; '' first, as Prometheus has it. */
+  readonly symbols: readonly string[];
+  /** Limit of a chunk segment, bytes; default 512 MiB. */
+  readonly segmentBytesMax?: number;
+}
+
+/** Streams one block to disk. */
+export interface BlockWriter {
+  /** Adds the next series, labels ascending, with at least one chunk; chunks ascending and apart. */
+  addSeries(labels: Labels, chunks: readonly BlockChunk[]): void;
+  /** Completes the block under its name. Nothing is left when no series was added: returns undefined. */
+  finish(): BlockMeta | undefined;
+  /** Gives up and removes what was written. */
+  abandon(): void;
+}
+
+/** Samples in a chunk payload: every known encoding begins with a big-endian count, of 14 bits in the last two. */
+export function chunkSampleCount(encoding: number, data: Uint8Array): number {
+  const count = ((data[0] ?? 0) << 8) | (data[1] ?? 0);
+  return encoding > CHUNK_ENCODING.xor2 ? count & 0x3fff : count;
+}
+
+/** Starts a block below `parentDir`, which is made when missing. */
+export function createBlockWriter(fs: FileSystem, parentDir: string, options: BlockWriteOptions): BlockWriter {
+  const dir = joinPath(parentDir, options.ulid);
+  const temporary = dir + CREATION_SUFFIX;
+  fs.remove(temporary);
+  fs.mkdir(joinPath(temporary, BLOCK_FILES.chunks));
+  const chunkWriter = createChunkWriter(fs, joinPath(temporary, BLOCK_FILES.chunks), options.segmentBytesMax);
+  const indexWriter = createIndexWriter(fs, joinPath(temporary, BLOCK_FILES.index), options.symbols);
+  let room = 16;
+  const columns = { count: 0, mint: new Float64Array(room), maxt: new Float64Array(room), refs: new Float64Array(room) };
+  let numSeries = 0;
+  let numChunks = 0;
+  let numFloatSamples = 0;
+  let numHistogramSamples = 0;
+
+  const abandon = (): void => {
+    chunkWriter.abandon();
+    indexWriter.abandon();
+    fs.remove(temporary);
+  };
+  const writeFile = (file: string, data: Uint8Array): void => {
+    const handle = fs.open(joinPath(temporary, file), 'create');
+    try {
+      handle.append(data);
+      handle.fsync();
+    } finally {
+      handle.close();
+    }
+  };
+  return {
+    addSeries(labels, chunks) {
+      if (chunks.length > room) {
+        room = chunks.length * 2;
+        columns.mint = new Float64Array(room);
+        columns.maxt = new Float64Array(room);
+        columns.refs = new Float64Array(room);
+      }
+      chunkWriter.writeChunks(chunks, columns.refs);
+      for (const [i, chunk] of chunks.entries()) {
+        columns.mint[i] = chunk.mint;
+        columns.maxt[i] = chunk.maxt;
+        const samples = chunkSampleCount(chunk.encoding, chunk.data);
+        if (chunk.encoding === CHUNK_ENCODING.xor || chunk.encoding === CHUNK_ENCODING.xor2) numFloatSamples += samples;
+        else numHistogramSamples += samples;
+      }
+      columns.count = chunks.length;
+      indexWriter.addSeries(labels, columns);
+      numSeries++;
+      numChunks += chunks.length;
+    },
+    finish() {
+      if (numSeries === 0) {
+        abandon();
+        return undefined;
+      }
+      chunkWriter.finish();
+      indexWriter.finish();
+      writeFile(BLOCK_FILES.tombstones, formatTombstones(NO_TOMBSTONES));
+      const meta: BlockMeta = {
+        ulid: options.ulid,
+        minTime: options.minTime,
+        maxTime: options.maxTime,
+        stats: {
+          numSamples: numFloatSamples + numHistogramSamples,
+          ...(numFloatSamples > 0 && { numFloatSamples }),
+          ...(numHistogramSamples > 0 && { numHistogramSamples }),
+          numSeries,
+          numChunks,
+        },
+        compaction: options.compaction ?? { level: 1, sources: [options.ulid] },
+        version: 1,
+        ...(options.thanos !== undefined && { thanos: options.thanos }),
+      };
+      writeFile(BLOCK_FILES.meta, formatBlockMeta(meta));
+      fs.fsyncDir(temporary);
+      fs.rename(temporary, dir);
+      fs.fsyncDir(parentDir);
+      return meta;
+    },
+    abandon,
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * The one error class of tsdb. Match on `code`; the message names the action, the file or block, and got versus wanted.
+ *
+ *   ERR_INDEX_*   index file      ERR_CHUNK_*  chunk segments, chunk payloads     ERR_BLOCK_*  meta.json, tombstones, block folders
+ *   ERR_WAL_*     write-ahead log ERR_SAMPLE_*, ERR_LABELS_*  refused appends      ERR_DB_*     database as a whole
+ */
+
+/** Stable codes of `TsdbError`. */
+export type TsdbErrorCode =
+  | 'ERR_INDEX_CORRUPT'
+  | 'ERR_INDEX_VERSION'
+  | 'ERR_INDEX_WRITE'
+  | 'ERR_CHUNK_CORRUPT'
+  | 'ERR_CHUNK_ENCODING'
+  | 'ERR_CHUNK_WRITE'
+  | 'ERR_BLOCK_META'
+  | 'ERR_BLOCK_TOMBSTONES'
+  | 'ERR_BLOCK_CORRUPT'
+  | 'ERR_BLOCK_NOTATION'
+  | 'ERR_ULID'
+  | 'ERR_WAL_CORRUPT'
+  | 'ERR_WAL_COMPRESSION'
+  | 'ERR_WAL_RECORD'
+  | 'ERR_WAL_FAILED'
+  | 'ERR_SAMPLE_OUT_OF_ORDER'
+  | 'ERR_SAMPLE_OUT_OF_BOUNDS'
+  | 'ERR_SAMPLE_DUPLICATE'
+  | 'ERR_SAMPLE_TIMESTAMP'
+  | 'ERR_LABELS_INVALID'
+  | 'ERR_DB_LOCKED'
+  | 'ERR_DB_CLOSED'
+  | 'ERR_DB_FULL';
+
+/** What tsdb throws, besides the errors of the file system and of aborted signals. */
+export class TsdbError extends Error {
+  readonly code: TsdbErrorCode;
+
+  constructor(code: TsdbErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'TsdbError';
+    this.code = code;
+  }
+}
+
+/** True for a `TsdbError`, of one code when given. */
+export function isTsdbError(error: unknown, code?: TsdbErrorCode): error is TsdbError {
+  return error instanceof TsdbError && (code === undefined || error.code === code);
+}
