@@ -1,0 +1,239 @@
+/**
+ * Builds SeriesResponse frames: one series a frame, or batches of up to `batchSize` series and about `frameBytesTarget` bytes.
+ *
+ *   encoder.beginSeries(encodeLabelFields(labels))   labels are encoded once and reused
+ *   encoder.addChunk(mint, maxt, encoding, data)     raw; or beginChunk, addPart…, endChunk for aggregates;
+ *   encoder.copyField(bytes, start, end)             or a chunk field of another frame as it is
+ *   const frame = encoder.endSeries()                bytes, or undefined while a batch is filling
+ *   … const last = encoder.flush()
+ *
+ * A series is written behind a gap for its tag and length (2 bytes fit lengths up to 16 KiB); a longer one is moved.
+ */
+import { utf8EncodeInto, utf8Length } from '@gauntlet/bytes';
+import type { Labels } from '@gauntlet/model';
+import { AGGREGATE, type Any, any } from './store-messages.ts';
+import { int64Length, uint32Length, WireWriter } from './wire-writer.ts';
+
+const SERIES_TAG = 0x0a;
+const BATCH_TAG = 0x22;
+/** Room for tag and length of the frame's outer field. */
+const FRAME_GAP = 6;
+/** Room for tag and length of one series; moved if the length needs more. */
+const SERIES_GAP = 3;
+const DEFAULT_FRAME_BYTES_TARGET = 1 << 20;
+
+/** How frames are cut. */
+export interface SeriesFrameEncoderOptions {
+  /** Most series in a frame: `response_batch_size` of the request; 0 and 1 mean one series a frame. Default 0. */
+  readonly batchSize?: number;
+  /** A batch is closed once it has so many bytes. Default 1 MiB. */
+  readonly frameBytesTarget?: number;
+}
+
+/** Encodes labels as the `labels` fields of a Series message, to be given to `beginSeries`. */
+export function encodeLabelFields(labels: Labels): Uint8Array {
+  let total = 0;
+  const lengths = new Array<number>(labels.length);
+  for (let i = 0; i < labels.length; i += 2) {
+    const name = (lengths[i] = utf8Length(labels[i]!));
+    const value = (lengths[i + 1] = utf8Length(labels[i + 1]!));
+    const inner = stringFieldLength(name) + stringFieldLength(value);
+    total += 1 + uint32Length(inner) + inner;
+  }
+  const out = new Uint8Array(total);
+  let p = 0;
+  for (let i = 0; i < labels.length; i += 2) {
+    out[p++] = 0x0a;
+    p = putUint32(out, p, stringFieldLength(lengths[i]!) + stringFieldLength(lengths[i + 1]!));
+    p = putStringField(out, p, 0x0a, labels[i]!, lengths[i]!);
+    p = putStringField(out, p, 0x12, labels[i + 1]!, lengths[i + 1]!);
+  }
+  return out;
+}
+
+/** A frame with a warning. */
+export function encodeWarningFrame(text: string): Uint8Array {
+  const w = new WireWriter(text.length + 8);
+  w.uint32(0x12);
+  w.string(text);
+  return w.take();
+}
+
+/** A frame with response hints. */
+export function encodeHintsFrame(hints: Any): Uint8Array {
+  const w = new WireWriter();
+  w.uint32(0x1a);
+  w.lengthDelimited(any.encode(hints));
+  return w.take();
+}
+
+/** See the head of this file. Frames returned are fresh memory that belongs to the caller. */
+export class SeriesFrameEncoder {
+  readonly #batchSize: number;
+  readonly #frameBytesTarget: number;
+  readonly #w: WireWriter = new WireWriter(64 * 1024);
+  #seriesInFrame = 0;
+  /** Where the open series' fields begin; -1 outside a series. */
+  #bodyStart = -1;
+  #chunkStart = -1;
+
+  constructor(options: SeriesFrameEncoderOptions = {}) {
+    this.#batchSize = Math.max(1, options.batchSize ?? 0);
+    this.#frameBytesTarget = options.frameBytesTarget ?? DEFAULT_FRAME_BYTES_TARGET;
+    this.#w.pos = FRAME_GAP;
+  }
+
+  /** Bytes of the open series so far, labels included; 0 outside a series. */
+  get seriesBytes(): number {
+    return this.#bodyStart === -1 ? 0 : this.#w.pos - this.#bodyStart;
+  }
+
+  /** @param labelFields from `encodeLabelFields`, or the label range of a decoded frame */
+  beginSeries(labelFields: Uint8Array): void {
+    const w = this.#w;
+    w.reserve(SERIES_GAP + labelFields.length);
+    w.pos += SERIES_GAP;
+    this.#bodyStart = w.pos;
+    w.raw(labelFields);
+  }
+
+  /**
+   * Adds a raw chunk.
+   * @param mint first timestamp, ms, inclusive; `maxt` the last
+   * @param encoding encoding byte as in chunk files, XOR is 1
+   * @param data payload after the encoding byte; copied
+   * @param hashHi xxhash64 of `data`, or two zeros
+   */
+  addChunk(mint: number, maxt: number, encoding: number, data: Uint8Array, hashHi = 0, hashLo = 0): void {
+    const w = this.#w;
+    const part = partLength(encoding, data.length, hashHi, hashLo);
+    const inner = timesLength(mint, maxt) + 1 + uint32Length(part) + part;
+    w.uint32(0x12);
+    w.uint32(inner);
+    this.#writeTimes(mint, maxt);
+    this.#writePart(AGGREGATE.raw, part, encoding, data, hashHi, hashLo);
+  }
+
+  /** Starts a chunk of several parts. */
+  beginChunk(mint: number, maxt: number): void {
+    this.#w.uint32(0x12);
+    this.#chunkStart = this.#w.open();
+    this.#writeTimes(mint, maxt);
+  }
+
+  /** Adds one aggregate to the open chunk; `aggregate` is one of AGGREGATE, the rest as in `addChunk`. */
+  addPart(aggregate: number, encoding: number, data: Uint8Array, hashHi = 0, hashLo = 0): void {
+    this.#writePart(aggregate, partLength(encoding, data.length, hashHi, hashLo), encoding, data, hashHi, hashLo);
+  }
+
+  endChunk(): void {
+    this.#w.close(this.#chunkStart);
+  }
+
+  /** Adds fields of a Series message as they are: chunk ranges of a decoded frame. */
+  copyField(bytes: Uint8Array, start: number, end: number): void {
+    this.#w.raw(bytes.subarray(start, end));
+  }
+
+  /** Closes the series. @returns the frame if it is full */
+  endSeries(): Uint8Array | undefined {
+    const w = this.#w;
+    const bodyStart = this.#bodyStart;
+    const length = w.pos - bodyStart;
+    const gap = 1 + uint32Length(length);
+    if (gap !== SERIES_GAP) {
+      const to = bodyStart - SERIES_GAP + gap;
+      w.reserve(Math.max(0, gap - SERIES_GAP));
+      w.buffer.copyWithin(to, bodyStart, w.pos);
+      w.pos = to + length;
+    }
+    const head = bodyStart - SERIES_GAP;
+    w.buffer[head] = SERIES_TAG;
+    putUint32(w.buffer, head + 1, length);
+    this.#bodyStart = -1;
+    this.#seriesInFrame++;
+    return this.#seriesInFrame >= this.#batchSize || w.pos >= this.#frameBytesTarget ? this.flush() : undefined;
+  }
+
+  /** @returns what a batch holds so far, if anything */
+  flush(): Uint8Array | undefined {
+    const w = this.#w;
+    if (this.#seriesInFrame === 0) return undefined;
+    let start = FRAME_GAP;
+    if (this.#batchSize > 1) {
+      const length = w.pos - FRAME_GAP;
+      start = FRAME_GAP - 1 - uint32Length(length);
+      w.buffer[start] = BATCH_TAG;
+      putUint32(w.buffer, start + 1, length);
+    }
+    const frame = w.buffer.slice(start, w.pos);
+    this.#seriesInFrame = 0;
+    w.pos = FRAME_GAP;
+    return frame;
+  }
+
+  #writeTimes(mint: number, maxt: number): void {
+    const w = this.#w;
+    if (mint !== 0) {
+      w.byte(0x08);
+      w.int64(mint);
+    }
+    if (maxt !== 0) {
+      w.byte(0x10);
+      w.int64(maxt);
+    }
+  }
+
+  #writePart(aggregate: number, length: number, encoding: number, data: Uint8Array, hashHi: number, hashLo: number): void {
+    const w = this.#w;
+    w.reserve(16 + data.length);
+    w.byte(((aggregate + 3) << 3) | 2);
+    w.uint32(length);
+    if (encoding > 1) {
+      w.byte(0x08);
+      w.uint32(encoding - 1);
+    }
+    if (data.length > 0) {
+      w.byte(0x12);
+      w.lengthDelimited(data);
+    }
+    if (hashHi !== 0 || hashLo !== 0) {
+      w.byte(0x18);
+      w.words64(hashLo, hashHi);
+    }
+  }
+}
+
+function timesLength(mint: number, maxt: number): number {
+  return (mint === 0 ? 0 : 1 + int64Length(mint)) + (maxt === 0 ? 0 : 1 + int64Length(maxt));
+}
+
+function partLength(encoding: number, dataBytes: number, hashHi: number, hashLo: number): number {
+  let length = encoding > 1 ? 1 + uint32Length(encoding - 1) : 0;
+  if (dataBytes > 0) length += 1 + uint32Length(dataBytes) + dataBytes;
+  if (hashHi !== 0) length += 1 + Math.ceil((32 + (32 - Math.clz32(hashHi))) / 7);
+  else if (hashLo !== 0) length += 1 + uint32Length(hashLo);
+  return length;
+}
+
+function stringFieldLength(bytes: number): number {
+  return bytes === 0 ? 0 : 1 + uint32Length(bytes) + bytes;
+}
+
+function putStringField(out: Uint8Array, at: number, tag: number, text: string, bytes: number): number {
+  if (bytes === 0) return at;
+  out[at] = tag;
+  const start = putUint32(out, at + 1, bytes);
+  return start + utf8EncodeInto(text, out, start);
+}
+
+function putUint32(out: Uint8Array, at: number, value: number): number {
+  let p = at;
+  let rest = value;
+  while (rest >= 0x80) {
+    out[p++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  out[p++] = rest;
+  return p;
+}
