@@ -1,1 +1,2 @@
-export {};
+export { COMPONENTS, findComponent, type Component, type Main } from './components.ts';
+export { dispatch, helpText, type Dispatch } from './command-line.ts';

@@ -87,3 +87,4 @@ export { nearestName } from './nearest-name.ts';
 export { PathOrContent, substituteEnvironment } from './path-or-content.ts';
 export { registerProcessMetrics, type BuildInfo } from './process-metrics.ts';
 export { Secret } from './secret.ts';
+export { BUILD_INFO } from './build-info.ts';
