@@ -1,1 +1,16 @@
-export type { KernelMemory, Kernels } from './kernels.ts';
+/** The seam of kernels. README.md has the reading order. */
+export { createKernels, type KernelOptions } from './create-kernels.ts';
+export { KernelError, type KernelErrorCode } from './errors.ts';
+export { formatFloat, formatTimestamp } from './js/float-text.ts';
+export {
+  BATCH_NO_ROOM,
+  CHUNK_SLACK_BYTES,
+  FLOAT_TEXT_BYTES_MAX,
+  type FloatTextKernels,
+  type HashKernels,
+  type KernelMemory,
+  type Kernels,
+  POINT_JSON_BYTES_MAX,
+  xorChunkBytesMax,
+  type XorKernels,
+} from './kernels.ts';

@@ -5,47 +5,110 @@
  * twin is the oracle in tests and the fallback where WebAssembly is not to be had. Kernels compute, TypeScript decides: no
  * kernel knows labels, PromQL or files.
  *
- * Arguments ending in `Ptr` are byte offsets into `memory`; Float64 columns are 8-byte aligned.
+ * Arguments ending in `Ptr` are byte offsets into `memory`; Float64 columns are 8-byte aligned. A family of kernels is one
+ * interface here, one file in as/ and one in js/ (README.md, "How to add a kernel").
  */
 
-/** Thrown when an allocation would pass the memory's limit; the query that asked for it fails, nothing else. */
+/** The linear memory and who has which part of it. */
 export interface KernelMemory {
   /** Current backing buffer; changes when memory grows, so never keep views across an `alloc`. */
   readonly buffer: ArrayBuffer;
-  /** Bytes in use by allocations. */
+  /** Bytes in use by allocations, with their rounding. */
   readonly usedBytes: number;
   /** Upper bound of the memory, bytes. */
   readonly maxBytes: number;
   /**
    * Reserves bytes, 16-byte aligned, contents undefined.
-   * @throws KernelError ERR_KERNEL_MEMORY when `maxBytes` would be passed
+   * @throws KernelError ERR_KERNEL_MEMORY when `maxBytes` would be passed; the query that asked fails, nothing else
    */
   alloc(bytes: number): number;
   /** Gives back an allocation; `ptr` must come from `alloc` of the same memory. */
   free(ptr: number): void;
+  /** View of `length` bytes; valid until the next `alloc`. */
   u8(ptr: number, length: number): Uint8Array;
+  /** View of `length` 32-bit integers; valid until the next `alloc`. */
   i32(ptr: number, length: number): Int32Array;
+  /** View of `length` doubles; valid until the next `alloc`. */
   f64(ptr: number, length: number): Float64Array;
 }
 
-export interface Kernels {
-  readonly backend: 'wasm' | 'js';
-  readonly memory: KernelMemory;
+/** Bytes behind a chunk that the decoder may read (never use): keep them inside the allocation. */
+export const CHUNK_SLACK_BYTES = 16;
 
+/** `decodeXorChunks` when `sampleMax` is too small. */
+export const BATCH_NO_ROOM = -2147483648;
+
+/**
+ * XOR chunks, as Prometheus stores float samples. Timestamps and the differences between neighbours are integers within
+ * ±(2^53 − 1); a chunk with others counts as damaged.
+ */
+export interface XorKernels {
   /**
-   * Decodes one XOR chunk (payload after the encoding byte) into columns.
-   * Reads up to 16 bytes past the chunk's end: keep that slack inside the allocation.
+   * Decodes one XOR chunk (payload after the encoding byte) into columns. Values keep their raw bits.
+   * Reads up to CHUNK_SLACK_BYTES past the chunk's end: keep that slack inside the allocation.
    * @param sampleMax room in the out columns
-   * @returns samples written, or a negative value: −1 truncated or corrupt, −2 `sampleMax` too small
+   * @returns samples written, or a negative value: −1 truncated or corrupt, −2 `sampleMax` too small. After −1 the columns hold
+   *   undefined samples
    */
   decodeXor(chunkPtr: number, chunkBytes: number, timestampsPtr: number, valuesPtr: number, sampleMax: number): number;
 
   /**
+   * Decodes chunks one behind the other into the same columns.
+   * @param descriptorPtr `chunkCount` pairs of 32-bit integers: chunk pointer, chunk bytes
+   * @returns samples written in all, −1 − i if chunk i is truncated or corrupt, or BATCH_NO_ROOM
+   */
+  decodeXorChunks(descriptorPtr: number, chunkCount: number, timestampsPtr: number, valuesPtr: number, sampleMax: number): number;
+
+  /** Samples that the chunks say they hold: room to give to `decodeXorChunks`, with the same descriptors. */
+  countXorSamples(descriptorPtr: number, chunkCount: number): number;
+
+  /**
    * Encodes columns into one XOR chunk payload (2-byte sample count first), as Prometheus 3.14's appender does.
-   * @returns bytes written, or −2 when `outMax` is too small
+   * @param outMax room; `xorChunkBytesMax(count)` always suffices
+   * @returns bytes written; −1 when the samples cannot be encoded (more than 65,535, or timestamps as above violated); −2 when less
+   *   than a worst-case sample (32 bytes) is left before some sample
    */
   encodeXor(timestampsPtr: number, valuesPtr: number, count: number, outPtr: number, outMax: number): number;
+}
 
-  /** CRC-32C (Castagnoli) of bytes; `seed` 0 to start, or a previous result to continue. */
+/** Room with which `encodeXor` of `count` samples never answers −2. */
+export function xorChunkBytesMax(count: number): number {
+  return 64 + 19 * count;
+}
+
+/** Checksums. */
+export interface HashKernels {
+  /** CRC-32C (Castagnoli) of bytes; `seed` 0 to start, or a previous result to continue. Unsigned 32-bit result. */
   crc32c(ptr: number, length: number, seed: number): number;
+}
+
+/** Room for one number's text. */
+export const FLOAT_TEXT_BYTES_MAX = 32;
+
+/** Room for one point's JSON, comma included. */
+export const POINT_JSON_BYTES_MAX = 64;
+
+/** Numbers as text, as Prometheus prints sample values. */
+export interface FloatTextKernels {
+  /**
+   * Writes the shortest decimal that reads back as the same double: positional for 1e-6 ≤ |v| < 1e21, else like `1e-07`, `1.5e+21`;
+   * `NaN`, `+Inf`, `-Inf`, `-0`. ASCII.
+   * @param outPtr FLOAT_TEXT_BYTES_MAX of room
+   * @returns bytes written
+   */
+  writeFloat(value: number, outPtr: number): number;
+
+  /**
+   * Writes points as JSON array elements, `[1700000000,"1.5"],[1700000000.250,"NaN"]`: seconds with three decimals or none.
+   * @param timestampsPtr milliseconds, integers within ±(2^53 − 1)
+   * @param outMax room; `count · POINT_JSON_BYTES_MAX` always suffices
+   * @returns bytes written; −1 for a timestamp that is none; −2 when less than POINT_JSON_BYTES_MAX is left before some point
+   */
+  writePointsJson(timestampsPtr: number, valuesPtr: number, count: number, outPtr: number, outMax: number): number;
+}
+
+/** All kernels over one memory. */
+export interface Kernels extends XorKernels, HashKernels, FloatTextKernels {
+  readonly backend: 'wasm' | 'js';
+  readonly memory: KernelMemory;
 }

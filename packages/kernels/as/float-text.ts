@@ -1,0 +1,213 @@
+// The shortest decimal that reads back as the same double, laid out as Prometheus' JSON has it: positional from 1e-6 up to 1e21,
+// otherwise with an exponent of at least two digits.
+//
+// Schubfach (Raffaello Giulietti, "The Schubfach way to render doubles", 2020): the interval of decimals that round to the value
+// is scaled by a power of ten with 126 exact bits, then one of at most four candidates is in it.
+import { powersOfTen } from './powers-of-ten';
+
+const POWER_MIN: i32 = -292;
+
+/** See Kernels.writeFloat. */
+export function writeFloat(value: f64, outPtr: usize): i32 {
+  return <i32>(writeFloatAt(value, outPtr) - outPtr);
+}
+
+/** Writes at `out` (32 bytes of room); returns the pointer after the text. */
+export function writeFloatAt(value: f64, out: usize): usize {
+  const bits = reinterpret<u64>(value);
+  const fraction = bits & 0xfffffffffffff;
+  const exponent = <i32>(bits >> 52) & 2047;
+  if (exponent == 2047) {
+    if (fraction != 0) {
+      store<u16>(out, 0x614e); // Na
+      store<u8>(out, 0x4e, 2); // N
+      return out + 3;
+    }
+    store<u8>(out, <i64>bits < 0 ? 0x2d : 0x2b);
+    store<u16>(out, 0x6e49, 1); // In
+    store<u8>(out, 0x66, 3); // f
+    return out + 4;
+  }
+  if (<i64>bits < 0) store<u8>(out++, 0x2d);
+  if (bits << 1 == 0) {
+    store<u8>(out, 0x30);
+    return out + 1;
+  }
+
+  let mantissa: u64;
+  let power: i32;
+  if (exponent != 0) {
+    mantissa = fraction | (1 << 52);
+    power = exponent - 1075;
+    // Integers up to 2^53 are their own digits: counters and most gauges end here.
+    if (power <= 0 && power > -53 && (mantissa & ((1 << <u64>-power) - 1)) == 0) return writeDigits(out, mantissa >> <u64>-power);
+  } else {
+    mantissa = fraction;
+    power = -1074;
+  }
+
+  // Borders of the rounding interval and the value itself, times four. Below a power of two the neighbour is closer.
+  const isOdd = mantissa & 1;
+  const isNarrow: u64 = fraction == 0 && exponent > 1 ? 1 : 0;
+  let scale: i32 = isNarrow != 0 ? (power * 1262611 - 524031) >> 22 : (power * 1262611) >> 22;
+  const shift: u64 = power + ((-scale * 1741647) >> 19) + 1;
+  const entry = powersOfTen + (<usize>(-scale - POWER_MIN) << 4);
+  const powerHigh = load<u64>(entry);
+  const powerLow = load<u64>(entry, 8);
+  const lower = roundToOdd(powerHigh, powerLow, (4 * mantissa - 2 + isNarrow) << shift) + isOdd;
+  const middle = roundToOdd(powerHigh, powerLow, (4 * mantissa) << shift);
+  const upper = roundToOdd(powerHigh, powerLow, (4 * mantissa + 2) << shift) - isOdd;
+
+  let digits = middle / 4;
+  let isFound = false;
+  if (digits >= 10) {
+    const tens = digits / 10;
+    const downFits = lower <= 40 * tens;
+    const upFits = 40 * tens + 40 <= upper;
+    if (downFits != upFits) {
+      digits = tens + (upFits ? 1 : 0);
+      scale++;
+      isFound = true;
+    }
+  }
+  if (!isFound) {
+    const downFits = lower <= 4 * digits;
+    const upFits = 4 * digits + 4 <= upper;
+    if (downFits != upFits) {
+      digits += upFits ? 1 : 0;
+    } else {
+      const half = 4 * digits + 2;
+      digits += middle > half || (middle == half && (digits & 1) != 0) ? 1 : 0;
+    }
+  }
+  while (digits >= 100000000) {
+    const rest = digits / 100000000;
+    if (rest * 100000000 != digits) break;
+    digits = rest;
+    scale += 8;
+  }
+  while (true) {
+    const rest = digits / 10;
+    if (rest * 10 != digits) break;
+    digits = rest;
+    scale++;
+  }
+  return writeDecimal(out, digits, scale);
+}
+
+/** Writes digits · 10^scale; the last digit is not 0. */
+function writeDecimal(out: usize, digits: u64, scale: i32): usize {
+  const length = digitCount(digits);
+  // Position of the decimal point after the first `point` digits: 0.000001 has −5, 1e21 has 22.
+  const point = length + scale;
+  if (point < -5 || point > 21) {
+    putDigits(out + 1, digits, length);
+    store<u8>(out, load<u8>(out, 1));
+    if (length == 1) {
+      out += 1;
+    } else {
+      store<u8>(out, 0x2e, 1);
+      out += length + 1;
+    }
+    store<u8>(out, 0x65);
+    let exponent = point - 1;
+    store<u8>(out, exponent < 0 ? 0x2d : 0x2b, 1);
+    if (exponent < 0) exponent = -exponent;
+    const width = exponent >= 100 ? 3 : 2;
+    putDigits(out + 2, exponent, width);
+    return out + 2 + width;
+  }
+  if (scale >= 0) {
+    putDigits(out, digits, length);
+    out += length;
+    for (let i: i32 = 0; i < scale; i++) store<u8>(out++, 0x30);
+    return out;
+  }
+  if (point > 0) {
+    putDigits(out + 1, digits, length);
+    memory.copy(out, out + 1, point);
+    store<u8>(out + point, 0x2e);
+    return out + length + 1;
+  }
+  store<u16>(out, 0x2e30); // 0.
+  out += 2;
+  for (let i: i32 = point; i < 0; i++) store<u8>(out++, 0x30);
+  putDigits(out, digits, length);
+  return out + length;
+}
+
+/** Writes an integer; returns the pointer after it. */
+export function writeDigits(out: usize, value: u64): usize {
+  const length = digitCount(value);
+  putDigits(out, value, length);
+  return out + length;
+}
+
+/** Writes exactly `length` digits, zeros in front. */
+export function putDigits(out: usize, value: u64, length: i32): void {
+  let to = out + length;
+  while (value > 0xffffffff) {
+    const rest = value / 100000000;
+    let eight = <u32>(value - rest * 100000000);
+    value = rest;
+    for (let i = 0; i < 4; i++) {
+      const hundreds = eight / 100;
+      to -= 2;
+      putPair(to, eight - hundreds * 100);
+      eight = hundreds;
+    }
+  }
+  let low = <u32>value;
+  while (to >= out + 2) {
+    const hundreds = low / 100;
+    to -= 2;
+    putPair(to, low - hundreds * 100);
+    low = hundreds;
+  }
+  if (to > out) store<u8>(out, 0x30 + low);
+}
+
+/** Two digits without a table: 103/1024 is close enough to 1/10 below 100. */
+// @ts-ignore: decorator
+@inline
+function putPair(out: usize, pair: u32): void {
+  const tens = (pair * 103) >>> 10;
+  store<u16>(out, <u16>(0x3030 | tens | ((pair - tens * 10) << 8)));
+}
+
+/** Decimal digits of a value up to 2^63; 0 has one. */
+// @ts-ignore: decorator
+@inline
+function digitCount(value: u64): i32 {
+  if (value < 10) return 1;
+  const bitCount = 64 - <i32>clz(value);
+  const guess = (bitCount * 1233) >> 12;
+  return guess + (value >= load<u64>(smallPowers + (<usize>guess << 3)) ? 1 : 0);
+}
+
+const smallPowers: usize = memory.data<u64>([
+  1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000, 10000000000000,
+  100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000, 10000000000000000000,
+]);
+
+/** Bits 128 and up of power · factor, with the lowest bit set if anything below is lost. */
+// @ts-ignore: decorator
+@inline
+function roundToOdd(powerHigh: u64, powerLow: u64, factor: u64): u64 {
+  const carry = mulHigh(powerLow, factor);
+  const low = powerHigh * factor + carry;
+  const high = mulHigh(powerHigh, factor) + <u64>(low < carry);
+  return high | <u64>(low > 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function mulHigh(a: u64, b: u64): u64 {
+  const aLow = a & 0xffffffff;
+  const aHigh = a >> 32;
+  const bLow = b & 0xffffffff;
+  const bHigh = b >> 32;
+  const cross = aHigh * bLow;
+  const middle = ((aLow * bLow) >> 32) + (cross & 0xffffffff) + aLow * bHigh;
+  return aHigh * bHigh + (cross >> 32) + (middle >> 32);
+}

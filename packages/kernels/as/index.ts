@@ -1,0 +1,7 @@
+// The seam of the module: every kernel by name. One file per family; the TypeScript twins in ../src/js have the same names.
+export { heapBase } from './memory';
+export { countXorSamples, decodeXor, decodeXorChunks } from './xor-decode';
+export { encodeXor } from './xor-encode';
+export { crc32c } from './crc32c';
+export { writeFloat } from './float-text';
+export { writePointsJson } from './points-json';

@@ -1,0 +1,42 @@
+// Points of one series as Prometheus' JSON has them: [1700000000,"1.5"],[1700000000.250,"2"], seconds with three decimals or none.
+import { putDigits, writeDigits, writeFloatAt } from './float-text';
+
+const NOT_WRITABLE: i32 = -1;
+const NO_ROOM: i32 = -2;
+/** Room demanded before each point. */
+const POINT_ROOM: usize = 64;
+const SAFE_MAX_F64: f64 = 9007199254740991.0;
+
+/** See Kernels.writePointsJson. */
+export function writePointsJson(timestampsPtr: usize, valuesPtr: usize, count: i32, outPtr: usize, outMax: u32): i32 {
+  const outEnd = outPtr + outMax;
+  let out = outPtr;
+  for (let i: i32 = 0; i < count; i++) {
+    if (out + POINT_ROOM > outEnd) return NO_ROOM;
+    const column = <usize>i << 3;
+    const timestamp = load<f64>(timestampsPtr + column);
+    if (!(abs(timestamp) <= SAFE_MAX_F64) || trunc(timestamp) != timestamp) return NOT_WRITABLE;
+    if (i > 0) store<u8>(out++, 0x2c);
+    store<u8>(out++, 0x5b); // [
+    out = writeSeconds(out, <i64>timestamp);
+    store<u16>(out, 0x222c); // ,"
+    out = writeFloatAt(load<f64>(valuesPtr + column), out + 2);
+    store<u16>(out, 0x5d22); // "]
+    out += 2;
+  }
+  return <i32>(out - outPtr);
+}
+
+function writeSeconds(out: usize, timestampMs: i64): usize {
+  if (timestampMs < 0) {
+    store<u8>(out++, 0x2d);
+    timestampMs = -timestampMs;
+  }
+  const seconds = timestampMs / 1000;
+  const fraction = timestampMs - seconds * 1000;
+  out = writeDigits(out, seconds);
+  if (fraction == 0) return out;
+  store<u8>(out, 0x2e);
+  putDigits(out + 1, fraction, 3);
+  return out + 4;
+}

@@ -1,0 +1,198 @@
+// XOR chunk → columns. Called per sample: one 64-bit window of the bit stream is loaded, and the timestamp's bit, the control
+// bits and up to 54 value bits are taken from it. The value part comes first in the loop, so that no flag tells the second
+// sample (whose timestamp is a varint) from the others.
+//
+// Timestamps and the differences between neighbours stay within ±(2^53 − 1), as everywhere here; others are refused. Small deltas
+// cannot get there, so only a chunk with a large one is checked, at its end.
+//
+// Source: Prometheus tsdb/docs/format/chunks.md, "XOR chunk data".
+import { loadBE64 } from './memory';
+
+const DAMAGED: i32 = -1;
+const NO_ROOM: i32 = -2;
+const BATCH_NO_ROOM: i32 = i32.MIN_VALUE;
+const SAFE_MAX: i64 = 9007199254740991;
+const SAFE_MAX_F64: f64 = 9007199254740991.0;
+/** 65,535 deltas of at most this, each growing by a 20-bit delta of deltas, move a timestamp by less than 2^52. */
+const SMALL_DELTA: i64 = 1 << 35;
+const SMALL_START: i64 = 1 << 52;
+
+/** See Kernels.decodeXor. */
+export function decodeXor(chunkPtr: usize, chunkBytes: u32, timestampsPtr: usize, valuesPtr: usize, sampleMax: i32): i32 {
+  if (chunkBytes < 2) return DAMAGED;
+  const count: i32 = (<i32>load<u8>(chunkPtr) << 8) | <i32>load<u8>(chunkPtr, 1);
+  if (count > sampleMax) return NO_ROOM;
+  if (count == 0) return 0;
+  const end = chunkPtr + chunkBytes;
+  let at = chunkPtr + 2;
+
+  let ptr = varintEnd(at, end);
+  if (ptr == 0) return DAMAGED;
+  const zigzag = readUvarint(at, ptr);
+  let timestamp: i64 = <i64>(zigzag >> 1) ^ -(<i64>(zigzag & 1));
+  if (beyondSafe(timestamp)) return DAMAGED;
+  at = ptr;
+  if (end - at < 8) return DAMAGED;
+  let bits = loadBE64(at);
+  at += 8;
+  store<f64>(timestampsPtr, <f64>timestamp);
+  store<u64>(valuesPtr, bits);
+  if (count == 1) return 1;
+
+  ptr = varintEnd(at, end);
+  if (ptr == 0) return DAMAGED;
+  let delta: i64 = <i64>readUvarint(at, ptr);
+  if (beyondSafe(delta)) return DAMAGED;
+  at = ptr;
+  let careful = timestamp > SMALL_START || timestamp < -SMALL_START || delta > SMALL_DELTA || delta < -SMALL_DELTA;
+  timestamp += delta;
+
+  // Bit positions count from the chunk's first byte. No read reaches further than 16 bytes past the end: a sample starts at or
+  // before it, and the one long form (64-bit delta of deltas) is checked on its own.
+  const endBit: u32 = chunkBytes << 3;
+  let bit: u32 = <u32>(at - chunkPtr) << 3;
+  let trailing: u64 = 0;
+  let width: u32 = 64;
+  let skip: u32 = 0;
+  let window = peek(chunkPtr, bit);
+  let tsOut = timestampsPtr + 8;
+  let vsOut = valuesPtr + 8;
+  const tsStop = timestampsPtr + (<usize>count << 3);
+  while (true) {
+    // Value: `window` starts at its first control bit; `skip` bits of it lie before, counted but not yet passed.
+    if (<i64>window >= 0) {
+      bit += skip + 1;
+    } else if ((window & (1 << 62)) == 0) {
+      if (width <= 54) {
+        bits ^= ((window << 2) >> (64 - width)) << trailing;
+        bit += skip + 2 + width;
+      } else {
+        bit += skip + 2;
+        bits ^= peekWide(chunkPtr, bit, width) << trailing;
+        bit += width;
+      }
+    } else {
+      const leading = <u32>(window >> 57) & 31;
+      width = <u32>(window >> 51) & 63;
+      if (width == 0) width = 64;
+      if (leading + width > 64) return DAMAGED;
+      trailing = 64 - leading - width;
+      bit += skip + 13;
+      if (width <= 43) bits ^= ((window << 13) >> (64 - width)) << trailing;
+      else bits ^= peekWide(chunkPtr, bit, width) << trailing;
+      bit += width;
+    }
+    store<f64>(tsOut, <f64>timestamp);
+    store<u64>(vsOut, bits);
+    tsOut += 8;
+    vsOut += 8;
+    if (bit > endBit) return DAMAGED;
+    if (tsOut >= tsStop) break;
+
+    // Timestamp of the next sample.
+    window = peek(chunkPtr, bit);
+    if (<i64>window >= 0) {
+      window <<= 1;
+      skip = 1;
+    } else {
+      if (window >> 62 == 2) {
+        delta += fromStored(<i64>(window << 2) >> 50, -8192);
+        bit += 16;
+      } else if (window >> 61 == 6) {
+        delta += fromStored(<i64>(window << 3) >> 47, -65536);
+        bit += 20;
+      } else if (window >> 60 == 14) {
+        delta += fromStored(<i64>(window << 4) >> 44, -524288);
+        bit += 24;
+      } else {
+        const change = <i64>peekWide(chunkPtr, bit + 4, 64);
+        bit += 68;
+        if (bit > endBit || beyondSafe(change)) return DAMAGED;
+        delta += change;
+        if (beyondSafe(delta)) return DAMAGED;
+        if (delta > SMALL_DELTA || delta < -SMALL_DELTA) careful = true;
+      }
+      window = peek(chunkPtr, bit);
+      skip = 0;
+    }
+    timestamp += delta;
+  }
+  if (careful && !timestampsAreSafe(timestampsPtr, count)) return DAMAGED;
+  return count;
+}
+
+/** See Kernels.decodeXorChunks. */
+export function decodeXorChunks(descriptorPtr: usize, chunkCount: i32, timestampsPtr: usize, valuesPtr: usize, sampleMax: i32): i32 {
+  let total: i32 = 0;
+  for (let i: i32 = 0; i < chunkCount; i++, descriptorPtr += 8) {
+    const column = <usize>total << 3;
+    const count = decodeXor(load<u32>(descriptorPtr), load<u32>(descriptorPtr, 4), timestampsPtr + column, valuesPtr + column, sampleMax - total);
+    if (count < 0) return count == NO_ROOM ? BATCH_NO_ROOM : -1 - i;
+    total += count;
+  }
+  return total;
+}
+
+/** See Kernels.countXorSamples. */
+export function countXorSamples(descriptorPtr: usize, chunkCount: i32): i32 {
+  let total: i32 = 0;
+  for (let i: i32 = 0; i < chunkCount; i++, descriptorPtr += 8) {
+    const chunkPtr: usize = load<u32>(descriptorPtr);
+    if (load<u32>(descriptorPtr, 4) >= 2) total += (<i32>load<u8>(chunkPtr) << 8) | <i32>load<u8>(chunkPtr, 1);
+  }
+  return total;
+}
+
+/** 57 or more valid bits from a bit position, left-aligned. */
+// @ts-ignore: decorator
+@inline
+function peek(basePtr: usize, bit: u32): u64 {
+  return loadBE64(basePtr + (bit >>> 3)) << (bit & 7);
+}
+
+/** 1 to 64 bits from a bit position, right-aligned. */
+// @ts-ignore: decorator
+@inline
+function peekWide(basePtr: usize, bit: u32, width: u32): u64 {
+  const shift: u64 = bit & 7;
+  const ptr = basePtr + (bit >>> 3);
+  return ((loadBE64(ptr) << shift) | (<u64>load<u8>(ptr, 8) >> (8 - shift))) >> (64 - width);
+}
+
+/** The stored range of k bits is (−2^(k−1), 2^(k−1)]: the lowest pattern stands for the highest value. */
+// @ts-ignore: decorator
+@inline
+function fromStored(value: i64, lowest: i64): i64 {
+  return value == lowest ? -lowest : value;
+}
+
+// @ts-ignore: decorator
+@inline
+function beyondSafe(value: i64): bool {
+  return value > SAFE_MAX || value < -SAFE_MAX;
+}
+
+/** Pointer after the varint at `ptr`, or 0 if it is cut or has more than 64 bits. */
+function varintEnd(ptr: usize, end: usize): usize {
+  for (let i: u32 = 0; i < 10 && ptr < end; i++, ptr++) {
+    const byte = load<u8>(ptr);
+    if (byte < 0x80) return i == 9 && byte > 1 ? 0 : ptr + 1;
+  }
+  return 0;
+}
+
+function readUvarint(ptr: usize, end: usize): u64 {
+  let value: u64 = 0;
+  for (let shift: u64 = 0; ptr < end; ptr++, shift += 7) value |= <u64>(load<u8>(ptr) & 0x7f) << shift;
+  return value;
+}
+
+function timestampsAreSafe(timestampsPtr: usize, count: i32): bool {
+  let previous = load<f64>(timestampsPtr);
+  for (let i: i32 = 0; i < count; i++) {
+    const timestamp = load<f64>(timestampsPtr + (<usize>i << 3));
+    if (abs(timestamp) > SAFE_MAX_F64 || abs(timestamp - previous) > SAFE_MAX_F64) return false;
+    previous = timestamp;
+  }
+  return true;
+}
