@@ -17,6 +17,8 @@ export interface HandlerContext {
   readonly locks: KeyedLock;
   readonly clock: () => number;
   readonly signature: VerifiedSignature | undefined;
+  /** False: conditions of writes are ignored. */
+  readonly hasConditionalWrites: boolean;
 }
 
 const KEPT_HEADERS = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'expires', 'x-amz-storage-class'] as const;
@@ -56,7 +58,7 @@ export async function commitUnderConditions(context: HandlerContext, request: S3
   try {
     await context.locks.run(`${bucket}/${key}`, async () => {
       if (!(await context.store.hasBucket(bucket))) throw new S3ServerError('NoSuchBucket', 'The specified bucket does not exist', { BucketName: bucket });
-      if (request.headers['if-match'] !== undefined || request.headers['if-none-match'] !== undefined) {
+      if (context.hasConditionalWrites && (request.headers['if-match'] !== undefined || request.headers['if-none-match'] !== undefined)) {
         const stored = await context.store.open(bucket, key);
         await stored?.close();
         checkWriteConditions(request.headers, stored?.info, key);

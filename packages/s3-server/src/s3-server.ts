@@ -45,6 +45,8 @@ export interface S3ServerOptions {
   readonly isDurable?: boolean;
   /** Smallest part but the last of a multipart upload, bytes. Default 5 MiB, as Amazon S3. */
   readonly partBytesMin?: number;
+  /** False: If-Match and If-None-Match of writes are ignored, as by some stores. Default true. */
+  readonly hasConditionalWrites?: boolean;
   /** Milliseconds since 1970. Default Date.now. */
   readonly clock?: () => number;
 }
@@ -154,7 +156,7 @@ export function createS3Server(options: S3ServerOptions = {}): S3Server {
     if (request.bucket !== '' && request.operation !== 'CreateBucket' && !(await store.hasBucket(request.bucket))) {
       throw new S3ServerError('NoSuchBucket', 'The specified bucket does not exist', { BucketName: request.bucket });
     }
-    return dispatch({ store, locks, clock, signature }, uploads, request);
+    return dispatch({ store, locks, clock, signature, hasConditionalWrites: options.hasConditionalWrites ?? true }, uploads, request);
   }
 
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {

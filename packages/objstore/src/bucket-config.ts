@@ -1,0 +1,63 @@
+/**
+ * From the text of `--objstore.config` to a bucket:
+ *
+ *   type: S3            S3 or FILESYSTEM, in any case
+ *   config: {…}         strict, by type
+ *   prefix: some/dir    optional
+ *
+ * Providers are loaded when they are asked for: the AWS SDK costs 90 ms of start-up.
+ */
+import { decodeYaml, schema } from '@gauntlet/service-kit';
+import type { Logger, Metrics } from '@gauntlet/service-kit';
+
+import type { Bucket } from './bucket.ts';
+import { ObjstoreError } from './errors.ts';
+import { createFilesystemBucket } from './filesystem-bucket.ts';
+import { createInstrumentedBucket } from './instrumented-bucket.ts';
+import { createPrefixedBucket } from './prefixed-bucket.ts';
+import { s3ConfigSchema } from './s3-config.ts';
+import type { S3BucketOptions } from './s3-bucket.ts';
+
+/** Types Thanos knows; the rest of them is refused by name. */
+export const BUCKET_TYPES = ['S3', 'FILESYSTEM', 'GCS', 'AZURE', 'SWIFT', 'COS', 'ALIYUNOSS', 'BOS', 'OCI', 'OBS'] as const;
+
+/** What a bucket is created with besides its configuration. */
+export interface BucketDeps {
+  /** Name of the asking component, for the store's logs. */
+  readonly component: string;
+  /** File or flag the text came from, for error messages. */
+  readonly source: string;
+  readonly log: Logger;
+  /** Present: the bucket is instrumented. */
+  readonly metrics?: Metrics;
+  /** For tests. */
+  readonly s3?: S3BucketOptions;
+}
+
+const top = schema.object({
+  type: schema.oneOf(BUCKET_TYPES, { ignoreCase: true }),
+  config: schema.deferred(),
+  prefix: schema.withDefault(schema.string(), ''),
+});
+const filesystemConfig = schema.object({ directory: schema.string() });
+
+/**
+ * Creates the bucket a configuration describes.
+ * @throws ConfigError with file:line:column for everything wrong in the text; ObjstoreError ERR_BUCKET_CONFIG for a type that is not supported
+ */
+export async function createBucketFromConfig(text: string, deps: BucketDeps): Promise<Bucket> {
+  const config = decodeYaml(text, top, deps.source);
+  let bucket: Bucket;
+  if (config.type === 'S3') {
+    const settings = config.config.decode(s3ConfigSchema);
+    const { createS3Bucket } = await import('./s3-bucket.ts');
+    bucket = createS3Bucket(settings, { component: deps.component, ...deps.s3 });
+  } else if (config.type === 'FILESYSTEM') {
+    bucket = await createFilesystemBucket({ directory: config.config.decode(filesystemConfig).directory });
+  } else {
+    throw new ObjstoreError('ERR_BUCKET_CONFIG', `${deps.source}: object store type ${config.type} is not supported yet, supported are S3 and FILESYSTEM`);
+  }
+  bucket = createPrefixedBucket(bucket, config.prefix);
+  deps.log.info('loading bucket configuration', { provider: bucket.provider, bucket: bucket.name, prefix: config.prefix });
+  return deps.metrics === undefined ? bucket : createInstrumentedBucket(bucket, deps.metrics);
+}
