@@ -5,3 +5,5 @@ export { encodeXor } from './xor-encode';
 export { crc32c } from './crc32c';
 export { writeFloat } from './float-text';
 export { writePointsJson } from './points-json';
+export { countStale, dropStale, lookback, windowFunction } from './windows';
+export { accumulate, finishAggregate } from './aggregate';

@@ -2,10 +2,13 @@
 import { KernelError } from './errors.ts';
 import { createFloatTextTwin } from './js/float-text.ts';
 import { createHashTwin } from './js/crc32c.ts';
+import { createAggregateTwin } from './js/aggregate.ts';
+import { createWindowTwin } from './js/windows.ts';
 import { createXorTwin } from './js/xor.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
 import type { FloatTextKernels, HashKernels, Kernels, XorKernels } from './kernels.ts';
+import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 
 /** Options of `createKernels`. */
 export interface KernelOptions {
@@ -18,7 +21,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, HashKernels, FloatTextKernels {
+interface ModuleExports extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels {
   heapBase(): number;
 }
 
@@ -84,6 +87,8 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
     ...createXorTwin(memory),
     ...createHashTwin(memory),
     ...createFloatTextTwin(memory),
+    ...createWindowTwin(memory),
+    ...createAggregateTwin(memory),
     backend: 'js',
     memory,
   };

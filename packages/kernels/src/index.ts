@@ -14,3 +14,13 @@ export {
   xorChunkBytesMax,
   type XorKernels,
 } from './kernels.ts';
+export {
+  accumulatorBytes,
+  AGGREGATE,
+  AGGREGATE_COLUMNS,
+  type AggregateFunction,
+  type AggregateKernels,
+  WINDOW,
+  type WindowFunction,
+  type WindowKernels,
+} from './window-kernels.ts';

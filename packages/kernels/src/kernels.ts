@@ -8,6 +8,7 @@
  * Arguments ending in `Ptr` are byte offsets into `memory`; Float64 columns are 8-byte aligned. A family of kernels is one
  * interface here, one file in as/ and one in js/ (README.md, "How to add a kernel").
  */
+import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 
 /** The linear memory and who has which part of it. */
 export interface KernelMemory {
@@ -108,7 +109,7 @@ export interface FloatTextKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, HashKernels, FloatTextKernels {
+export interface Kernels extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

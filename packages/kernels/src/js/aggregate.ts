@@ -3,22 +3,14 @@
  *
  * Source of the numerics: Prometheus promql/engine.go, `aggregation` (3.14).
  */
-import type { KernelMemory } from '../kernels.ts';
+import type { LinearMemory } from '../kernel-memory.ts';
 import { AGGREGATE, type AggregateKernels } from '../window-kernels.ts';
 
 /** Aggregate kernels over `memory` in plain TypeScript. */
-export function createJsAggregateKernels(memory: KernelMemory): AggregateKernels {
-  let f64 = new Float64Array(memory.buffer);
-  let u8 = new Uint8Array(memory.buffer);
-  const renew = (): void => {
-    if (f64.buffer === memory.buffer) return;
-    f64 = new Float64Array(memory.buffer);
-    u8 = new Uint8Array(memory.buffer);
-  };
-
+export function createAggregateTwin(memory: LinearMemory): AggregateKernels {
   return {
     accumulate(op, valuesPtr, presentPtr, steps, statePtr) {
-      renew();
+      const { doubles: f64, bytes: u8 } = memory;
       const v = valuesPtr >>> 3;
       const s = statePtr >>> 3;
       switch (op) {
@@ -39,7 +31,7 @@ export function createJsAggregateKernels(memory: KernelMemory): AggregateKernels
     },
 
     finishAggregate(op, statePtr, steps, outPtr, presentPtr) {
-      renew();
+      const { doubles: f64, bytes: u8 } = memory;
       const out = outPtr >>> 3;
       const a = statePtr >>> 3;
       const b = a + steps;

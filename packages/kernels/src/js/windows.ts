@@ -4,7 +4,7 @@
  *
  * Source of the numerics: Prometheus promql/functions.go and promql/engine.go (3.14), util/kahansum.
  */
-import type { KernelMemory } from '../kernels.ts';
+import type { LinearMemory } from '../kernel-memory.ts';
 import { WINDOW, type WindowKernels } from '../window-kernels.ts';
 
 /** High and low word of the stale marker, 0x7ff0000000000002. */
@@ -12,25 +12,14 @@ const STALE_HIGH = 0x7ff00000;
 const STALE_LOW = 2;
 
 /** Window kernels over `memory` in plain TypeScript. */
-export function createJsWindowKernels(memory: KernelMemory): WindowKernels {
-  // Views are kept between calls (creating one costs more than a short window) and renewed when the memory has grown.
-  let f64 = new Float64Array(memory.buffer);
-  let i32 = new Int32Array(memory.buffer);
-  let u8 = new Uint8Array(memory.buffer);
-  const renew = (): void => {
-    if (f64.buffer === memory.buffer) return;
-    f64 = new Float64Array(memory.buffer);
-    i32 = new Int32Array(memory.buffer);
-    u8 = new Uint8Array(memory.buffer);
-  };
-
+export function createWindowTwin(memory: LinearMemory): WindowKernels {
   return {
     lookback(timestampsPtr, valuesPtr, count, firstRefMs, stepMs, steps, lookbackMs, outPtr, presentPtr) {
-      renew();
+      const { doubles: f64, words: i32, bytes: u8 } = memory;
       return lookback(f64, i32, u8, timestampsPtr >>> 3, valuesPtr >>> 3, count, firstRefMs, stepMs, steps, lookbackMs, outPtr >>> 3, presentPtr);
     },
     windowFunction(fn, timestampsPtr, valuesPtr, count, firstEndMs, stepMs, steps, rangeMs, outPtr, presentPtr, scratchPtr) {
-      renew();
+      const { doubles: f64, words: i32, bytes: u8 } = memory;
       const t = timestampsPtr >>> 3;
       const v = valuesPtr >>> 3;
       const out = outPtr >>> 3;
@@ -59,7 +48,7 @@ export function createJsWindowKernels(memory: KernelMemory): WindowKernels {
       }
     },
     countStale(valuesPtr, count) {
-      renew();
+      const i32 = memory.words;
       let stale = 0;
       const word = valuesPtr >>> 2;
       for (let i = 0; i < count; i++) {
@@ -68,7 +57,7 @@ export function createJsWindowKernels(memory: KernelMemory): WindowKernels {
       return stale;
     },
     dropStale(timestampsPtr, valuesPtr, count, outTimestampsPtr, outValuesPtr) {
-      renew();
+      const { doubles: f64, words: i32 } = memory;
       const t = timestampsPtr >>> 3;
       const word = valuesPtr >>> 2;
       const outT = outTimestampsPtr >>> 3;
