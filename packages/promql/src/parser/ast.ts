@@ -114,9 +114,9 @@ export interface Call {
 
 export interface VectorSelector {
   readonly type: 'vectorSelector';
-  /** Metric name written before (or, as a bare quoted string, inside) the braces; `''` if none. */
+  /** Metric name written before the braces; `''` if there is none or it is written inside, as in `{"name"}`. */
   readonly name: string;
-  /** All matchers; the name, if any, is among them as `__name__="name"`, last. */
+  /** All matchers in the order written; a name before the braces follows as `__name__="name"`, last. */
   readonly matchers: readonly Matcher[];
   /** `offset` as written, ms; 0 if none or if `offsetExpr` is set and not yet resolved. */
   readonly originalOffsetMs: number;

@@ -1,0 +1,56 @@
+/**
+ * The layout of `/api/v1/format_query`: what fits 100 bytes stays on one line, anything longer is split at its outermost level, children two spaces
+ * deeper. Source: Prometheus promql/parser/prettier.go.
+ */
+import { utf8Length } from '@gauntlet/bytes';
+import type { DurationExpr, DurationOperand, Expr } from './ast.ts';
+import { printAggregateHead, printExpr, printOperator, printSubquerySuffix } from './print.ts';
+
+const LINE_BYTES_MAX = 100;
+
+/** The expression as text over several lines. */
+export function prettifyExpr(expr: Expr): string {
+  return pretty(expr, 0);
+}
+
+function pretty(expr: Expr, level: number): string {
+  const indent = '  '.repeat(level);
+  switch (expr.type) {
+    case 'duration':
+      return prettyDuration(expr);
+    case 'stepInvariant':
+      return pretty(expr.expr, level);
+    case 'unary':
+      return `${indent}${expr.op}${pretty(expr.expr, level).trim()}`;
+    case 'matrixSelector':
+    case 'number':
+    case 'string':
+    case 'vectorSelector':
+      return indent + printExpr(expr);
+  }
+  const line = printExpr(expr);
+  // A subquery that fits is not indented; Prometheus does so, and the text must be the same.
+  if (utf8Length(line) <= LINE_BYTES_MAX) return expr.type === 'subquery' ? line : indent + line;
+  switch (expr.type) {
+    case 'aggregate': {
+      const param = expr.param === undefined ? '' : `${pretty(expr.param, level + 1)},\n`;
+      return `${indent}${printAggregateHead(expr)}(\n${param}${pretty(expr.expr, level + 1)}\n${indent})`;
+    }
+    case 'binary':
+      return `${pretty(expr.lhs, level + 1)}\n${indent}${printOperator(expr)}\n${pretty(expr.rhs, level + 1)}`;
+    case 'call':
+      return `${indent}${expr.func}(\n${expr.args.map((arg) => pretty(arg, level + 1)).join(',\n')}\n${indent})`;
+    case 'paren':
+      return `${indent}(\n${pretty(expr.expr, level + 1)}\n${indent})`;
+    case 'subquery':
+      return pretty(expr.expr, level) + printSubquerySuffix(expr);
+  }
+}
+
+function prettyDuration(expr: DurationExpr): string {
+  const operand = (node: DurationOperand): string => (node.type === 'duration' ? prettyDuration(node) : printExpr(node));
+  if (expr.rhs === undefined || expr.op === 'min_of' || expr.op === 'max_of') return printExpr(expr);
+  const right = operand(expr.rhs);
+  const text = expr.lhs === undefined ? (expr.op === '-' ? '-' : '') + right : `${operand(expr.lhs)} ${expr.op} ${right}`;
+  return expr.wrapped ? `(${text})` : text;
+}

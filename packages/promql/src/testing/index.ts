@@ -1,0 +1,7 @@
+/** The test kit of this package: storage in memory and the runner for test scripts. */
+export { createMemoryQueryable, type MemoryQueryableOptions, type MemorySeries } from './memory-queryable.ts';
+export { almostEqual, type ScriptResult } from '../promqltest/compare-result.ts';
+export { loadSeries } from '../promqltest/load-data.ts';
+export { type LoadStatement, matchesExpectation, parseScript, type Statement } from '../promqltest/parse-script.ts';
+export { parseSeries, type SequenceValue, type SeriesDescription } from '../promqltest/parse-series.ts';
+export { runScript, SCRIPT_PARSER_OPTIONS, type ScriptEngine, type ScriptOutcome } from '../promqltest/run-script.ts';

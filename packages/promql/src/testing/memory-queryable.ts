@@ -1,0 +1,109 @@
+/**
+ * A Queryable over samples in plain arrays: what tests and scripts load their data into. Batches have the shape real storage gives, with a small
+ * number of series each, so that consumers meet batch borders.
+ */
+import { compareUtf8 } from '@gauntlet/bytes';
+import {
+  compareLabels,
+  getLabel,
+  type LabelAnswer,
+  type LabelQuery,
+  type Labels,
+  type Matcher,
+  type Queryable,
+  type SelectRequest,
+  type SeriesBatch,
+  type SeriesSet,
+} from '@gauntlet/model';
+import { PromqlError } from '../errors.ts';
+
+/** One series. All columns ascend in time. */
+export interface MemorySeries {
+  readonly labels: Labels;
+  readonly timestampsMs: Float64Array;
+  /** Raw bits are kept: a stale marker is written as its bits. */
+  readonly values: Float64Array;
+  /** Times of native histogram samples; selecting one is refused. */
+  readonly histogramTimesMs?: Float64Array;
+}
+
+export interface MemoryQueryableOptions {
+  /** Series per batch; default 3, small on purpose. */
+  readonly batchSeries?: number;
+}
+
+function isSelected(labels: Labels, matchers: readonly Matcher[]): boolean {
+  return matchers.every((matcher) => matcher.matches(getLabel(labels, matcher.name)));
+}
+
+/** First index whose time is at least `limit`. */
+function lowerBound(timestampsMs: Float64Array, limit: number): number {
+  let low = 0;
+  let high = timestampsMs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (timestampsMs[middle]! < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Copies samples [from, to) of each series into one batch; bits of values are preserved. */
+function toBatch(parts: readonly { readonly series: MemorySeries; readonly from: number; readonly to: number }[]): SeriesBatch {
+  const offsets = new Int32Array(parts.length + 1);
+  parts.forEach(({ from, to }, i) => (offsets[i + 1] = offsets[i]! + to - from));
+  const timestampsMs = new Float64Array(offsets[parts.length]!);
+  const values = new Float64Array(offsets[parts.length]!);
+  parts.forEach(({ series, from, to }, i) => {
+    timestampsMs.set(series.timestampsMs.subarray(from, to), offsets[i]!);
+    values.set(series.values.subarray(from, to), offsets[i]!);
+  });
+  return { labels: parts.map(({ series }) => series.labels), offsets, timestampsMs, values };
+}
+
+/**
+ * @param series in any order, each label set once
+ * Selecting a range that holds a native histogram throws PromqlError ERR_NOT_SUPPORTED.
+ */
+export function createMemoryQueryable(series: readonly MemorySeries[], options: MemoryQueryableOptions = {}): Queryable {
+  const sorted = series.toSorted((a, b) => compareLabels(a.labels, b.labels));
+  const batchSeries = options.batchSeries ?? 3;
+
+  async function* select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
+    let parts: { series: MemorySeries; from: number; to: number }[] = [];
+    for (const one of sorted) {
+      request.signal?.throwIfAborted();
+      if (!isSelected(one.labels, request.matchers)) continue;
+      if (one.histogramTimesMs?.some((time) => time >= request.mint && time <= request.maxt)) {
+        throw new PromqlError('ERR_NOT_SUPPORTED', `native histograms are not supported: ${one.labels.join(' ')}`);
+      }
+      const from = lowerBound(one.timestampsMs, request.mint);
+      const to = lowerBound(one.timestampsMs, request.maxt + 1);
+      if (from === to) continue;
+      parts.push({ series: one, from, to });
+      if (parts.length === batchSeries) {
+        yield toBatch(parts);
+        parts = [];
+      }
+    }
+    if (parts.length > 0) yield toBatch(parts);
+  }
+
+  function answer(query: LabelQuery, pick: (labels: Labels) => readonly string[]): Promise<LabelAnswer> {
+    const found = new Set<string>();
+    for (const { labels, timestampsMs } of sorted) {
+      const inRange = lowerBound(timestampsMs, query.mint) < lowerBound(timestampsMs, query.maxt + 1);
+      if (inRange && isSelected(labels, query.matchers)) for (const value of pick(labels)) found.add(value);
+    }
+    const values = [...found].sort(compareUtf8);
+    return Promise.resolve({ values: query.limit > 0 ? values.slice(0, query.limit) : values, warnings: [] });
+  }
+
+  return {
+    select(request: SelectRequest): SeriesSet {
+      return { [Symbol.asyncIterator]: () => select(request), warnings: () => [] };
+    },
+    labelNames: (query) => answer(query, (labels) => labels.filter((_text, i) => i % 2 === 0)),
+    labelValues: (name, query) => answer(query, (labels) => (getLabel(labels, name) === '' ? [] : [getLabel(labels, name)])),
+  };
+}
