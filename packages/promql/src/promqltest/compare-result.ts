@@ -1,6 +1,5 @@
 /** Whether an engine's answer is the expected one. Source of the rules: Prometheus promql/promqltest/test.go, util/almost. */
-import { compareLabels, formatMetric, type Labels } from '@gauntlet/model';
-import { isStaleAt } from './load-data.ts';
+import { compareLabels, formatLabels, isStaleNaN, type Labels, wordsOf } from '@gauntlet/model';
 import type { EvalStatement } from './parse-script.ts';
 import type { SequenceValue, SeriesDescription } from './parse-series.ts';
 
@@ -33,7 +32,7 @@ export function almostEqual(a: number, b: number): boolean {
 function compareValue(expected: SequenceValue, values: Float64Array, index: number): string | undefined {
   const actual = values[index]!;
   if (expected.kind === 'histogram') return `expected a native histogram, got ${actual}`;
-  const stale = isStaleAt(values, index);
+  const stale = isStaleNaN(wordsOf(values), index);
   if (expected.kind === 'stale') return stale ? undefined : `expected a stale marker, got ${actual}`;
   const wanted = expected.kind === 'float' ? expected.value : Number.NaN;
   if (stale) return `expected ${wanted}, got a stale marker`;
@@ -58,7 +57,7 @@ export function compareResult(statement: EvalStatement, result: ScriptResult): s
 /** Order of the label sets; undefined if ascending. */
 function unsortedAt(labels: readonly Labels[]): string | undefined {
   const at = labels.findIndex((one, i) => i > 0 && compareLabels(labels[i - 1]!, one) > 0);
-  return at === -1 ? undefined : `series are not sorted by labels: ${formatMetric(labels[at]!)} comes after ${formatMetric(labels[at - 1]!)}`;
+  return at === -1 ? undefined : `series are not sorted by labels: ${formatLabels(labels[at]!)} comes after ${formatLabels(labels[at - 1]!)}`;
 }
 
 function keyOf(labels: Labels): string {
@@ -73,12 +72,12 @@ function matchSeries(statement: EvalStatement, result: ScriptResult, compare: (w
   for (let i = 0; i < result.labels.length; i++) {
     const labels = result.labels[i]!;
     const wanted = expected.get(keyOf(labels));
-    if (wanted === undefined) return `series is not expected: ${formatMetric(labels)} ${result.values.subarray(result.offsets[i]!, result.offsets[i + 1]!).join(' ')}`;
+    if (wanted === undefined) return `series is not expected: ${formatLabels(labels)} ${result.values.subarray(result.offsets[i]!, result.offsets[i + 1]!).join(' ')}`;
     missing.delete(keyOf(labels));
     const problem = compare(wanted, i);
-    if (problem !== undefined) return `${formatMetric(labels)}: ${problem}`;
+    if (problem !== undefined) return `${formatLabels(labels)}: ${problem}`;
   }
-  for (const key of missing) return `series is missing: ${formatMetric(expected.get(key)!.labels)}`;
+  for (const key of missing) return `series is missing: ${formatLabels(expected.get(key)!.labels)}`;
   return undefined;
 }
 

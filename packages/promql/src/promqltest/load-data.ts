@@ -1,11 +1,7 @@
 /** What `load` statements put into storage: columns per series, from sequences of values one step apart. */
-import { compareLabels, getLabel, type Labels, labelsFromPairs } from '@gauntlet/model';
+import { compareLabels, getLabel, type Labels, labelsFromPairs, wordsOf, writeStaleNaN } from '@gauntlet/model';
 import type { MemorySeries } from '../testing/memory-queryable.ts';
 import type { LoadStatement } from './parse-script.ts';
-
-/** Bits of Prometheus' stale marker, high and low word. */
-const STALE_HIGH = 0x7ff00000;
-const STALE_LOW = 2;
 
 type Sample = { readonly kind: 'float'; readonly value: number } | { readonly kind: 'stale' | 'histogram' };
 
@@ -58,15 +54,10 @@ function finish({ labels, samples }: Draft): MemorySeries {
   const ordered = [...samples].sort(([a], [b]) => a - b);
   const floats = ordered.filter(([, { kind }]) => kind !== 'histogram');
   const values = new Float64Array(floats.length);
-  const view = new DataView(values.buffer);
+  const words = wordsOf(values);
   floats.forEach(([, sample], i) => {
     if (sample.kind === 'float') values[i] = sample.value;
-    else {
-      // Written as two words: a NaN that passes through a number may lose its bits.
-      const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-      view.setUint32(i * 8 + (littleEndian ? 4 : 0), STALE_HIGH, littleEndian);
-      view.setUint32(i * 8 + (littleEndian ? 0 : 4), STALE_LOW, littleEndian);
-    }
+    else writeStaleNaN(words, i);
   });
   return {
     labels,
@@ -77,11 +68,4 @@ function finish({ labels, samples }: Draft): MemorySeries {
       ([time]) => time,
     ),
   };
-}
-
-/** True if the value at an index is a stale marker. */
-export function isStaleAt(values: Float64Array, index: number): boolean {
-  if (!Number.isNaN(values[index]!)) return false;
-  const bits = new BigUint64Array(values.buffer, values.byteOffset + index * 8, 1)[0]!;
-  return bits === (BigInt(STALE_HIGH) << 32n) + BigInt(STALE_LOW);
 }

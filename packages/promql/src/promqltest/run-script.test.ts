@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { createMatcher, type Labels, labelsFromPairs, type Queryable } from '@gauntlet/model';
+import { createMatcher, isStaleNaN, type Labels, labelsFromPairs, type Queryable, wordsOf } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import { almostEqual, type ScriptResult } from './compare-result.ts';
-import { isStaleAt, loadSeries } from './load-data.ts';
+import { loadSeries } from './load-data.ts';
 import { parseHistogramLiteral } from './histogram-literal.ts';
 import { type EvalStatement, type LoadStatement, parseScript } from './parse-script.ts';
 import { parseSeries, parseValues } from './parse-series.ts';
@@ -141,9 +141,8 @@ describe('loading', () => {
     const series = loadSeries(loads);
     expect(series.map(({ labels }) => labels[1])).toEqual(['a', 'b']);
     expect([...series[1]!.timestampsMs]).toEqual([0, 10_000, 20_000, 30_000]);
-    expect(isStaleAt(series[1]!.values, 1)).toBe(true);
-    expect(isStaleAt(series[1]!.values, 2)).toBe(false);
-    expect(isStaleAt(Float64Array.of(Number.NaN), 0)).toBe(false);
+    expect(isStaleNaN(wordsOf(series[1]!.values), 1)).toBe(true);
+    expect(isStaleNaN(wordsOf(series[1]!.values), 2)).toBe(false);
   });
 
   test('classic histograms become native ones with load_with_nhcb', () => {
@@ -227,9 +226,9 @@ eval instant at 0 a
   });
 
   test.each([
-    ['eval instant at 1m a\n  a{x="1"} 2', 'series is not expected: a{x="2"} 20'],
-    ['eval instant at 1m a\n  a{x="1"} 2\n  a{x="2"} 20\n  b 1', 'series is missing: b'],
-    ['eval instant at 1m a\n  a{x="1"} 2.1\n  a{x="2"} 20', 'a{x="1"}: expected 2.1, got 2'],
+    ['eval instant at 1m a\n  a{x="1"} 2', 'series is not expected: {__name__="a", x="2"} 20'],
+    ['eval instant at 1m a\n  a{x="1"} 2\n  a{x="2"} 20\n  b 1', 'series is missing: {__name__="b"}'],
+    ['eval instant at 1m a\n  a{x="1"} 2.1\n  a{x="2"} 20', '{__name__="a", x="1"}: expected 2.1, got 2'],
     ['eval instant at 1m a\n  a{x="1"} stale\n  a{x="2"} 20', 'expected a stale marker, got 2'],
     ['eval instant at 1m a\n  a{x="1"} {{}}\n  a{x="2"} 20', 'expected a native histogram, got 2'],
     ['eval instant at 1m a\n  expect ordered\n  a{x="2"} 20\n  a{x="1"} 2', 'is at position 1, expected at 2'],
@@ -267,7 +266,7 @@ eval instant at 0 a
     const shifted: ScriptEngine = { ...engine, range: (queryable, expr, start, end, step) => engine.range(queryable, expr.replace('a', 'b'), start, end, step) };
     expect((await problems(right, shifted)).join()).toMatch(/^as a range query: series is missing/);
     const unsorted = lookupEngine((result) => ({ ...result, labels: result.labels.toReversed() }));
-    expect((await problems('eval range from 0 to 2m step 1m a\n  a{x="2"} 1', unsorted)).join()).toMatch(/series are not sorted by labels: a\{x="1"\} comes after a\{x="2"\}/);
+    expect((await problems('eval range from 0 to 2m step 1m a\n  a{x="2"} 1', unsorted)).join()).toMatch(/series are not sorted by labels: \{__name__="a", x="1"\} comes after \{__name__="a", x="2"\}/);
   });
 });
 
