@@ -49,3 +49,10 @@ export { decodePostings, EMPTY_POSTINGS, intersectPostings, type Postings, seekP
 export { parsePostingsTable, type PostingsTable } from './index-file/postings-table.ts';
 export { createSeriesEntry, decodeSeriesEntry, encodeSeriesEntry, type SeriesEntry } from './index-file/series-entry.ts';
 export { parseSymbols, type Symbols } from './index-file/symbols.ts';
+export { BLOCK_RANGE_MS, createDb, type DamagedBlock, type Db, type DbDeps, type DbHooks, type DbOptions, type DbStats } from './db.ts';
+export { type Appender, type CommitResult, REFUSED } from './head/head-append.ts';
+export type { ReplayReport, WalRepair } from './head/replay.ts';
+export { matchPostings } from './query/match-postings.ts';
+export { createBlockQueryable } from './query/tsdb-queryable.ts';
+export { WalCorruptError } from './wal/layout.ts';
+export type { WalCompression } from './wal/wal-writer.ts';

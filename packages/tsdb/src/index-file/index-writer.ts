@@ -9,7 +9,7 @@
  * The label-index sections of Prometheus 2 are not written; the TOC points them where Prometheus 3 does.
  */
 import { compareUtf8, crc32c, GrowableBytes } from '@gauntlet/bytes';
-import type { Labels } from '@gauntlet/model';
+import { compareLabels, type Labels } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../file-system.ts';
 import { INDEX_MAGIC, INDEX_VERSION, SERIES_ALIGN } from './layout.ts';
@@ -48,15 +48,6 @@ class Uint32Column {
     }
     this.values[this.length++] = value;
   }
-}
-
-function compareLabelPairs(a: Labels, b: Labels): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) {
-    const order = compareUtf8(a[i]!, b[i]!);
-    if (order !== 0) return order;
-  }
-  return a.length - b.length;
 }
 
 /**
@@ -176,7 +167,7 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
 
   return {
     addSeries(labels, chunks) {
-      if (lastLabels !== undefined && compareLabelPairs(labels, lastLabels) <= 0) throw refuse(`series ${JSON.stringify(labels)} after ${JSON.stringify(lastLabels)}`);
+      if (lastLabels !== undefined && compareLabels(labels, lastLabels) <= 0) throw refuse(`series ${JSON.stringify(labels)} after ${JSON.stringify(lastLabels)}`);
       for (let i = 0; i < chunks.count; i++) {
         const ref = chunks.refs[i]!;
         if (ref < lastChunkRef) throw refuse(`chunk reference ${ref} after ${lastChunkRef} in series ${JSON.stringify(labels)}`);

@@ -1,2 +1,3 @@
-/** What the tests of other packages may use of tsdb: a file system in memory that can fail. */
+/** What the tests of other packages may use of tsdb: a file system in memory that can fail, and blocks from a short notation. */
+export { buildBlock, type BuildBlockOptions, parseSeriesNotation, type SeriesNotation } from './block-builder.ts';
 export { createMemoryFileSystem, type MemoryFileSystem } from './memory-file-system.ts';

@@ -1,0 +1,321 @@
+/**
+ * The local database: a head with its log, and the blocks cut from it, in one data directory that Prometheus could open too.
+ *
+ *   <dir>/lock            claimed while open
+ *   <dir>/wal/            log of the head
+ *   <dir>/<ULID>/         blocks
+ *
+ * Life of a sample: appender → log → head; two hours and more later `compactHead` moves it into a block, in this order, so that a crash
+ * at any point loses nothing and shows nothing twice: block written and renamed, block opened, head truncated, log truncated.
+ * Everything is synchronous but the iteration of query results; one database belongs to one thread.
+ */
+import type { Kernels } from '@gauntlet/kernels';
+import type { ChunkQueryable, Queryable } from '@gauntlet/model';
+import { type Block, openBlock, readBlockMeta } from './block/block-reader.ts';
+import type { BlockMeta } from './block/block-meta.ts';
+import { DELETION_SUFFIX } from './block/block-writer.ts';
+import { createUlid, isUlid, type Random } from './block/ulid.ts';
+import { cutBlock } from './compact/cut-block.ts';
+import { TsdbError } from './errors.ts';
+import { type FileLock, type FileSystem, joinPath } from './file-system.ts';
+import { type Appender, createAppender, createAppendScratch } from './head/head-append.ts';
+import { Head } from './head/head.ts';
+import { replayWal, type ReplayReport } from './head/replay.ts';
+import { rangeEnd } from './head/series-table.ts';
+import { createBlockSource } from './query/block-source.ts';
+import { createHeadSource } from './query/head-source.ts';
+import type { SeriesSource } from './query/series-source.ts';
+import { createQueryables, overlappingBlocks, type SourceView } from './query/tsdb-queryable.ts';
+import { createCheckpoint } from './wal/checkpoint.ts';
+import { listSegments } from './wal/wal-reader.ts';
+import { createWalWriter, type WalCompression } from './wal/wal-writer.ts';
+
+/** What a database works with. */
+export interface DbDeps {
+  readonly fs: FileSystem;
+  /** Data directory; made when missing. */
+  readonly dir: string;
+  readonly kernels: Kernels;
+  /** Wall clock, ms since 1970, for names of blocks. `Date` will do. */
+  readonly clock: { now(): number };
+  /** In [0, 1), for names of blocks. `Math.random` will do. */
+  readonly random: Random;
+  readonly hooks?: DbHooks;
+}
+
+/** Calls out of the database. */
+export interface DbHooks {
+  /** A block was cut from the head and is open. */
+  onBlockCut?(meta: BlockMeta): void;
+  /** Asked before retention deletes a block; false keeps it until asked again, for example until it has been uploaded. */
+  canDeleteBlock?(meta: BlockMeta): boolean;
+  /** A block was deleted by retention. */
+  onBlockDeleted?(meta: BlockMeta): void;
+}
+
+/** Options of a database. */
+export interface DbOptions {
+  /** Range of a block cut from the head, ms; default 2 h. Prometheus: `--storage.tsdb.min-block-duration`. */
+  readonly blockRangeMs?: number;
+  /** Age at which blocks are deleted, ms, measured from the newest block; 0 keeps all, the default. `--storage.tsdb.retention.time`. */
+  readonly retentionMs?: number;
+  /** Default snappy. `--storage.tsdb.wal-compression`. */
+  readonly walCompression?: WalCompression;
+  /** Limit of a WAL segment, bytes, a multiple of 32 KiB; default 128 MiB. `--storage.tsdb.wal-segment-size`. */
+  readonly walSegmentBytes?: number;
+}
+
+/** A folder that looks like a block and cannot be read. */
+export interface DamagedBlock {
+  readonly ulid: string;
+  /** When meta.json at least can be read. */
+  readonly meta: BlockMeta | undefined;
+  readonly error: unknown;
+}
+
+/** Sizes and bounds at a moment. */
+export interface DbStats {
+  readonly headSeries: number;
+  readonly headChunks: number;
+  /** Bytes of the head's chunk memory. */
+  readonly headChunkBytes: number;
+  /** +Infinity when the head has no sample. */
+  readonly headMinTimeMs: number;
+  readonly headMaxTimeMs: number;
+  readonly walSegment: number;
+  readonly blocks: number;
+  readonly blockBytes: number;
+}
+
+/** An open database. */
+export interface Db {
+  /** What the replay at opening found. */
+  readonly replay: ReplayReport;
+  /** Opens a batch of appends. */
+  appender(): Appender;
+  readonly queryable: Queryable;
+  readonly chunkQueryable: ChunkQueryable;
+  /**
+   * Cuts blocks while the head spans more than 1.5 block ranges; with `force`, until the head is empty. Then shortens the log and applies
+   * retention.
+   * @returns metas of the blocks cut
+   */
+  compactHead(options?: { readonly force?: boolean }): BlockMeta[];
+  /** Looks for blocks that came or went, and applies retention. */
+  reloadBlocks(): void;
+  /** Open blocks, oldest first. */
+  blocks(): readonly Block[];
+  damagedBlocks(): readonly DamagedBlock[];
+  stats(): DbStats;
+  /** Syncs and closes; queries that are running keep their files until they end. Idempotent. */
+  close(): void;
+}
+
+/** Default range of a block. */
+export const BLOCK_RANGE_MS: number = 2 * 60 * 60 * 1000;
+
+const WAL_DIR = 'wal';
+const WBL_DIR = 'wbl';
+const LOCK_FILE = 'lock';
+
+/**
+ * Opens a database, replaying its log.
+ * @throws TsdbError ERR_DB_LOCKED when another process has it, ERR_WAL_CORRUPT for a damaged checkpoint, ERR_WAL_COMPRESSION for zstd
+ */
+export function createDb(deps: DbDeps, options: DbOptions = {}): Db {
+  const { fs, dir } = deps;
+  fs.mkdir(dir);
+  const lock = fs.lock(joinPath(dir, LOCK_FILE));
+  if (lock === undefined) throw new TsdbError('ERR_DB_LOCKED', `open database ${dir}: another process has it (${joinPath(dir, LOCK_FILE)})`);
+  try {
+    return openLocked(deps, options, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
+  const { fs, dir, kernels, hooks = {} } = deps;
+  const blockRangeMs = options.blockRangeMs ?? BLOCK_RANGE_MS;
+  const retentionMs = options.retentionMs ?? 0;
+  const compression = options.walCompression ?? 'snappy';
+  const segmentOption = options.walSegmentBytes === undefined ? {} : { segmentBytesMax: options.walSegmentBytes };
+  const walDir = joinPath(dir, WAL_DIR);
+  let blocks: Block[] = [];
+  let damaged: DamagedBlock[] = [];
+  let isOpen = true;
+
+  const assertOpen = (): void => {
+    if (!isOpen) throw new TsdbError('ERR_DB_CLOSED', `use database ${dir}: it is closed`);
+  };
+  const deleteBlock = (block: Block): void => {
+    block.close();
+    const doomed = block.dir + DELETION_SUFFIX;
+    fs.remove(doomed);
+    fs.rename(block.dir, doomed);
+    fs.fsyncDir(dir);
+    fs.remove(doomed);
+  };
+  const applyRetention = (): void => {
+    if (retentionMs <= 0) return;
+    let newest = Number.NEGATIVE_INFINITY;
+    for (const block of blocks) newest = Math.max(newest, block.meta.maxTime);
+    const kept: Block[] = [];
+    for (const block of blocks) {
+      if (newest - block.meta.maxTime < retentionMs || hooks.canDeleteBlock?.(block.meta) === false) {
+        kept.push(block);
+        continue;
+      }
+      deleteBlock(block);
+      hooks.onBlockDeleted?.(block.meta);
+    }
+    blocks = kept;
+  };
+  const loadBlocks = (): void => {
+    const names = fs.list(dir).filter((name) => isUlid(name) && fs.stat(joinPath(dir, name))?.kind === 'directory');
+    const known = new Map(blocks.map((block) => [block.meta.ulid, block]));
+    damaged = [];
+    const loaded: Block[] = [];
+    for (const name of names) {
+      const open = known.get(name);
+      known.delete(name);
+      if (open !== undefined) {
+        loaded.push(open);
+        continue;
+      }
+      try {
+        loaded.push(openBlock(fs, joinPath(dir, name)));
+      } catch (error) {
+        if (!(error instanceof TsdbError)) throw error;
+        let meta: BlockMeta | undefined;
+        try {
+          meta = readBlockMeta(fs, joinPath(dir, name));
+        } catch {
+          meta = undefined;
+        }
+        damaged.push({ ulid: name, meta, error });
+      }
+    }
+    for (const gone of known.values()) gone.close();
+    blocks = loaded.sort((a, b) => a.meta.minTime - b.meta.minTime || a.meta.maxTime - b.meta.maxTime);
+  };
+  const sweep = (): void => {
+    for (const name of fs.list(dir)) {
+      const base = name.replace(/\.tmp(-for-creation|-for-deletion)?$/, '');
+      if (base !== name && isUlid(base)) fs.remove(joinPath(dir, name));
+    }
+  };
+
+  sweep();
+  loadBlocks();
+  const head = new Head(blockRangeMs);
+  for (const meta of [...blocks.map((block) => block.meta), ...damaged.flatMap(({ meta }) => meta ?? [])]) {
+    if (meta.compaction.hints?.includes('from-out-of-order') !== true) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
+  }
+  fs.mkdir(walDir);
+  const replay = replayWal(fs, walDir, head);
+  const wal = createWalWriter(fs, walDir, replay.nextSegment, { compression, ...segmentOption });
+  head.wal = wal;
+  fs.fsyncDir(dir);
+  const notRead = outOfOrderLogBytes(fs, joinPath(dir, WBL_DIR));
+
+  const warningsFor = (mint: number, maxt: number): string[] => {
+    const warnings = damaged
+      .filter(({ meta }) => meta === undefined || (meta.minTime <= maxt && meta.maxTime - 1 >= mint))
+      .map(({ ulid, error }) => `block ${ulid} is not read: ${(error as Error).message}`);
+    if (notRead > 0) warnings.push(`${joinPath(dir, WBL_DIR)} holds ${notRead} bytes of out-of-order samples, which are not read`);
+    return warnings;
+  };
+  const view = (mint: number, maxt: number): SourceView => {
+    assertOpen();
+    const sources: SeriesSource[] = overlappingBlocks(blocks, mint, maxt).map(createBlockSource);
+    if (head.isInitialized && maxt >= head.minTimeMs) sources.push(createHeadSource(head));
+    return { sources, warnings: warningsFor(mint, maxt) };
+  };
+  const { queryable, chunkQueryable } = createQueryables(view, kernels);
+  const scratch = createAppendScratch();
+  let walTruncatedTo = Number.NEGATIVE_INFINITY;
+
+  /** Replaces the older two thirds of the log by a checkpoint; the newest segments are left alone. */
+  const truncateWal = (mint: number): void => {
+    if (mint <= walTruncatedTo) return;
+    walTruncatedTo = mint;
+    const segments = listSegments(fs, walDir);
+    wal.nextSegment();
+    const first = segments[0]!;
+    const last = segments.at(-1)! - 1;
+    const to = first + Math.floor(((last - first) * 2) / 3);
+    if (last < 0 || to <= first) return;
+    createCheckpoint(fs, walDir, to, { keep: (ref) => head.isNeededInCheckpoint(ref, mint), mint, compression, ...segmentOption });
+    head.forgetExpired(mint);
+  };
+
+  return {
+    replay,
+    queryable,
+    chunkQueryable,
+    appender() {
+      assertOpen();
+      return createAppender(head, scratch, assertOpen);
+    },
+    compactHead({ force = false } = {}) {
+      assertOpen();
+      const cut: BlockMeta[] = [];
+      let truncatedTo = Number.NEGATIVE_INFINITY;
+      const newestMs = head.maxTimeMs;
+      while (head.isCompactable || (force && head.isInitialized && head.minTimeMs <= newestMs)) {
+        const mint = head.minTimeMs;
+        const rangeMaxt = rangeEnd(mint, blockRangeMs);
+        // The newest range of a forced cut ends behind the last sample, so that later samples of it are still taken.
+        const maxt = head.isCompactable ? rangeMaxt : Math.min(rangeMaxt, head.maxTimeMs + 1);
+        const meta = cutBlock(fs, head, kernels, { dir, ulid: createUlid(deps.clock.now(), deps.random), mint, maxt });
+        if (meta !== undefined) {
+          loadBlocks();
+          const damage = damaged.find(({ ulid }) => ulid === meta.ulid);
+          if (damage !== undefined) throw new TsdbError('ERR_BLOCK_CORRUPT', `cut block ${meta.ulid}: it cannot be read back; the head keeps its samples`, { cause: damage.error });
+          cut.push(meta);
+        }
+        head.truncate(maxt);
+        truncatedTo = maxt;
+        if (meta !== undefined) hooks.onBlockCut?.(meta);
+      }
+      if (truncatedTo !== Number.NEGATIVE_INFINITY) truncateWal(truncatedTo);
+      applyRetention();
+      return cut;
+    },
+    reloadBlocks() {
+      assertOpen();
+      loadBlocks();
+      applyRetention();
+    },
+    blocks: () => blocks,
+    damagedBlocks: () => damaged,
+    stats: () => ({
+      headSeries: head.table.seriesCount,
+      headChunks: head.table.chunkCount,
+      headChunkBytes: head.table.chunkBytes,
+      headMinTimeMs: head.minTimeMs,
+      headMaxTimeMs: head.maxTimeMs,
+      walSegment: wal.segment,
+      blocks: blocks.length,
+      blockBytes: blocks.reduce((sum, block) => sum + block.bytes, 0),
+    }),
+    close() {
+      if (!isOpen) return;
+      isOpen = false;
+      try {
+        wal.close();
+      } finally {
+        for (const block of blocks) block.close();
+        lock.release();
+      }
+    },
+  };
+}
+
+/** Bytes of an out-of-order log left by Prometheus. */
+function outOfOrderLogBytes(fs: FileSystem, dir: string): number {
+  if (fs.stat(dir) === undefined) return 0;
+  return listSegments(fs, dir).reduce((sum, segment) => sum + (fs.stat(joinPath(dir, String(segment).padStart(8, '0')))?.bytes ?? 0), 0);
+}

@@ -1,0 +1,208 @@
+/**
+ * Appending to the head.
+ *
+ *   append()  checks a sample against its series and remembers it        nothing is visible yet
+ *   commit()  1 one write to the log: new series, then all samples       fails: nothing of the batch is applied
+ *             2 samples go into the chunks                               returns: the batch survives the death of the process
+ *
+ * Rules for floats, as Prometheus without an out-of-order window: newer than the last sample of the series, not older than half a block
+ * range before the newest sample of all, not in a block already. The very same sample again is accepted and ignored.
+ */
+import { GrowableBytes } from '@gauntlet/bytes';
+import type { Labels } from '@gauntlet/model';
+import { TsdbError } from '../errors.ts';
+import { beginSeriesRecord, encodeSamplesRecord, putSeries, SampleColumns } from '../wal/record.ts';
+import type { Head } from './head.ts';
+
+/** What `tryAppend` answers instead of a reference when it refuses a sample. */
+export const REFUSED = { outOfOrder: -1, outOfBounds: -2, duplicate: -3 } as const;
+
+/** Outcome of a commit. */
+export interface CommitResult {
+  /** Samples that are now in the head. */
+  readonly samples: number;
+  /** Series that this commit logged for the first time. */
+  readonly series: number;
+  /** Repetitions of the last sample, accepted by `append` and not stored again. */
+  readonly repeated: number;
+  /** Samples that lost against another appender's commit in between; they are logged, but not stored. */
+  readonly rejected: number;
+}
+
+/** A batch of samples. Used once: commit or rollback ends it. */
+export interface Appender {
+  /**
+   * Adds a sample.
+   * @param ref what an earlier append of the series returned, or 0
+   * @param labels identity of the series; not looked at when `ref` is known
+   * @param timeMs ms since 1970, an integer within ±2^52
+   * @returns reference of the series for later appends
+   * @throws TsdbError ERR_SAMPLE_OUT_OF_ORDER, ERR_SAMPLE_OUT_OF_BOUNDS, ERR_SAMPLE_DUPLICATE, ERR_SAMPLE_TIMESTAMP, ERR_LABELS_INVALID
+   */
+  append(ref: number, labels: Labels, timeMs: number, value: number): number;
+  /** As `append`, but refusals of the sample are a negative number of REFUSED: cheaper where they are frequent. */
+  tryAppend(ref: number, labels: Labels, timeMs: number, value: number): number;
+  /** As `append`, with the value as two words: keeps every NaN as it is. */
+  appendBits(ref: number, labels: Labels, timeMs: number, high: number, low: number): number;
+  /** Makes the batch durable and visible. @throws the medium's error, TsdbError ERR_WAL_FAILED: then nothing was applied */
+  commit(): CommitResult;
+  /** Forgets the batch. */
+  rollback(): void;
+}
+
+const TIME_MAX = 2 ** 52;
+
+/** Scratch shared by the appenders of one head. */
+export interface AppendScratch {
+  readonly series: GrowableBytes;
+  readonly samples: GrowableBytes;
+  /** One double and its words. */
+  readonly value: Float64Array;
+  readonly words: Uint32Array;
+  /** 1 where the high word of a double comes second in memory. */
+  readonly highWord: number;
+}
+
+/** Makes scratch. */
+export function createAppendScratch(): AppendScratch {
+  const value = new Float64Array(1);
+  const words = new Uint32Array(value.buffer);
+  value[0] = 1;
+  return { series: new GrowableBytes(), samples: new GrowableBytes(), value, words, highWord: words[1] === 0 ? 0 : 1 };
+}
+
+/** Last sample of a series inside one batch. */
+interface Pending {
+  timeMs: number;
+  high: number;
+  low: number;
+}
+
+/** Opens a batch. @param isOpen says whether the database still takes writes */
+export function createAppender(head: Head, scratch: AppendScratch, assertOpen: () => void): Appender {
+  const batch = new SampleColumns();
+  /** Series that occur in this batch, by reference. */
+  const pending = new Map<number, Pending>();
+  let minTimeMs = head.isInitialized ? head.appendableMinTimeMs() : Number.NaN;
+  let isDone = false;
+  let repeated = 0;
+
+  const end = (): void => {
+    isDone = true;
+    for (const ref of pending.keys()) {
+      const count = head.pendingRefs.get(ref)!;
+      if (count === 1) head.pendingRefs.delete(ref);
+      else head.pendingRefs.set(ref, count - 1);
+    }
+  };
+  const tryBits = (ref: number, labels: Labels, timeMs: number, high: number, low: number): number => {
+    assertOpen();
+    if (isDone) throw new TsdbError('ERR_DB_CLOSED', 'append: the appender has been committed or rolled back');
+    if (!Number.isInteger(timeMs) || timeMs > TIME_MAX || timeMs < -TIME_MAX) {
+      throw new TsdbError('ERR_SAMPLE_TIMESTAMP', `append to series ${JSON.stringify(labels)}: timestamp ${timeMs} is not an integer within ±2^52 ms`);
+    }
+    if (!head.isInitialized) head.initializeTime(timeMs);
+    if (Number.isNaN(minTimeMs)) minTimeMs = head.appendableMinTimeMs();
+    if (timeMs < minTimeMs) return REFUSED.outOfBounds;
+    let slot = ref > 0 ? head.refs.get(ref) : -1;
+    if (slot < 0) slot = head.getOrCreateSeries(labels);
+    const own = head.table.refs[slot]!;
+    const earlier = pending.get(own);
+    let lastTimeMs: number;
+    let isSame: boolean;
+    if (earlier !== undefined) {
+      lastTimeMs = earlier.timeMs;
+      isSame = earlier.high === high && earlier.low === low;
+    } else if (head.table.hasSamples(slot)) {
+      lastTimeMs = head.table.lastTimeMs(slot);
+      isSame = head.table.isLastValue(slot, high, low);
+    } else {
+      lastTimeMs = Number.NEGATIVE_INFINITY;
+      isSame = false;
+    }
+    if (timeMs < lastTimeMs) return REFUSED.outOfOrder;
+    if (timeMs === lastTimeMs) {
+      if (!isSame) return REFUSED.duplicate;
+      repeated++;
+      return own;
+    }
+    if (earlier === undefined) {
+      pending.set(own, { timeMs, high, low });
+      head.pendingRefs.set(own, (head.pendingRefs.get(own) ?? 0) + 1);
+    } else {
+      earlier.timeMs = timeMs;
+      earlier.high = high;
+      earlier.low = low;
+    }
+    batch.push(own, timeMs, high, low);
+    return own;
+  };
+  const orThrow = (answer: number, ref: number, labels: Labels, timeMs: number): number => {
+    if (answer > 0) return answer;
+    const slot = ref > 0 ? head.refs.get(ref) : -1;
+    const series = JSON.stringify(slot < 0 ? labels : head.table.labels(slot));
+    if (answer === REFUSED.outOfBounds) throw new TsdbError('ERR_SAMPLE_OUT_OF_BOUNDS', `append to series ${series}: out of bounds: timestamp ${timeMs} is before ${minTimeMs}, the earliest still taken`);
+    if (answer === REFUSED.outOfOrder) throw new TsdbError('ERR_SAMPLE_OUT_OF_ORDER', `append to series ${series}: out of order sample: timestamp ${timeMs} is before the last one of the series`);
+    throw new TsdbError('ERR_SAMPLE_DUPLICATE', `append to series ${series}: duplicate sample for timestamp ${timeMs} with another value`);
+  };
+  const tryAppend = (ref: number, labels: Labels, timeMs: number, value: number): number => {
+    scratch.value[0] = value;
+    return tryBits(ref, labels, timeMs, scratch.words[scratch.highWord]!, scratch.words[1 - scratch.highWord]!);
+  };
+
+  return {
+    append: (ref, labels, timeMs, value) => orThrow(tryAppend(ref, labels, timeMs, value), ref, labels, timeMs),
+    tryAppend,
+    appendBits: (ref, labels, timeMs, high, low) => orThrow(tryBits(ref, labels, timeMs, high, low), ref, labels, timeMs),
+    commit() {
+      assertOpen();
+      if (isDone) throw new TsdbError('ERR_DB_CLOSED', 'commit: the appender has been committed or rolled back');
+      const newSeries = head.unlogged.length;
+      try {
+        logBatch(head, batch, scratch);
+      } finally {
+        end();
+      }
+      head.unlogged.length = 0;
+      return { ...apply(head, batch), series: newSeries, repeated };
+    },
+    rollback() {
+      if (!isDone) end();
+    },
+  };
+}
+
+/** Writes new series and the samples of a batch to the log, in one write. */
+function logBatch(head: Head, batch: SampleColumns, scratch: AppendScratch): void {
+  const records: Uint8Array[] = [];
+  if (head.unlogged.length > 0) {
+    scratch.series.reset();
+    beginSeriesRecord(scratch.series);
+    for (const slot of head.unlogged) putSeries(scratch.series, head.table.refs[slot]!, head.table.labels(slot));
+    records.push(scratch.series.bytes());
+  }
+  if (batch.count > 0) {
+    scratch.samples.reset();
+    encodeSamplesRecord(batch, scratch.samples);
+    records.push(scratch.samples.bytes());
+  }
+  if (records.length > 0) head.wal!.log(records);
+}
+
+/** Moves a logged batch into the chunks. */
+function apply(head: Head, batch: SampleColumns): { samples: number; rejected: number } {
+  let samples = 0;
+  let mint = Number.POSITIVE_INFINITY;
+  let maxt = Number.NEGATIVE_INFINITY;
+  const table = head.table;
+  for (let i = 0; i < batch.count; i++) {
+    const timeMs = batch.timesMs[i]!;
+    const slot = head.refs.get(batch.refs[i]!);
+    if (slot < 0 || timeMs < head.minValidTimeMs || !table.append(slot, timeMs, batch.high[i]!, batch.low[i]!)) continue;
+    samples++;
+    if (timeMs < mint) mint = timeMs;
+    if (timeMs > maxt) maxt = timeMs;
+  }
+  head.noteTimes(mint, maxt);
+  return { samples, rejected: batch.count - samples };
+}

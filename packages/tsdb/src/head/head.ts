@@ -1,0 +1,242 @@
+/**
+ * The head: the newest samples, in memory, with the log that makes them survive.
+ *
+ *   append ─► head-append.ts ─► WAL, then series table          read ─► query/head-source.ts
+ *   start  ─► replay.ts: checkpoint and WAL ─► series table     cut  ─► compact/cut-block.ts, then truncate()
+ *
+ * Time bounds, ms:
+ *   minTime        data before it belongs to blocks (or was never there)
+ *   minValidTime   no sample before it is taken: it may belong to a block already
+ *   maxTime        newest sample
+ *
+ * Removal waits for readers: a reader holds a lease, and what `truncate` makes obsolete is freed when the leases that were out at that
+ * time are back.
+ */
+import { compareUtf8 } from '@gauntlet/bytes';
+import type { Labels } from '@gauntlet/model';
+import { addInterval, type Intervals } from '../block/tombstones.ts';
+import { TsdbError } from '../errors.ts';
+import type { WalWriter } from '../wal/wal-writer.ts';
+import { createMemPostings, type MemPostings } from './mem-postings.ts';
+import { createRefMap, type RefMap } from './ref-map.ts';
+import { SeriesTable } from './series-table.ts';
+import { createSymbolTable, type SymbolTable } from './symbol-table.ts';
+
+/** A reader's claim on what it may still read. */
+export interface HeadLease {
+  /** Idempotent. */
+  release(): void;
+}
+
+/** Dead slots tolerated before the table is rebuilt. */
+const DEAD_SLOTS_MIN = 1024;
+
+/** Samples in memory; see the head of this file. */
+export class Head {
+  readonly chunkRangeMs: number;
+  symbols: SymbolTable = createSymbolTable();
+  table: SeriesTable;
+  postings: MemPostings;
+  /** Reference → slot; several references may lead to one series after a replay. */
+  readonly refs: RefMap = createRefMap();
+  /** Deleted ranges by reference. */
+  readonly tombstones: Map<number, Intervals> = new Map();
+  /** Set once the log has been replayed. */
+  wal: WalWriter | undefined;
+  /** Slots of series that no log record names yet. */
+  readonly unlogged: number[] = [];
+  /** +Infinity as long as there is no sample. */
+  minTimeMs: number = Number.POSITIVE_INFINITY;
+  maxTimeMs: number = Number.NEGATIVE_INFINITY;
+  minValidTimeMs: number = Number.NEGATIVE_INFINITY;
+  /** Samples waiting in open appenders, by reference; their series are not removed. */
+  readonly pendingRefs: Map<number, number> = new Map();
+
+  #nextRef = 1;
+  #ids: Uint32Array = new Uint32Array(64);
+  /** References of removed series → last time their log records may be needed for. */
+  readonly #walExpiries = new Map<number, number>();
+  readonly #leases = new Set<HeadLease>();
+  #awaited = new Set<HeadLease>();
+  #isCollectionDue = false;
+
+  constructor(chunkRangeMs: number) {
+    this.chunkRangeMs = chunkRangeMs;
+    this.table = new SeriesTable(this.symbols, chunkRangeMs);
+    this.postings = createMemPostings(this.symbols);
+  }
+
+  /** True once a sample has set the time bounds. */
+  get isInitialized(): boolean {
+    return this.minTimeMs !== Number.POSITIVE_INFINITY;
+  }
+
+  /** Earliest timestamp that a sample may have now. */
+  appendableMinTimeMs(): number {
+    return Math.max(this.maxTimeMs - this.chunkRangeMs / 2, this.minValidTimeMs);
+  }
+
+  /** Sets the bounds from the first sample ever. */
+  initializeTime(timeMs: number): void {
+    if (this.isInitialized) return;
+    this.minTimeMs = timeMs;
+    this.maxTimeMs = Math.max(this.maxTimeMs, timeMs);
+  }
+
+  /** True when the head spans more than one and a half block ranges. */
+  get isCompactable(): boolean {
+    return this.isInitialized && this.maxTimeMs - this.minTimeMs > (this.chunkRangeMs / 2) * 3;
+  }
+
+  /** Slot of a series, −1 when it is not in the head. */
+  findSeries(labels: Labels): number {
+    if (labels.length > this.#ids.length) this.#ids = new Uint32Array(labels.length * 2);
+    for (let i = 0; i < labels.length; i++) {
+      const id = this.symbols.find(labels[i]!);
+      if (id < 0) return -1;
+      this.#ids[i] = id;
+    }
+    return this.table.find(this.#ids, labels.length);
+  }
+
+  /** Slot of a series that is made when absent. @throws TsdbError ERR_LABELS_INVALID */
+  getOrCreateSeries(labels: Labels): number {
+    const found = this.findSeries(labels);
+    if (found >= 0) return found;
+    checkLabels(labels);
+    for (let i = 0; i < labels.length; i++) this.#ids[i] = this.symbols.intern(labels[i]!);
+    const slot = this.addSeries(this.#nextRef, this.#ids, labels.length);
+    this.unlogged.push(slot);
+    return slot;
+  }
+
+  /** Adds a series, or another reference to the one that has these labels. Returns its slot. */
+  addSeries(ref: number, ids: Uint32Array, idCount: number): number {
+    if (ref >= this.#nextRef) this.#nextRef = ref + 1;
+    let slot = this.table.find(ids, idCount);
+    if (slot < 0) {
+      slot = this.table.add(ref, ids, idCount);
+      this.postings.add(slot, this.table.labelIds, this.table.labelStart[slot]!, idCount / 2);
+    }
+    this.refs.set(ref, slot);
+    return slot;
+  }
+
+  /** Records a deleted range of a series, in memory. */
+  addTombstone(ref: number, mint: number, maxt: number): void {
+    this.tombstones.set(ref, addInterval(this.tombstones.get(ref) ?? [], mint, maxt));
+  }
+
+  /** Widens the time bounds. */
+  noteTimes(mint: number, maxt: number): void {
+    if (mint < this.minTimeMs) this.minTimeMs = mint;
+    if (maxt > this.maxTimeMs) this.maxTimeMs = maxt;
+  }
+
+  /** Claims what is in the head now, until released. */
+  lease(): HeadLease {
+    const lease: HeadLease = {
+      release: () => {
+        this.#leases.delete(lease);
+        this.#awaited.delete(lease);
+        this.#collectIfFree();
+      },
+    };
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  /** Makes everything before `mint` obsolete: it is in a block now. */
+  truncate(mint: number): void {
+    if (this.isInitialized && this.minTimeMs >= mint) return;
+    if (this.isInitialized) this.minTimeMs = mint;
+    this.minValidTimeMs = Math.max(this.minValidTimeMs, mint);
+    if (this.isInitialized && this.maxTimeMs < mint) this.maxTimeMs = mint;
+    this.#isCollectionDue = true;
+    this.#awaited = new Set(this.#leases);
+    this.#collectIfFree();
+  }
+
+  /** Frees what is obsolete now; used after a replay, when nobody reads. */
+  collect(): void {
+    this.#isCollectionDue = true;
+    this.#collectIfFree();
+  }
+
+  /** Whether a checkpoint that drops samples before `mint` must keep the series of a reference. */
+  isNeededInCheckpoint(ref: number, mint: number): boolean {
+    return this.refs.get(ref) >= 0 || (this.#walExpiries.get(ref) ?? Number.NEGATIVE_INFINITY) >= mint;
+  }
+
+  /** Forgets removed series whose samples before `mint` have left the log. */
+  forgetExpired(mint: number): void {
+    for (const [ref, until] of this.#walExpiries) if (until < mint) this.#walExpiries.delete(ref);
+  }
+
+  #collectIfFree(): void {
+    if (!this.#isCollectionDue || this.#awaited.size > 0) return;
+    this.#isCollectionDue = false;
+    const table = this.table;
+    let actualMint = Number.POSITIVE_INFINITY;
+    for (let slot = 0; slot < table.slotCount; slot++) {
+      if (table.alive[slot] === 1) actualMint = Math.min(actualMint, table.dropChunksBefore(slot, this.minTimeMs));
+    }
+    // Nothing is left just after the bound: go on to where something is, but not past what may still be appended.
+    if (this.isInitialized && actualMint > this.minTimeMs) {
+      const next = Math.min(actualMint, this.appendableMinTimeMs());
+      this.minTimeMs = Math.max(this.minTimeMs, next);
+      this.minValidTimeMs = Math.max(this.minValidTimeMs, next);
+    }
+    const unlogged = new Set(this.unlogged);
+    const held = new Set<number>();
+    for (const ref of this.pendingRefs.keys()) held.add(this.refs.get(ref));
+    const removed = table.removeEmpty((slot) => unlogged.has(slot) || held.has(slot));
+    if (removed > 0) {
+      this.postings.remove((slot) => table.alive[slot] === 0);
+      const keepUntil = actualMint === Number.POSITIVE_INFINITY ? this.maxTimeMs : actualMint;
+      this.refs.retain((ref, slot) => {
+        if (table.alive[slot] === 1) return true;
+        this.#walExpiries.set(ref, keepUntil);
+        this.tombstones.delete(ref);
+        return false;
+      });
+    }
+    const dead = table.slotCount - table.seriesCount;
+    if (dead > DEAD_SLOTS_MIN && dead > table.seriesCount && this.#leases.size === 0) this.#rebuild();
+  }
+
+  /** Renumbers slots and symbols without the dead. */
+  #rebuild(): void {
+    const oldRefs: number[] = [];
+    const firstRefs: number[] = [];
+    this.refs.forEach((ref, slot) => {
+      oldRefs.push(ref);
+      firstRefs.push(this.table.refs[slot]!);
+    });
+    const unlogged = this.unlogged.map((slot) => this.table.refs[slot]!);
+    this.symbols = createSymbolTable();
+    this.table.compact(this.symbols);
+    this.postings = createMemPostings(this.symbols);
+    this.refs.retain(() => false);
+    for (let slot = 0; slot < this.table.slotCount; slot++) {
+      this.refs.set(this.table.refs[slot]!, slot);
+      this.postings.add(slot, this.table.labelIds, this.table.labelStart[slot]!, this.table.labelCount[slot]!);
+    }
+    for (const [i, ref] of oldRefs.entries()) this.refs.set(ref, this.refs.get(firstRefs[i]!));
+    this.unlogged.splice(0, this.unlogged.length, ...unlogged.map((ref) => this.refs.get(ref)));
+  }
+}
+
+function checkLabels(labels: Labels): void {
+  const refuse = (what: string): TsdbError => new TsdbError('ERR_LABELS_INVALID', `append to series ${JSON.stringify(labels)}: ${what}`);
+  if (labels.length === 0 || labels.length % 2 !== 0) throw refuse('empty label set');
+  if (labels.length > 2 * 65535) throw refuse(`${labels.length / 2} labels, at most 65535`);
+  for (let i = 0; i < labels.length; i += 2) {
+    if (labels[i] === '') throw refuse('empty label name');
+    if (labels[i + 1] === '') throw refuse(`label ${JSON.stringify(labels[i])} is empty`);
+    if (i === 0) continue;
+    const order = compareUtf8(labels[i - 2]!, labels[i]!);
+    if (order === 0) throw refuse(`label name ${JSON.stringify(labels[i])} is not unique`);
+    if (order > 0) throw refuse(`label ${JSON.stringify(labels[i])} after ${JSON.stringify(labels[i - 2])}, want byte order`);
+  }
+}

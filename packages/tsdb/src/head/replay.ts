@@ -1,0 +1,148 @@
+/**
+ * Brings a head back from its log: last checkpoint, then the segments after it.
+ *
+ * Damage in a checkpoint is an error, for nothing can replace it. Damage in a segment ends the log there, as in Prometheus: the segment
+ * is cut to its last good record and later segments are removed, because their records may refer to what was lost. A torn last record
+ * is the ordinary trace of a crash; anything else is reported with what it cost.
+ */
+import { type FileSystem, joinPath } from '../file-system.ts';
+import { removeCovered, removeTemporaryCheckpoints } from '../wal/checkpoint.ts';
+import { WalCorruptError, walSegmentName } from '../wal/layout.ts';
+import { decodeSamplesRecord, decodeSeriesRecord, decodeTombstonesRecord, RECORD, RECORD_NAMES, SampleColumns } from '../wal/record.ts';
+import { lastCheckpoint, listSegments, readSegment } from '../wal/wal-reader.ts';
+import type { Head } from './head.ts';
+
+/** Where a damaged log was cut. */
+export interface WalRepair {
+  readonly segment: number;
+  /** Good bytes kept of that segment. */
+  readonly goodBytes: number;
+  /** Bytes discarded, later segments included. */
+  readonly lostBytes: number;
+  readonly lostSegments: number;
+  /** True for what a crash during a write leaves: a record that was never acknowledged. */
+  readonly isTornTail: boolean;
+  readonly reason: string;
+}
+
+/** What a replay did. */
+export interface ReplayReport {
+  readonly segments: number;
+  readonly series: number;
+  readonly samples: number;
+  /** Samples older than the newest block, hence in it already. */
+  readonly samplesBeforeMinValid: number;
+  /** Samples not after their predecessor. */
+  readonly samplesOutOfOrder: number;
+  /** Samples and deletions whose series no record names. */
+  readonly unknownRefs: number;
+  /** Records of kinds that are not read, by kind. */
+  readonly skippedRecords: ReadonlyMap<string, number>;
+  readonly repair: WalRepair | undefined;
+  /** First segment number that is free. */
+  readonly nextSegment: number;
+}
+
+/**
+ * Replays the log in `walDir`, which exists.
+ * @param head empty, with `minValidTimeMs` set from the blocks
+ * @throws WalCorruptError for a damaged checkpoint or a gap in the segments, TsdbError ERR_WAL_COMPRESSION
+ */
+export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayReport {
+  removeTemporaryCheckpoints(fs, walDir);
+  const counts = { segments: 0, samples: 0, samplesBeforeMinValid: 0, samplesOutOfOrder: 0, unknownRefs: 0 };
+  const skippedRecords = new Map<string, number>();
+  const samples = new SampleColumns();
+  let mint = Number.POSITIVE_INFINITY;
+  let maxt = Number.NEGATIVE_INFINITY;
+
+  const visitSamples = (record: Uint8Array): void => {
+    decodeSamplesRecord(record, samples);
+    for (let i = 0; i < samples.count; i++) {
+      const timeMs = samples.timesMs[i]!;
+      if (timeMs < head.minValidTimeMs) {
+        counts.samplesBeforeMinValid++;
+        continue;
+      }
+      const slot = head.refs.get(samples.refs[i]!);
+      if (slot < 0) counts.unknownRefs++;
+      else if (!head.table.append(slot, timeMs, samples.high[i]!, samples.low[i]!)) counts.samplesOutOfOrder++;
+      else {
+        counts.samples++;
+        if (timeMs < mint) mint = timeMs;
+        if (timeMs > maxt) maxt = timeMs;
+      }
+    }
+  };
+  const visit = (record: Uint8Array): void => {
+    const type = record[0] ?? 0;
+    if (type === RECORD.samples) visitSamples(record);
+    else if (type === RECORD.series) decodeSeriesRecord(record, head.symbols, (ref, ids, idCount) => void head.addSeries(ref, ids, idCount));
+    else if (type === RECORD.tombstones) {
+      decodeTombstonesRecord(record, (ref, low, high) => {
+        const slot = head.refs.get(ref);
+        if (slot < 0) counts.unknownRefs++;
+        else if (high >= head.minValidTimeMs) head.addTombstone(head.table.refs[slot]!, low, high);
+      });
+    } else {
+      const name = RECORD_NAMES[type] ?? `type ${type}`;
+      skippedRecords.set(name, (skippedRecords.get(name) ?? 0) + 1);
+    }
+  };
+
+  const checkpoint = lastCheckpoint(fs, walDir);
+  if (checkpoint !== undefined) {
+    for (const segment of listSegments(fs, checkpoint.dir)) {
+      readSegment(fs, checkpoint.dir, segment, visit);
+      counts.segments++;
+    }
+    // A crash after the rename may have left what the checkpoint replaces.
+    removeCovered(fs, walDir, checkpoint.segment);
+  }
+  const segments = listSegments(fs, walDir);
+  let repair: WalRepair | undefined;
+  for (const [i, segment] of segments.entries()) {
+    const expected = i === 0 ? segment : segments[i - 1]! + 1;
+    if (segment !== expected) throw new WalCorruptError(walDir, expected, 0, false, `segment is missing, next is ${walSegmentName(segment)}`);
+    try {
+      readSegment(fs, walDir, segment, visit);
+      counts.segments++;
+    } catch (error) {
+      if (!(error instanceof WalCorruptError)) throw error;
+      repair = repairWal(fs, walDir, segments.slice(i), error);
+      break;
+    }
+  }
+  const last = repair?.segment ?? segments.at(-1) ?? checkpoint?.segment ?? -1;
+  if (counts.samples > 0) head.noteTimes(Math.max(mint, head.minValidTimeMs), maxt);
+  head.collect();
+  return { ...counts, series: head.table.seriesCount, skippedRecords, repair, nextSegment: last + 1 };
+}
+
+/** Cuts the log at the damage: later segments go first, last one first, so that a crash in between leads back here. */
+function repairWal(fs: FileSystem, walDir: string, segments: readonly number[], damage: WalCorruptError): WalRepair {
+  const path = (segment: number): string => joinPath(walDir, walSegmentName(segment));
+  const bytesOf = (segment: number): number => fs.stat(path(segment))?.bytes ?? 0;
+  const later = segments.slice(1);
+  let lostBytes = bytesOf(damage.segment) - damage.goodBytes;
+  for (const segment of [...later].reverse()) {
+    lostBytes += bytesOf(segment);
+    fs.remove(path(segment));
+  }
+  const handle = fs.open(path(damage.segment), 'modify');
+  try {
+    handle.truncate(damage.goodBytes);
+    handle.fsync();
+  } finally {
+    handle.close();
+  }
+  fs.fsyncDir(walDir);
+  return {
+    segment: damage.segment,
+    goodBytes: damage.goodBytes,
+    lostBytes,
+    lostSegments: later.length,
+    isTornTail: damage.isTorn && later.length === 0,
+    reason: damage.message,
+  };
+}

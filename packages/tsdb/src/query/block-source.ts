@@ -1,0 +1,163 @@
+/**
+ * A block as a source of series.
+ *
+ * Chunks of neighbouring series lie side by side, so reads are planned as runs: references in ascending order, joined while the gap
+ * is small. How long a run's last chunk is, the index does not say; a guess is read, and the plan is made again with a larger one in
+ * the rare case that it was too small.
+ *
+ *   refs    ├c1┤├c2┤├c3┤   (gap ≤ 16 KiB)  ├c9┤          (far)  ├c70┤
+ *   runs    [───────────────────────────────────+guess]         [─────+guess]
+ */
+import { type Block } from '../block/block-reader.ts';
+import { type Intervals, isCovered } from '../block/tombstones.ts';
+import { type ChunkFrame, frameChunk } from '../chunks/chunk-reader.ts';
+import { chunkCorrupt, chunkRefOffset, chunkRefSegment } from '../chunks/layout.ts';
+import { be32 } from '../index-file/layout.ts';
+import type { Postings } from '../index-file/postings.ts';
+import { createSeriesEntry } from '../index-file/series-entry.ts';
+import type { ChunkRequest, SeriesCursor, SeriesSource } from './series-source.ts';
+
+/** Gap up to which reading through is cheaper than another read. */
+const GAP_BYTES_MAX = 16 * 1024;
+/** First guess of a chunk's length with its frame: float chunks end near 1 KiB. */
+const TAIL_BYTES = 1100;
+const NO_INTERVALS: Intervals = [];
+
+class BlockCursor implements SeriesCursor {
+  labels: readonly string[] = [];
+  intervals: Intervals = NO_INTERVALS;
+  chunkCount = 0;
+  mint: Float64Array = new Float64Array(16);
+  maxt: Float64Array = new Float64Array(16);
+  refs: Float64Array = new Float64Array(16);
+  readonly #block: Block;
+  readonly #postings: Postings;
+  readonly #from: number;
+  readonly #to: number;
+  readonly #entry = createSeriesEntry();
+  #position = 0;
+
+  constructor(block: Block, postings: Postings, from: number, to: number) {
+    this.#block = block;
+    this.#postings = postings;
+    this.#from = from;
+    this.#to = to;
+  }
+
+  next(): boolean {
+    const entry = this.#entry;
+    while (this.#position < this.#postings.length) {
+      const ref = this.#postings[this.#position++]!;
+      this.#block.index.readSeries(ref, entry);
+      const intervals = this.#block.tombstones.size === 0 ? undefined : this.#block.tombstones.get(ref);
+      if (this.mint.length < entry.chunkCount) {
+        this.mint = new Float64Array(entry.mint.length);
+        this.maxt = new Float64Array(entry.mint.length);
+        this.refs = new Float64Array(entry.mint.length);
+      }
+      let count = 0;
+      for (let i = 0; i < entry.chunkCount; i++) {
+        const mint = entry.mint[i]!;
+        const maxt = entry.maxt[i]!;
+        if (maxt < this.#from || mint > this.#to) continue;
+        if (intervals !== undefined && isCovered(intervals, mint, maxt)) continue;
+        this.mint[count] = mint;
+        this.maxt[count] = maxt;
+        this.refs[count++] = entry.refs[i]!;
+      }
+      if (count === 0) continue;
+      this.chunkCount = count;
+      this.intervals = intervals ?? NO_INTERVALS;
+      this.labels = this.#block.index.labelsOf(entry);
+      return true;
+    }
+    return false;
+  }
+}
+
+/** Reads of one load. */
+interface ReadPlan {
+  runs: number;
+  /** Chunk where each run begins; one entry more than runs. */
+  first: number[];
+  /** File offset, length, and place in the region of each run. */
+  offset: number[];
+  length: number[];
+  regionAt: number[];
+}
+
+/** Makes a source of an open block. */
+export function createBlockSource(block: Block): SeriesSource {
+  let tailBytes = TAIL_BYTES;
+  const plan: ReadPlan = { runs: 0, first: [], offset: [], length: [], regionAt: [] };
+  const frame: ChunkFrame = { encodingAt: 0, payloadBytes: 0, end: 0 };
+  const entry = createSeriesEntry();
+  const { chunks } = block;
+
+  const planRuns = (request: ChunkRequest): number => {
+    plan.runs = 0;
+    let regionBytes = 0;
+    for (let i = 0; i < request.count; ) {
+      const ref = request.refs[i]!;
+      const segment = chunkRefSegment(ref);
+      let j = i + 1;
+      while (j < request.count && request.refs[j]! - request.refs[j - 1]! <= GAP_BYTES_MAX && chunkRefSegment(request.refs[j]!) === segment) j++;
+      const offset = chunkRefOffset(ref);
+      const end = Math.min(chunkRefOffset(request.refs[j - 1]!) + tailBytes, chunks.segmentBytes(segment));
+      const run = plan.runs++;
+      plan.first[run] = i;
+      plan.offset[run] = offset;
+      plan.length[run] = Math.max(end - offset, 0);
+      plan.regionAt[run] = regionBytes;
+      regionBytes += plan.length[run]!;
+      i = j;
+    }
+    plan.first[plan.runs] = request.count;
+    return regionBytes;
+  };
+
+  return {
+    name: block.meta.ulid,
+    index: block.index,
+    mint: block.meta.minTime,
+    maxt: block.meta.maxTime - 1,
+    cursor: (refs, mint, maxt) => new BlockCursor(block, refs, mint, maxt),
+    labelsOf(ref) {
+      block.index.readSeries(ref, entry, false);
+      return block.index.labelsOf(entry);
+    },
+    regionBytes: planRuns,
+    fill(request, region, regionAt, crc) {
+      for (let run = 0; run < plan.runs; run++) {
+        const base = regionAt + plan.regionAt[run]!;
+        const length = plan.length[run]!;
+        const segment = chunkRefSegment(request.refs[plan.first[run]!]!);
+        const bytes = region.subarray(base, base + length);
+        const got = chunks.read(segment, bytes, plan.offset[run]!);
+        if (got < length) throw chunkCorrupt(block.meta.ulid, segment, plan.offset[run]! + got, 'segment got shorter');
+        for (let i = plan.first[run]!; i < plan.first[run + 1]!; i++) {
+          const offset = chunkRefOffset(request.refs[i]!);
+          const at = offset - plan.offset[run]!;
+          const segmentBytes = chunks.segmentBytes(segment);
+          if (!frameChunk(bytes, at, frame)) throw chunkCorrupt(block.meta.ulid, segment, offset, 'length is truncated or over-long');
+          if (plan.offset[run]! + frame.end > segmentBytes) throw chunkCorrupt(block.meta.ulid, segment, offset, `payload of ${frame.payloadBytes} bytes passes the end of the segment (${segmentBytes} bytes)`);
+          if (frame.end > length) {
+            tailBytes = Math.max(tailBytes * 2, frame.end - at);
+            return false;
+          }
+          const sum = crc(base + frame.encodingAt, frame.payloadBytes + 1);
+          const want = be32(bytes, frame.end - 4);
+          if (sum !== want) throw chunkCorrupt(block.meta.ulid, segment, offset, `invalid checksum ${sum.toString(16)}, want ${want.toString(16)}`);
+          request.at[i] = base + frame.encodingAt + 1;
+          request.bytes[i] = frame.payloadBytes;
+          request.encodings[i] = bytes[frame.encodingAt]!;
+        }
+      }
+      return true;
+    },
+    hold() {
+      block.retain();
+      return () => block.release();
+    },
+  };
+}

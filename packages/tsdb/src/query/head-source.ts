@@ -1,0 +1,111 @@
+/**
+ * The head as a source of series, from the time bounds it has when the source is made.
+ *
+ * References are slots, chunk references are rows of the chunk table. Slots are in order of creation, so a selection is sorted by labels
+ * first. What is appended while a query runs may or may not be seen by it, batch by batch; a commit is never seen in part within a batch.
+ */
+import { CHUNK_ENCODING, compareLabels } from '@gauntlet/model';
+import { type Intervals, isCovered } from '../block/tombstones.ts';
+import type { Head } from '../head/head.ts';
+import type { Postings } from '../index-file/postings.ts';
+import type { SeriesCursor, SeriesSource } from './series-source.ts';
+
+const NO_INTERVALS: Intervals = [];
+
+class HeadCursor implements SeriesCursor {
+  labels: readonly string[] = [];
+  intervals: Intervals = NO_INTERVALS;
+  chunkCount = 0;
+  mint: Float64Array = new Float64Array(16);
+  maxt: Float64Array = new Float64Array(16);
+  refs: Float64Array = new Float64Array(16);
+  readonly #head: Head;
+  readonly #from: number;
+  readonly #to: number;
+  readonly #slots: Uint32Array;
+  readonly #labels: (readonly string[])[];
+  #position = 0;
+
+  constructor(head: Head, slots: Postings, from: number, to: number) {
+    this.#head = head;
+    this.#from = from;
+    this.#to = to;
+    const labels: (readonly string[])[] = [];
+    for (let i = 0; i < slots.length; i++) labels.push(head.table.labels(slots[i]!));
+    const order = Uint32Array.from(labels.keys()).sort((a, b) => compareLabels(labels[a]!, labels[b]!));
+    this.#slots = order.map((i) => slots[i]!);
+    this.#labels = Array.from(order, (i) => labels[i]!);
+  }
+
+  next(): boolean {
+    const { table, tombstones } = this.#head;
+    while (this.#position < this.#slots.length) {
+      const position = this.#position++;
+      const slot = this.#slots[position]!;
+      const intervals = tombstones.size === 0 ? undefined : tombstones.get(table.refs[slot]!);
+      let count = 0;
+      for (let row = table.firstChunk[slot]!; row >= 0; row = table.chunkNext[row]!) {
+        const mint = table.chunkMint[row]!;
+        const maxt = table.chunkMaxt[row]!;
+        if (mint > this.#to) break;
+        if (maxt < this.#from || (intervals !== undefined && isCovered(intervals, mint, maxt))) continue;
+        if (count === this.mint.length) this.#grow();
+        this.mint[count] = mint;
+        this.maxt[count] = maxt;
+        this.refs[count++] = row;
+      }
+      if (count === 0) continue;
+      this.chunkCount = count;
+      this.intervals = intervals ?? NO_INTERVALS;
+      this.labels = this.#labels[position]!;
+      return true;
+    }
+    return false;
+  }
+
+  #grow(): void {
+    const grow = (column: Float64Array): Float64Array => {
+      const bigger = new Float64Array(column.length * 2);
+      bigger.set(column);
+      return bigger;
+    };
+    this.mint = grow(this.mint);
+    this.maxt = grow(this.maxt);
+    this.refs = grow(this.refs);
+  }
+}
+
+/** Makes a source of the head as it is now. */
+export function createHeadSource(head: Head): SeriesSource {
+  const mint = head.minTimeMs;
+  return {
+    name: 'head',
+    index: head.postings,
+    mint,
+    // Samples may arrive while the query runs.
+    maxt: Number.POSITIVE_INFINITY,
+    cursor: (refs, from, to) => new HeadCursor(head, refs, Math.max(from, mint), to),
+    labelsOf: (ref) => head.table.labels(ref),
+    regionBytes(request) {
+      let bytes = 0;
+      for (let i = 0; i < request.count; i++) bytes += head.table.chunkData(request.refs[i]!).length;
+      return bytes;
+    },
+    fill(request, region, regionAt) {
+      let at = regionAt;
+      for (let i = 0; i < request.count; i++) {
+        const data = head.table.chunkData(request.refs[i]!);
+        region.set(data, at);
+        request.at[i] = at;
+        request.bytes[i] = data.length;
+        request.encodings[i] = CHUNK_ENCODING.xor;
+        at += data.length;
+      }
+      return true;
+    },
+    hold() {
+      const lease = head.lease();
+      return () => lease.release();
+    },
+  };
+}

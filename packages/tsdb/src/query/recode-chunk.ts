@@ -1,0 +1,32 @@
+/** Takes deleted samples out of a chunk that is passed on encoded: decode, drop, encode. */
+import { CHUNK_SLACK_BYTES, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
+import { CHUNK_ENCODING, type RawChunk } from '@gauntlet/model';
+import type { Intervals } from '../block/tombstones.ts';
+import { TsdbError } from '../errors.ts';
+import { mergeOverlapping } from './decode-batch.ts';
+
+/**
+ * The chunk without the samples in `intervals`, in memory of its own; undefined when none is left.
+ * @throws TsdbError ERR_CHUNK_CORRUPT
+ */
+export function recodeWithout(chunk: RawChunk, intervals: Intervals, kernels: Kernels): RawChunk | undefined {
+  const { memory } = kernels;
+  const count = (chunk.data[0]! << 8) | chunk.data[1]!;
+  const chunkPtr = memory.alloc(chunk.data.length + CHUNK_SLACK_BYTES);
+  const timesPtr = memory.alloc(count * 8 + 8);
+  const valuesPtr = memory.alloc(count * 8 + 8);
+  const outPtr = memory.alloc(xorChunkBytesMax(count));
+  try {
+    memory.u8(chunkPtr, chunk.data.length).set(chunk.data);
+    const decoded = kernels.decodeXor(chunkPtr, chunk.data.length, timesPtr, valuesPtr, count);
+    if (decoded !== count) throw new TsdbError('ERR_CHUNK_CORRUPT', `apply tombstones to a chunk from ${chunk.mint} to ${chunk.maxt}: XOR data is damaged although its checksum is right`);
+    const times = memory.f64(timesPtr, count);
+    const kept = mergeOverlapping(times, memory.f64(valuesPtr, count), 0, 0, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Int32Array.of(count), () => intervals);
+    if (kept === 0) return undefined;
+    const bytes = kernels.encodeXor(timesPtr, valuesPtr, kept, outPtr, xorChunkBytesMax(count));
+    if (bytes < 0) throw new TsdbError('ERR_CHUNK_CORRUPT', `apply tombstones to a chunk from ${chunk.mint} to ${chunk.maxt}: encoder answered ${bytes}`);
+    return { mint: times[0]!, maxt: times[kept - 1]!, encoding: CHUNK_ENCODING.xor, data: memory.u8(outPtr, bytes).slice() };
+  } finally {
+    for (const ptr of [chunkPtr, timesPtr, valuesPtr, outPtr]) memory.free(ptr);
+  }
+}

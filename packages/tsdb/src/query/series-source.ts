@@ -1,0 +1,82 @@
+/**
+ * What a query reads from: a block or the head, in the same terms.
+ *
+ *   index     matchers → references
+ *   cursor    references → series in label order, with the chunks that overlap the range
+ *   chunks    references of chunks → their bytes, in two steps: how many bytes to make room for, then fill
+ */
+import type { Labels } from '@gauntlet/model';
+import type { Intervals } from '../block/tombstones.ts';
+import type { LabelIndex } from '../index-file/index-reader.ts';
+import type { Postings } from '../index-file/postings.ts';
+
+/** Walks series in label order. Fields are valid after `next()` returned true, until the next call. */
+export interface SeriesCursor {
+  next(): boolean;
+  readonly labels: Labels;
+  /** Deleted ranges of the series; empty for most. */
+  readonly intervals: Intervals;
+  readonly chunkCount: number;
+  readonly mint: Float64Array;
+  readonly maxt: Float64Array;
+  readonly refs: Float64Array;
+}
+
+/** Chunks to load from one source; the last three columns are filled in. */
+export interface ChunkRequest {
+  count: number;
+  /** In ascending order for blocks. */
+  refs: Float64Array;
+  /** Out: offset of the payload in the region. */
+  at: Float64Array;
+  /** Out: payload bytes. */
+  bytes: Int32Array;
+  /** Out: encoding byte. */
+  encodings: Uint8Array;
+}
+
+/** One place that has series. */
+export interface SeriesSource {
+  /** For messages. */
+  readonly name: string;
+  readonly index: LabelIndex;
+  /** Range of what it may have, ms, both inclusive. */
+  readonly mint: number;
+  readonly maxt: number;
+  /**
+   * Series of `refs` that have a chunk in [mint, maxt] not wholly deleted.
+   */
+  cursor(refs: Postings, mint: number, maxt: number): SeriesCursor;
+  /** Labels of one series. */
+  labelsOf(ref: number): Labels;
+  /** Bytes of region that `fill` needs for these chunks. */
+  regionBytes(request: ChunkRequest): number;
+  /**
+   * Reads the chunks into the region from `regionAt` on and fills the out columns.
+   * @param crc checksum of a range of the region
+   * @returns false when a chunk was longer than planned for: ask `regionBytes` again
+   */
+  fill(request: ChunkRequest, region: Uint8Array, regionAt: number, crc: (at: number, length: number) => number): boolean;
+  /** Keeps the source readable until the returned function is called. */
+  hold(): () => void;
+}
+
+/** An empty request. */
+export function createChunkRequest(): ChunkRequest {
+  const room = 256;
+  return { count: 0, refs: new Float64Array(room), at: new Float64Array(room), bytes: new Int32Array(room), encodings: new Uint8Array(room) };
+}
+
+/** Adds a chunk. Returns its place in the request. */
+export function pushChunk(request: ChunkRequest, ref: number): number {
+  if (request.count === request.refs.length) {
+    const refs = new Float64Array(request.count * 2);
+    refs.set(request.refs);
+    request.refs = refs;
+    request.at = new Float64Array(refs.length);
+    request.bytes = new Int32Array(refs.length);
+    request.encodings = new Uint8Array(refs.length);
+  }
+  request.refs[request.count] = ref;
+  return request.count++;
+}

@@ -1,0 +1,168 @@
+/**
+ * Records of the log. The first byte is the type:
+ *
+ *   1 series       (u64 ref, uvarint labels, (name, value)…)…
+ *   2 samples      u64 first ref, u64 first t │ (varint ref − first, varint t − first, u64 value bits)…
+ *   3 tombstones   (u64 ref, varint mint, varint maxt)…
+ *   others         exemplars, metadata, native histograms, samples with start timestamps: counted, not read
+ *
+ * Samples go in and out as columns. Source: Prometheus tsdb/docs/format/wal.md, tsdb/record/record.go.
+ */
+import { ByteReader, type GrowableBytes } from '@gauntlet/bytes';
+import type { SymbolTable } from '../head/symbol-table.ts';
+import { TsdbError } from '../errors.ts';
+
+/** Record types that are read and written. */
+export const RECORD = { series: 1, samples: 2, tombstones: 3 } as const;
+
+/** Names of all types of Prometheus 3.14, for reports. */
+export const RECORD_NAMES: readonly string[] = [
+  'unknown',
+  'series',
+  'samples',
+  'tombstones',
+  'exemplars',
+  'mmap markers',
+  'metadata',
+  'histogram samples',
+  'float histogram samples',
+  'custom-bucket histogram samples',
+  'custom-bucket float histogram samples',
+  'samples with start timestamps',
+  'histogram samples with start timestamps',
+  'float histogram samples with start timestamps',
+];
+
+/** Samples as columns, growing. Values are kept as bits. */
+export class SampleColumns {
+  count = 0;
+  refs: Float64Array = new Float64Array(256);
+  timesMs: Float64Array = new Float64Array(256);
+  high: Uint32Array = new Uint32Array(256);
+  low: Uint32Array = new Uint32Array(256);
+
+  push(ref: number, timeMs: number, high: number, low: number): void {
+    const i = this.count;
+    if (i === this.refs.length) this.#grow();
+    this.refs[i] = ref;
+    this.timesMs[i] = timeMs;
+    this.high[i] = high;
+    this.low[i] = low;
+    this.count = i + 1;
+  }
+
+  reset(): void {
+    this.count = 0;
+  }
+
+  #grow(): void {
+    const size = this.refs.length * 2;
+    const refs = new Float64Array(size);
+    refs.set(this.refs);
+    const times = new Float64Array(size);
+    times.set(this.timesMs);
+    const high = new Uint32Array(size);
+    high.set(this.high);
+    const low = new Uint32Array(size);
+    low.set(this.low);
+    this.refs = refs;
+    this.timesMs = times;
+    this.high = high;
+    this.low = low;
+  }
+}
+
+/** Appends a samples record of all samples; nothing when there are none. */
+export function encodeSamplesRecord(samples: SampleColumns, out: GrowableBytes): void {
+  if (samples.count === 0) return;
+  const firstRef = samples.refs[0]!;
+  const firstTime = samples.timesMs[0]!;
+  out.putU8(RECORD.samples);
+  out.putBE64(firstRef);
+  out.putBE64(firstTime);
+  for (let i = 0; i < samples.count; i++) {
+    out.putVarint(samples.refs[i]! - firstRef);
+    out.putVarint(samples.timesMs[i]! - firstTime);
+    out.putBE32(samples.high[i]!);
+    out.putBE32(samples.low[i]!);
+  }
+}
+
+/** Begins a series record; entries follow with `putSeries`. */
+export function beginSeriesRecord(out: GrowableBytes): void {
+  out.putU8(RECORD.series);
+}
+
+/** Appends one series to a series record. @param labels flat names and values */
+export function putSeries(out: GrowableBytes, ref: number, labels: readonly string[]): void {
+  out.putBE64(ref);
+  out.putUvarint(labels.length / 2);
+  for (const text of labels) out.putUvarintString(text);
+}
+
+function badRecord(type: string, error: unknown): TsdbError {
+  return new TsdbError('ERR_WAL_RECORD', `decode WAL record of ${type}: ${(error as Error).message}`, { cause: error });
+}
+
+/**
+ * Reads a series record, interning its strings.
+ * @param visit gets label ids in `ids[0, idCount)`, valid during the call
+ * @throws TsdbError ERR_WAL_RECORD
+ */
+export function decodeSeriesRecord(record: Uint8Array, symbols: SymbolTable, visit: (ref: number, ids: Uint32Array, idCount: number) => void): void {
+  const reader = new ByteReader(record, 1);
+  let ids = new Uint32Array(64);
+  try {
+    while (reader.remaining > 0) {
+      const ref = reader.be64();
+      const idCount = reader.uvarint() * 2;
+      if (idCount > record.length) throw new RangeError(`${idCount / 2} labels in a record of ${record.length} bytes`);
+      if (idCount > ids.length) ids = new Uint32Array(idCount * 2);
+      for (let i = 0; i < idCount; i++) {
+        const length = reader.uvarint();
+        const start = reader.offset;
+        reader.skip(length);
+        ids[i] = symbols.internBytes(record, start, start + length);
+      }
+      visit(ref, ids, idCount);
+    }
+  } catch (error) {
+    throw badRecord('series', error);
+  }
+}
+
+/** Reads a samples record into `out`, replacing what it held. @throws TsdbError ERR_WAL_RECORD */
+export function decodeSamplesRecord(record: Uint8Array, out: SampleColumns): void {
+  out.reset();
+  const reader = new ByteReader(record, 1);
+  try {
+    if (reader.remaining === 0) return;
+    const firstRef = reader.be64();
+    const firstTime = reader.beI64();
+    while (reader.remaining > 0) {
+      const ref = firstRef + reader.varint();
+      const timeMs = firstTime + reader.varint();
+      const high = reader.be32();
+      out.push(ref, timeMs, high, reader.be32());
+    }
+  } catch (error) {
+    throw badRecord('samples', error);
+  }
+}
+
+/** Appends one deleted range to a tombstones record that begins with its type byte. */
+export function putTombstone(out: GrowableBytes, ref: number, mint: number, maxt: number): void {
+  out.putBE64(ref);
+  out.putVarint(mint);
+  out.putVarint(maxt);
+}
+
+/** Reads a tombstones record. @throws TsdbError ERR_WAL_RECORD */
+export function decodeTombstonesRecord(record: Uint8Array, visit: (ref: number, mint: number, maxt: number) => void): void {
+  const reader = new ByteReader(record, 1);
+  try {
+    while (reader.remaining > 0) visit(reader.be64(), reader.varint(), reader.varint());
+  } catch (error) {
+    throw badRecord('tombstones', error);
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Appends records to the log.
+ *
+ * All fragments of one `log` call are laid out in memory and given to the file system in one write at a known position. When that
+ * write fails, the segment is cut back to the position, so that a later record never follows half of an earlier one; if even that
+ * fails, the writer refuses to go on. fsync happens when a segment ends, when asked, and on close: a returned `log` survives the
+ * death of the process, not of the machine.
+ */
+import { crc32c, GrowableBytes, snappyEncode } from '@gauntlet/bytes';
+import { TsdbError } from '../errors.ts';
+import { type FileHandle, type FileSystem, joinPath } from '../file-system.ts';
+import { FRAGMENT, FRAGMENT_SNAPPY, WAL_FRAGMENT_HEADER_BYTES, WAL_PAGE_BYTES, WAL_SEGMENT_BYTES, walSegmentName } from './layout.ts';
+
+/** How records are compressed. */
+export type WalCompression = 'snappy' | 'none';
+
+/** An open log. */
+export interface WalWriter {
+  /** Segment that is being written. */
+  readonly segment: number;
+  /** Writes records, in order, in one go. @throws TsdbError ERR_WAL_FAILED once the log cannot be continued; the medium's error */
+  log(records: readonly Uint8Array[]): void;
+  /** Ends the present segment, fsyncs it and starts the next. */
+  nextSegment(): void;
+  fsync(): void;
+  /** Fsyncs and closes. Idempotent. */
+  close(): void;
+}
+
+/** Options of a log. */
+export interface WalWriterOptions {
+  readonly compression: WalCompression;
+  /** Upper bound of a segment, a multiple of 32 KiB; default 128 MiB. */
+  readonly segmentBytesMax?: number;
+}
+
+/**
+ * Starts a segment in `dir`, which exists.
+ * @param firstSegment number of the new segment; its file must not exist
+ */
+export function createWalWriter(fs: FileSystem, dir: string, firstSegment: number, options: WalWriterOptions): WalWriter {
+  const segmentBytesMax = options.segmentBytesMax ?? WAL_SEGMENT_BYTES;
+  const out = new GrowableBytes(WAL_PAGE_BYTES);
+  let segment = firstSegment;
+  let handle: FileHandle | undefined;
+  /** Good bytes of the segment on disk. */
+  let position = 0;
+  let failure: unknown;
+
+  const open = (): void => {
+    handle = fs.open(joinPath(dir, walSegmentName(segment)), 'create-new');
+    position = 0;
+    fs.fsyncDir(dir);
+  };
+  const usable = (): FileHandle => {
+    if (failure !== undefined) throw new TsdbError('ERR_WAL_FAILED', `write WAL segment ${dir}/${walSegmentName(segment)}: an earlier write failed and could not be undone; reopen the database`, { cause: failure });
+    if (handle === undefined) throw new TsdbError('ERR_WAL_FAILED', `write WAL ${dir}: the log is closed`);
+    return handle;
+  };
+  /** Writes what is laid out, all or nothing. */
+  const writeOut = (): void => {
+    if (out.length === 0) return;
+    const file = usable();
+    try {
+      file.write(out.bytes(), position);
+    } catch (error) {
+      try {
+        file.truncate(position);
+      } catch {
+        failure = error;
+        file.close();
+        handle = undefined;
+      }
+      throw error;
+    }
+    position += out.length;
+    out.reset();
+  };
+  const padPage = (): void => {
+    const over = (position + out.length) % WAL_PAGE_BYTES;
+    if (over !== 0) out.putZeros(WAL_PAGE_BYTES - over);
+  };
+  const nextSegment = (): void => {
+    padPage();
+    writeOut();
+    const file = usable();
+    file.fsync();
+    file.close();
+    handle = undefined;
+    segment++;
+    open();
+  };
+
+  /** Bytes of data that fit behind the present position in this segment. */
+  const room = (): number => {
+    const at = position + out.length;
+    const inPage = WAL_PAGE_BYTES - (at % WAL_PAGE_BYTES);
+    const pagesAfter = Math.max(0, Math.floor((segmentBytesMax - at - inPage) / WAL_PAGE_BYTES));
+    return Math.max(0, inPage - WAL_FRAGMENT_HEADER_BYTES) + pagesAfter * (WAL_PAGE_BYTES - WAL_FRAGMENT_HEADER_BYTES);
+  };
+  const layOut = (record: Uint8Array): void => {
+    let data = record;
+    let flags = 0;
+    if (options.compression === 'snappy') {
+      const packed = snappyEncode(record);
+      if (packed.length < record.length) {
+        data = packed;
+        flags = FRAGMENT_SNAPPY;
+      }
+    }
+    if (data.length > room() && position + out.length > 0) nextSegment();
+    let done = 0;
+    let isFirst = true;
+    do {
+      let left = WAL_PAGE_BYTES - ((position + out.length) % WAL_PAGE_BYTES);
+      if (left < WAL_FRAGMENT_HEADER_BYTES) {
+        out.putZeros(left);
+        left = WAL_PAGE_BYTES;
+      }
+      const length = Math.min(data.length - done, left - WAL_FRAGMENT_HEADER_BYTES);
+      const isLast = done + length === data.length;
+      const part = data.subarray(done, done + length);
+      out.putU8((isFirst ? (isLast ? FRAGMENT.full : FRAGMENT.first) : isLast ? FRAGMENT.last : FRAGMENT.middle) | flags);
+      out.putBE16(length);
+      out.putBE32(crc32c(part));
+      out.putBytes(part);
+      done += length;
+      isFirst = false;
+    } while (done < data.length);
+  };
+
+  open();
+  return {
+    get segment() {
+      return segment;
+    },
+    log(records) {
+      usable();
+      try {
+        for (const record of records) layOut(record);
+        writeOut();
+      } finally {
+        out.reset();
+      }
+    },
+    nextSegment() {
+      usable();
+      nextSegment();
+    },
+    fsync() {
+      usable().fsync();
+    },
+    close() {
+      if (handle === undefined) return;
+      try {
+        handle.fsync();
+      } finally {
+        handle.close();
+        handle = undefined;
+      }
+    },
+  };
+}
