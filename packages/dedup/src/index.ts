@@ -1,1 +1,6 @@
-export {};
+/** The seam of dedup. README.md has the reading order. */
+export { applyCounterResets } from './counter-resets.ts';
+export { groupReplicas, type ReplicaGroups, splitOverlappingChunks } from './group-replicas.ts';
+export { mergeChain } from './merge-chain.ts';
+export { isCounterFunction, mergePenalty, type PenaltyOptions } from './merge-penalty.ts';
+export { DedupBuffer, type ReplicaColumns } from './replica-columns.ts';
