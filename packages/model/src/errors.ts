@@ -1,12 +1,22 @@
-/** The one error of this package; match on `code`, show `message`. */
+/** The one error class of `model`: texts and values from outside that do not mean what was asked for. */
 
-export type ModelErrorCode = 'ERR_MODEL_LABELS' | 'ERR_MATCHER_REGEX' | 'ERR_MODEL_DURATION' | 'ERR_MODEL_TIME' | 'ERR_MODEL_RELABEL';
+/** Stable reasons; callers may switch on them. */
+export type ModelErrorCode =
+  | 'ERR_LABELS_INVALID'
+  | 'ERR_MATCHER_REGEX'
+  | 'ERR_REGEX_SYNTAX'
+  | 'ERR_DURATION'
+  | 'ERR_TIMESTAMP'
+  | 'ERR_RELABEL_CONFIG';
 
+/** Input that cannot be read as asked. Where Prometheus has a text for the case, the message is that text. */
 export class ModelError extends Error {
+  override readonly name = 'ModelError';
+  /** Stable reason. */
   readonly code: ModelErrorCode;
+
   constructor(code: ModelErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = 'ModelError';
     this.code = code;
   }
 }

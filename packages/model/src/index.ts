@@ -1,27 +1,35 @@
-export { formatDuration, parseDuration } from './duration.ts';
-export { ModelError, type ModelErrorCode } from './errors.ts';
+/** The seam of model. README.md has the reading order. */
 export {
-  EMPTY_LABELS,
-  METRIC_NAME,
+  formatDuration,
+  formatGoDuration,
+  parseDuration,
+  parseGoDuration,
+  parseSignedDuration,
+} from './duration.ts';
+export { ModelError, type ModelErrorCode } from './errors.ts';
+export { quoteGo } from './go-quote.ts';
+export { hashForLabels, hashLabels, hashWithoutLabels, stableHashLabels } from './label-hash.ts';
+export { isValidLabelName, isValidMetricName, isWellFormed, type NameScheme } from './label-names.ts';
+export {
   compareLabels,
+  EMPTY_LABELS,
   extendLabels,
   formatLabels,
-  formatMetric,
   getLabel,
-  hashLabels,
-  isLegacyLabelName,
-  isLegacyMetricName,
+  hasLabel,
+  type Labels,
   labelsEqual,
   labelsFromMap,
   labelsFromPairs,
-  labelsToMap,
+  labelsToObject,
+  METRIC_NAME,
   onlyLabels,
-  quoteGo,
+  quoteNameIfNeeded,
   withLabel,
   withoutLabels,
-  type Labels,
 } from './labels.ts';
-export { createMatcher, formatMatcher, type Matcher, type MatchType } from './matcher.ts';
+export { LabelsBuilder } from './labels-builder.ts';
+export { createMatcher, formatMatcher, type Matcher, matchesAll, type MatchType } from './matcher.ts';
 export {
   CHUNK_ENCODING,
   type ChunkQueryable,
@@ -36,3 +44,15 @@ export {
   type SeriesSet,
   type Warnings,
 } from './queryable.ts';
+export { type AnchoredRegexp, compileAnchored, compileSearch, type SearchRegexp } from './regexp/compile-regexp.ts';
+export type { Template } from './regexp/expand-template.ts';
+export {
+  isStaleNaN,
+  NORMAL_NAN_HI,
+  NORMAL_NAN_LO,
+  STALE_NAN_HI,
+  STALE_NAN_LO,
+  wordsOf,
+  writeStaleNaN,
+} from './sample.ts';
+export { MAX_TIME_MS, MIN_TIME_MS, parseTimestamp } from './timestamp.ts';

@@ -6,172 +6,143 @@
  * Names are unique and ordered by their UTF-8 **bytes** (Prometheus orders so; JavaScript's `<` orders by UTF-16 units and
  * differs for characters past U+FFFF). A flat array costs one allocation per series and compares without hashing.
  */
-import { compareUtf8, utf8Encode, type Words64, xxhash64 } from '@gauntlet/bytes';
+import { compareUtf8 } from '@gauntlet/bytes';
 import { ModelError } from './errors.ts';
+import { quoteGo } from './go-quote.ts';
+import { isValidLabelName } from './label-names.ts';
 
 /** Flat name/value pairs, sorted by name as UTF-8 bytes, names unique, no empty values. Never mutated after creation. */
 export type Labels = readonly string[];
 
-/** The label that holds the metric name. */
+/** Label that holds the metric name. */
 export const METRIC_NAME = '__name__';
 
-/** No labels. */
-export const EMPTY_LABELS: Labels = Object.freeze([]) as Labels;
+/** The label set without labels. */
+export const EMPTY_LABELS: Labels = Object.freeze([]);
 
 /**
- * Labels of pairs in any order; pairs with an empty value are dropped (an empty label is an absent one).
- * @throws ModelError ERR_MODEL_LABELS when a name stands twice
+ * Labels from pairs in any order; pairs with an empty value are dropped, as an empty label is an absent one.
+ * @throws ModelError ERR_LABELS_INVALID on an empty name or a name given twice
  */
-export function labelsFromPairs(pairs: Iterable<readonly [string, string]>): Labels {
-  const kept = [...pairs].filter(([, value]) => value !== '').sort(([a], [b]) => compareUtf8(a, b));
+export function labelsFromPairs(pairs: Iterable<readonly [name: string, value: string]>): Labels {
+  const sorted = [...pairs].sort((a, b) => compareUtf8(a[0], b[0]));
   const labels: string[] = [];
-  for (const [name, value] of kept) {
-    if (labels.length > 0 && labels[labels.length - 2] === name) throw new ModelError('ERR_MODEL_LABELS', `make labels: label name ${JSON.stringify(name)} is not unique`);
-    labels.push(name, value);
+  for (let i = 0; i < sorted.length; i++) {
+    const [name, value] = sorted[i]!;
+    if (name === '') throw new ModelError('ERR_LABELS_INVALID', `make labels: empty label name for value ${quoteGo(value)}`);
+    if (i > 0 && sorted[i - 1]![0] === name) {
+      throw new ModelError('ERR_LABELS_INVALID', `make labels: label ${quoteGo(name)} given twice, as ${quoteGo(sorted[i - 1]![1])} and ${quoteGo(value)}`);
+    }
+    if (value !== '') labels.push(name, value);
   }
   return labels;
 }
 
-/** Labels of a plain object or a Map. */
-export function labelsFromMap(map: Readonly<Record<string, string>> | ReadonlyMap<string, string>): Labels {
-  return labelsFromPairs(map instanceof Map ? map.entries() : Object.entries(map as Record<string, string>));
+/** Labels from a Map or from an object's own properties; see `labelsFromPairs`. */
+export function labelsFromMap(map: ReadonlyMap<string, string> | Readonly<Record<string, string>>): Labels {
+  return labelsFromPairs(map instanceof Map ? map : Object.entries(map));
 }
 
-/** A null-prototype object of the labels, for JSON. */
-export function labelsToMap(labels: Labels): Record<string, string> {
-  const map = Object.create(null) as Record<string, string>;
-  for (let index = 0; index < labels.length; index += 2) map[labels[index]!] = labels[index + 1]!;
-  return map;
+/** The labels as an object without prototype, so that names such as `constructor` are only data. */
+export function labelsToObject(labels: Labels): Record<string, string> {
+  const object = Object.create(null) as Record<string, string>;
+  for (let i = 0; i < labels.length; i += 2) object[labels[i]!] = labels[i + 1]!;
+  return object;
 }
 
-/** Value of a label, `''` when absent. */
+/** The value of a label, `''` if absent. */
 export function getLabel(labels: Labels, name: string): string {
-  for (let index = 0; index < labels.length; index += 2) if (labels[index] === name) return labels[index + 1]!;
+  for (let i = 0; i < labels.length; i += 2) if (labels[i] === name) return labels[i + 1]!;
   return '';
 }
 
-/** Order of series: name by name, then value by value, as UTF-8 bytes; a prefix comes first. As Prometheus labels.Compare. */
+/** Whether the label is there. */
+export function hasLabel(labels: Labels, name: string): boolean {
+  for (let i = 0; i < labels.length; i += 2) if (labels[i] === name) return true;
+  return false;
+}
+
+/**
+ * Order of series: pair by pair, name then value, each by UTF-8 bytes; a prefix comes first.
+ * @returns negative, zero or positive
+ * @see Prometheus model/labels, Compare
+ */
 export function compareLabels(a: Labels, b: Labels): number {
-  const shorter = a.length < b.length ? a.length : b.length;
-  for (let index = 0; index < shorter; index++) {
-    if (a[index] !== b[index]) return compareUtf8(a[index]!, b[index]!);
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    if (a[i] !== b[i]) return compareUtf8(a[i]!, b[i]!);
   }
   return a.length - b.length;
 }
 
 /** Whether both name the same series. */
 export function labelsEqual(a: Labels, b: Labels): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
 
-/** The labels whose names are not in `names`; the same array when nothing is dropped. */
+/** Without the named labels; the argument itself if none of them is there. */
 export function withoutLabels(labels: Labels, names: ReadonlySet<string>): Labels {
-  let kept: string[] | undefined;
-  for (let index = 0; index < labels.length; index += 2) {
-    if (names.has(labels[index]!)) kept ??= labels.slice(0, index);
-    else if (kept !== undefined) kept.push(labels[index]!, labels[index + 1]!);
-  }
-  return kept ?? labels;
+  return keepLabels(labels, (name) => !names.has(name));
 }
 
-/** The labels whose names are in `names`. */
+/** With only the named labels; the argument itself if it has no other. */
 export function onlyLabels(labels: Labels, names: ReadonlySet<string>): Labels {
-  const kept: string[] = [];
-  for (let index = 0; index < labels.length; index += 2) if (names.has(labels[index]!)) kept.push(labels[index]!, labels[index + 1]!);
-  return kept;
+  return keepLabels(labels, (name) => names.has(name));
 }
 
-/** Merge of two label sets; where both have a name the value of `extra` wins (external labels win over the series' own, as in Thanos). */
-export function extendLabels(labels: Labels, extra: Labels): Labels {
-  if (extra.length === 0) return labels;
+function keepLabels(labels: Labels, keep: (name: string) => boolean): Labels {
+  for (let i = 0; i < labels.length; i += 2) {
+    if (keep(labels[i]!)) continue;
+    const kept = labels.slice(0, i);
+    for (let j = i + 2; j < labels.length; j += 2) if (keep(labels[j]!)) kept.push(labels[j]!, labels[j + 1]!);
+    return kept;
+  }
+  return labels;
+}
+
+/**
+ * `labels` with those of `extension` added; where both have a name, the extension's value wins (external labels win over stored ones).
+ * @see Thanos labelpb, ExtendSortedLabels
+ */
+export function extendLabels(labels: Labels, extension: Labels): Labels {
+  if (extension.length === 0) return labels;
+  if (labels.length === 0) return extension;
   const merged: string[] = [];
   let i = 0;
   let j = 0;
-  while (i < labels.length || j < extra.length) {
-    const order = i >= labels.length ? 1 : j >= extra.length ? -1 : labels[i] === extra[j] ? 0 : compareUtf8(labels[i]!, extra[j]!);
-    if (order < 0) {
-      merged.push(labels[i]!, labels[i + 1]!);
-      i += 2;
-    } else {
-      merged.push(extra[j]!, extra[j + 1]!);
-      j += 2;
+  while (i < labels.length && j < extension.length) {
+    const order = labels[i] === extension[j] ? 0 : compareUtf8(labels[i]!, extension[j]!);
+    if (order < 0) merged.push(labels[i++]!, labels[i++]!);
+    else {
       if (order === 0) i += 2;
+      merged.push(extension[j++]!, extension[j++]!);
     }
   }
+  while (i < labels.length) merged.push(labels[i++]!);
+  while (j < extension.length) merged.push(extension[j++]!);
   return merged;
 }
 
-/** A copy with one label set, or removed when `value` is `''`. */
+/** With one label set; an empty value removes it. */
 export function withLabel(labels: Labels, name: string, value: string): Labels {
-  return value === '' ? withoutLabels(labels, new Set([name])) : extendLabels(labels, [name, value]);
+  if (getLabel(labels, name) === value) return labels;
+  return value === '' ? keepLabels(labels, (other) => other !== name) : extendLabels(labels, [name, value]);
 }
 
-/** Whether a name needs no quotes in PromQL and the text format. */
-export function isLegacyLabelName(name: string): boolean {
-  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
-}
-
-/** Whether a metric name needs no quotes. */
-export function isLegacyMetricName(name: string): boolean {
-  return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
-}
-
-/** A text in double quotes with Go's escapes, as Prometheus prints label values. */
-export function quoteGo(text: string): string {
-  let out = '"';
-  for (const char of text) {
-    const code = char.codePointAt(0)!;
-    if (char === '"' || char === '\\') out += `\\${char}`;
-    else if (char === '\n') out += '\\n';
-    else if (char === '\t') out += '\\t';
-    else if (char === '\r') out += '\\r';
-    else if (code === 7) out += '\\a';
-    else if (code === 8) out += '\\b';
-    else if (code === 11) out += '\\v';
-    else if (code === 12) out += '\\f';
-    else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, '0')}`;
-    else if (/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(char)) out += char;
-    else out += code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
-  }
-  return `${out}"`;
-}
-
-/** `{a="b", c="d"}`, the way Prometheus prints a label set (the metric name is a label like any other here). */
+/** `{a="b", c="d"}`; values quoted as Go does, names too where they are not legacy names. */
 export function formatLabels(labels: Labels): string {
-  const parts: string[] = [];
-  for (let index = 0; index < labels.length; index += 2) {
-    const name = labels[index]!;
-    parts.push(`${isLegacyLabelName(name) ? name : quoteGo(name)}=${quoteGo(labels[index + 1]!)}`);
+  let text = '{';
+  for (let i = 0; i < labels.length; i += 2) {
+    if (i > 0) text += ', ';
+    text += `${quoteNameIfNeeded(labels[i]!)}=${quoteGo(labels[i + 1]!)}`;
   }
-  return `{${parts.join(', ')}}`;
+  return `${text}}`;
 }
 
-/** `name{a="b"}`, the way PromQL results print a series. */
-export function formatMetric(labels: Labels): string {
-  const name = getLabel(labels, METRIC_NAME);
-  if (name === '') return formatLabels(labels);
-  const rest = withoutLabels(labels, new Set([METRIC_NAME]));
-  if (!isLegacyMetricName(name)) {
-    const inner = formatLabels(rest).slice(1, -1);
-    return `{${quoteGo(name)}${inner === '' ? '' : `, ${inner}`}}`;
-  }
-  return rest.length === 0 ? name : `${name}${formatLabels(rest)}`;
-}
-
-const SEPARATOR = '\xff';
-
-/** xxHash64 of `name 0xff value 0xff …`: the stable hash of a label set, as Prometheus labels.StableHash and Thanos' sharding have it. */
-export function hashLabels(labels: Labels): Words64 {
-  // 0xff is no byte of any UTF-8 text; it is put in after encoding.
-  const parts = labels.map((text) => utf8Encode(text));
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length + SEPARATOR.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-    bytes[at++] = 0xff;
-  }
-  return xxhash64(bytes);
+/** The name, in quotes where it is not a legacy label name. */
+export function quoteNameIfNeeded(name: string): string {
+  return isValidLabelName(name, 'legacy') ? name : quoteGo(name);
 }
