@@ -96,13 +96,14 @@ function contentHash(paths) {
 }
 
 const packageDirs = () => readdirSync(join(root, 'packages')).sort().map((name) => join('packages', name));
+const manifestDirs = () => [...packageDirs(), 'e2e'];
 
 /**
  * Installs packages from the lockfile.
  * @param {'run'|'test'} mode `run`: what `npm start` needs; `test`: development tools too
  */
 export async function install(mode) {
-  const hash = contentHash(['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', ...packageDirs().map((dir) => join(dir, 'package.json'))]);
+  const hash = contentHash(['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifestDirs().map((dir) => join(dir, 'package.json'))]);
   const stamp = join(root, 'node_modules', `.gauntlet-install-${mode}`);
   const full = join(root, 'node_modules', '.gauntlet-install-test');
   for (const file of [stamp, full]) if (existsSync(file) && readFileSync(file, 'utf8') === hash) return;
