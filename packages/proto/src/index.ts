@@ -52,6 +52,7 @@ export {
   encodeWarningFrame,
   SeriesFrameEncoder,
   type SeriesFrameEncoderOptions,
+  writeRawChunkField,
 } from './series-frame-encode.ts';
 export { columnLabels, createTimeSeriesColumns, type MetadataRange, TimeSeriesColumns } from './time-series-columns.ts';
 export { decodeTimeSeries, decodeWriteRequest, decodeWriteRequestV2 } from './remote-write-decode.ts';

@@ -97,33 +97,21 @@ export class SeriesFrameEncoder {
     w.raw(labelFields);
   }
 
-  /**
-   * Adds a raw chunk.
-   * @param mint first timestamp, ms, inclusive; `maxt` the last
-   * @param encoding encoding byte as in chunk files, XOR is 1
-   * @param data payload after the encoding byte; copied
-   * @param hashHi xxhash64 of `data`, or two zeros
-   */
+  /** Adds a raw chunk; see {@link writeRawChunkField}. */
   addChunk(mint: number, maxt: number, encoding: number, data: Uint8Array, hashHi = 0, hashLo = 0): void {
-    const w = this.#w;
-    const part = partLength(encoding, data.length, hashHi, hashLo);
-    const inner = timesLength(mint, maxt) + 1 + uint32Length(part) + part;
-    w.uint32(0x12);
-    w.uint32(inner);
-    this.#writeTimes(mint, maxt);
-    this.#writePart(AGGREGATE.raw, part, encoding, data, hashHi, hashLo);
+    writeRawChunkField(this.#w, mint, maxt, encoding, data, hashHi, hashLo);
   }
 
   /** Starts a chunk of several parts. */
   beginChunk(mint: number, maxt: number): void {
     this.#w.uint32(0x12);
     this.#chunkStart = this.#w.open();
-    this.#writeTimes(mint, maxt);
+    writeTimes(this.#w, mint, maxt);
   }
 
   /** Adds one aggregate to the open chunk; `aggregate` is one of AGGREGATE, the rest as in `addChunk`. */
   addPart(aggregate: number, encoding: number, data: Uint8Array, hashHi = 0, hashLo = 0): void {
-    this.#writePart(aggregate, partLength(encoding, data.length, hashHi, hashLo), encoding, data, hashHi, hashLo);
+    writePart(this.#w, aggregate, partLength(encoding, data.length, hashHi, hashLo), encoding, data, hashHi, hashLo);
   }
 
   endChunk(): void {
@@ -171,36 +159,57 @@ export class SeriesFrameEncoder {
     w.pos = FRAME_GAP;
     return frame;
   }
+}
 
-  #writeTimes(mint: number, maxt: number): void {
-    const w = this.#w;
-    if (mint !== 0) {
-      w.byte(0x08);
-      w.int64(mint);
-    }
-    if (maxt !== 0) {
-      w.byte(0x10);
-      w.int64(maxt);
-    }
+/**
+ * Writes a chunk of one raw part as a field of a Series message.
+ * @param mint first timestamp, ms, inclusive; `maxt` the last
+ * @param encoding encoding byte as in chunk files, XOR is 1
+ * @param data payload after the encoding byte; copied
+ * @param hashHi xxhash64 of `data` in two words, or two zeros
+ */
+export function writeRawChunkField(
+  w: WireWriter,
+  mint: number,
+  maxt: number,
+  encoding: number,
+  data: Uint8Array,
+  hashHi: number,
+  hashLo: number,
+): void {
+  const part = partLength(encoding, data.length, hashHi, hashLo);
+  w.uint32(0x12);
+  w.uint32(timesLength(mint, maxt) + 1 + uint32Length(part) + part);
+  writeTimes(w, mint, maxt);
+  writePart(w, AGGREGATE.raw, part, encoding, data, hashHi, hashLo);
+}
+
+function writeTimes(w: WireWriter, mint: number, maxt: number): void {
+  if (mint !== 0) {
+    w.byte(0x08);
+    w.int64(mint);
   }
+  if (maxt !== 0) {
+    w.byte(0x10);
+    w.int64(maxt);
+  }
+}
 
-  #writePart(aggregate: number, length: number, encoding: number, data: Uint8Array, hashHi: number, hashLo: number): void {
-    const w = this.#w;
-    w.reserve(16 + data.length);
-    w.byte(((aggregate + 3) << 3) | 2);
-    w.uint32(length);
-    if (encoding > 1) {
-      w.byte(0x08);
-      w.uint32(encoding - 1);
-    }
-    if (data.length > 0) {
-      w.byte(0x12);
-      w.lengthDelimited(data);
-    }
-    if (hashHi !== 0 || hashLo !== 0) {
-      w.byte(0x18);
-      w.words64(hashLo, hashHi);
-    }
+function writePart(w: WireWriter, aggregate: number, length: number, encoding: number, data: Uint8Array, hashHi: number, hashLo: number): void {
+  w.reserve(16 + data.length);
+  w.byte(((aggregate + 3) << 3) | 2);
+  w.uint32(length);
+  if (encoding > 1) {
+    w.byte(0x08);
+    w.uint32(encoding - 1);
+  }
+  if (data.length > 0) {
+    w.byte(0x12);
+    w.lengthDelimited(data);
+  }
+  if (hashHi !== 0 || hashLo !== 0) {
+    w.byte(0x18);
+    w.words64(hashLo, hashHi);
   }
 }
 

@@ -1,1 +1,44 @@
-export {};
+export { StoreError, type StoreErrorCode } from './errors.ts';
+export {
+  type CallOptions,
+  infoFromMessage,
+  infoToMessage,
+  labelsFromMessage,
+  labelsToMessage,
+  type Store,
+  type StoreInfo,
+  type TsdbInfo,
+} from './store.ts';
+export { compileMatchers, matcherToMessage, splitExternalMatchers } from './request-matchers.ts';
+export { labelSetsMatch, type SkipReason, skipReason, type StoreSelection } from './select-stores.ts';
+export { createShardMatcher, type ShardMatcher } from './shard-matcher.ts';
+export { SeriesRewriter, type SeriesRewriterOptions } from './series-rewriter.ts';
+export { resortFrames } from './resort-frames.ts';
+export { type ByteCharge, FrameBuffer, type FrameBufferOptions, type StreamEnd } from './frame-buffer.ts';
+export {
+  type ChunkRows,
+  createChunkRows,
+  mergeChunks,
+  type MergedBatch,
+  type MergeInput,
+  type MergeObserver,
+  SeriesMerge,
+} from './merge-series.ts';
+export {
+  abortsOnFailure,
+  createProxyStore,
+  endpointText,
+  mergeUnique,
+  type ProxyCallOptions,
+  type ProxyEndpoint,
+  type ProxySelect,
+  type ProxyStore,
+  type ProxyStoreOptions,
+  type StoreOutcome,
+} from './proxy-store.ts';
+export { type SeriesLimits, limitSeries } from './series-limits.ts';
+export { createTsdbStore, type TsdbStoreOptions } from './tsdb-store.ts';
+export { errorCode, errorText, fromServiceError, type GrpcStatus, toGrpcStatus } from './grpc-status.ts';
+export { grpcMethod, INFO_METHODS, STORE_METHODS } from './grpc-methods.ts';
+export { createInfoService, createStoreService, type GrpcService, streamAnswer, TENANT_METADATA, unary } from './grpc-server.ts';
+export { CLIENT_CHANNEL_OPTIONS, GrpcStoreClient, type GrpcStoreClientOptions, readStream } from './grpc-client.ts';

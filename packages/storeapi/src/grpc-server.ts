@@ -1,0 +1,113 @@
+/**
+ * Serves any Store over gRPC: `server.addService(service.methods, service.handlers)` for each of the two services. Series
+ * respects back-pressure: the next frame is asked for when the stream has room, so a slow reader holds one frame, not the answer.
+ */
+import type { EventEmitter } from 'node:events';
+import type { Metadata, sendUnaryData, ServerUnaryCall, ServerWritableStream, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { InfoResponse, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, Present, SeriesRequest } from '@gauntlet/proto';
+import { StoreError } from './errors.ts';
+import { INFO_METHODS, STORE_METHODS } from './grpc-methods.ts';
+import { toGrpcStatus } from './grpc-status.ts';
+import type { CallOptions, Store } from './store.ts';
+
+/** A service to be added to a grpc-js server. */
+export interface GrpcService {
+  readonly name: string;
+  readonly methods: ServiceDefinition;
+  readonly handlers: UntypedServiceImplementation;
+}
+
+/** Name of the metadata entry that carries the tenant. */
+export const TENANT_METADATA = 'thanos-tenant';
+
+interface Call {
+  readonly metadata: Metadata;
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** Options of a call for the store: its signal follows the peer's cancellation and deadline. */
+function callOptions(call: Call): CallOptions {
+  const abort = new AbortController();
+  call.on('cancelled', () => abort.abort());
+  const tenant = call.metadata.get(TENANT_METADATA)[0];
+  return { signal: abort.signal, ...(typeof tenant === 'string' && tenant !== '' ? { tenant } : {}) };
+}
+
+/** Service `thanos.Store` over a store. */
+export function createStoreService(store: Store): GrpcService {
+  return {
+    name: 'thanos.Store',
+    methods: STORE_METHODS,
+    handlers: {
+      Series: (call: ServerWritableStream<SeriesRequest, Uint8Array>) => streamAnswer(call, (request, options) => store.series(request, options)),
+      LabelNames: unary<LabelNamesRequest, LabelNamesResponse>((request, options) => store.labelNames(request, options)),
+      LabelValues: unary<LabelValuesRequest, LabelValuesResponse>((request, options) => store.labelValues(request, options)),
+    },
+  };
+}
+
+/**
+ * Service `thanos.info.Info`.
+ * @param info the current answer, or `undefined` while the component is not ready: callers get UNAVAILABLE
+ */
+export function createInfoService(info: () => InfoResponse | undefined): GrpcService {
+  return {
+    name: 'thanos.info.Info',
+    methods: INFO_METHODS,
+    handlers: {
+      Info: unary<Present, InfoResponse>(async () => {
+        const answer = info();
+        if (answer === undefined) throw new StoreError('ERR_STORE_UNAVAILABLE', 'not ready');
+        return answer;
+      }),
+    },
+  };
+}
+
+/** A unary handler from an async function. */
+export function unary<Request, Response>(
+  answer: (request: Request, options: CallOptions) => Promise<Response>,
+): (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => void {
+  return (call, callback) => {
+    // Wrapped, so that what a handler throws at once becomes a status too.
+    Promise.resolve(callOptions(call))
+      .then((options) => answer(call.request, options))
+      .then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(toGrpcStatus(error)),
+      );
+  };
+}
+
+/** Writes what `answer` yields to the call, at the pace of its reader. */
+export async function streamAnswer<Request, Response>(
+  call: ServerWritableStream<Request, Response>,
+  answer: (request: Request, options: CallOptions) => AsyncIterable<Response>,
+): Promise<void> {
+  const options = callOptions(call);
+  const signal = options.signal!;
+  try {
+    for await (const message of answer(call.request, options)) {
+      if (signal.aborted) return;
+      if (!call.write(message)) await drained(call, signal);
+    }
+    call.end();
+  } catch (error) {
+    if (!signal.aborted) call.emit('error', toGrpcStatus(error));
+  }
+}
+
+function drained(call: EventEmitter, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      call.off('drain', done);
+      call.off('close', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    call.once('drain', done);
+    call.once('close', done);
+    signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted) done();
+  });
+}
