@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { type Kernels, createKernels, xorChunkBytesMax } from '@gauntlet/kernels';
 import { type SeriesBatch, isStaleNaN, labelsFromPairs, wordsOf, writeStaleNaN } from '@gauntlet/model';
 import { KernelBuffer } from './kernel-buffer.ts';
-import { SeriesAssembler, type StreamColumns } from './series-assembler.ts';
+import { SeriesAssembler, type UniteStreams } from './series-assembler.ts';
 
 type Sample = readonly [number, number];
 
@@ -47,7 +47,7 @@ function createCharge(limit = Infinity): { reserve(bytes: number): void; release
 
 describe.each(['wasm', 'js'] as const)('series assembler on %s kernels', (backend) => {
   const kernels = createKernels({ backend });
-  const make = (mint: number, maxt: number, unite?: (streams: readonly StreamColumns[]) => StreamColumns, charge = createCharge()): SeriesAssembler =>
+  const make = (mint: number, maxt: number, unite?: UniteStreams, charge = createCharge()): SeriesAssembler =>
     new SeriesAssembler({ kernels, charge, mint, maxt, unite });
   const put = (assembler: SeriesAssembler, samples: readonly Sample[]): void =>
     assembler.addChunk(samples[0]![0], samples[samples.length - 1]![0], 1, encode(kernels, samples));

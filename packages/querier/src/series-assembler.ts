@@ -11,19 +11,14 @@
  * A *stream* is a run of chunks that do not overlap. With deduplication overlapping chunks are different replicas' (or the same
  * replica's from two stores) and the dedup function unites the streams; without it later chunks only add what is newer.
  */
+import { type ReplicaColumns, splitOverlappingChunks } from '@gauntlet/dedup';
 import { CHUNK_SLACK_BYTES, type Kernels } from '@gauntlet/kernels';
-import { CHUNK_ENCODING, type Labels, type SeriesBatch, formatLabels } from '@gauntlet/model';
+import { CHUNK_ENCODING, type Labels, type SeriesBatch, formatLabels, wordsOf } from '@gauntlet/model';
 import { QuerierError } from './errors.ts';
 import { KernelBuffer, type MemoryCharge } from './kernel-buffer.ts';
 
-/** Samples of one stream, views into kernel memory. */
-export interface StreamColumns {
-  readonly timestampsMs: Float64Array;
-  readonly values: Float64Array;
-}
-
 /** Columns of merged samples; the views stay valid until the next merge. It must not allocate kernel memory: that would detach the streams. */
-export type UniteStreams = (streams: readonly StreamColumns[]) => StreamColumns;
+export type UniteStreams = (streams: readonly ReplicaColumns[]) => ReplicaColumns;
 
 export interface AssemblerOptions {
   readonly kernels: Kernels;
@@ -144,7 +139,7 @@ export class SeriesAssembler {
         const { firstChunk, endChunk, overlaps } = streams[first]!;
         out = this.#keep(timestampsMs, values, sampleStart[firstChunk]!, sampleStart[endChunk]!, out, overlaps);
       } else {
-        const parts: StreamColumns[] = [];
+        const parts: ReplicaColumns[] = [];
         for (let index = first; index < stream; index++) {
           const from = sampleStart[streams[index]!.firstChunk]!;
           const to = sampleStart[streams[index]!.endChunk]!;
@@ -203,16 +198,11 @@ export class SeriesAssembler {
         streams.push({ series, firstChunk, endChunk: order.length, overlaps: true });
         continue;
       }
-      // Each chunk goes to the first stream that ends before it begins, as Thanos' overlap split does.
-      const runs: number[][] = [];
-      for (const chunk of sorted) {
-        const run = runs.find((candidate) => this.#chunkMaxt[candidate[candidate.length - 1]!]! < this.#chunkMint[chunk]!);
-        if (run === undefined) runs.push([chunk]);
-        else run.push(chunk);
-      }
-      for (const run of runs) {
+      const streamOf = new Int32Array(sorted.length);
+      const count = splitOverlappingChunks(sorted.map((chunk) => this.#chunkMint[chunk]!), sorted.map((chunk) => this.#chunkMaxt[chunk]!), streamOf);
+      for (let number = 0; number < count; number++) {
         const firstChunk = order.length;
-        order.push(...run);
+        sorted.forEach((chunk, index) => streamOf[index] === number && order.push(chunk));
         streams.push({ series, firstChunk, endChunk: order.length, overlaps: false });
       }
     }
@@ -257,7 +247,7 @@ export class SeriesAssembler {
       return out + high - low;
     }
     const { mint, maxt } = this.#options;
-    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
+    const bits = wordsOf(values);
     let last = mint - 1;
     for (let index = from; index < to; index++) {
       const t = timestampsMs[index]!;

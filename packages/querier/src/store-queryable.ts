@@ -1,42 +1,28 @@
 /**
- * PromQL's storage over a Store: one Series call per selector, its frames decoded to columns in kernel memory.
+ * PromQL's storage over all stores: one fan-out per selector, the merged series decoded to columns in kernel memory.
  *
  * A replica's series lose their replica labels in the stores (`without_replica_labels`), so equal series arrive one behind the
  * other; their chunks meet in the SeriesAssembler, which unites them.
  */
+import { DedupBuffer, type ReplicaColumns, applyCounterResets, isCounterFunction, mergeChain, mergePenalty } from '@gauntlet/dedup';
 import type { Kernels } from '@gauntlet/kernels';
 import { type LabelAnswer, type LabelQuery, type Labels, type Matcher, type Queryable, type SelectRequest, type SeriesBatch, type SeriesSet, formatLabels } from '@gauntlet/model';
-import {
-  AGGREGATE,
-  EMPTY_LABEL_NAMES_REQUEST,
-  EMPTY_SERIES_REQUEST,
-  type LabelMatcher,
-  MATCHER_TYPE,
-  PARTIAL_RESPONSE,
-  type SeriesRequest,
-  SeriesFrame,
-  compareFrameLabels,
-  createSeriesFrame,
-  decodeSeriesFrame,
-  frameLabels,
-  framePartData,
-} from '@gauntlet/proto';
-import type { Store } from '@gauntlet/storeapi';
+import { AGGREGATE, EMPTY_LABEL_NAMES_REQUEST, EMPTY_SERIES_REQUEST, type LabelNamesRequest, PARTIAL_RESPONSE, type SeriesRequest, frameLabels, framePartData } from '@gauntlet/proto';
+import { type MergedBatch, type ProxyCallOptions, type ProxyStore, createChunkRows, matcherToMessage, mergeChunks } from '@gauntlet/storeapi';
 import { QuerierError } from './errors.ts';
 import type { MemoryCharge } from './kernel-buffer.ts';
 import { SeriesAssembler, type UniteStreams } from './series-assembler.ts';
 
+/** How replicas become one series; `--deduplication.func`. */
+export type DedupFunction = 'penalty' | 'chain';
+
 export interface StoreQueryableOptions {
-  readonly store: Store;
+  readonly store: ProxyStore;
   readonly kernels: Kernels;
   readonly charge: MemoryCharge;
   /** Labels that tell replicas apart; none = no deduplication. */
   readonly replicaLabels: readonly string[];
-  /**
-   * Makes the function that unites overlapping streams of one series, told the PromQL function around the selector (counters are
-   * treated apart).
-   */
-  readonly createUnite: (func: string) => UniteStreams;
+  readonly dedupFunction: DedupFunction;
   /** False: a store that does not answer is an error. */
   readonly partialResponse: boolean;
   /** Coarsest resolution that will do, ms; 0 = raw. */
@@ -44,33 +30,26 @@ export interface StoreQueryableOptions {
   /** Unix ms by which remote calls must have ended. */
   readonly deadlineMs: number;
   readonly tenant?: string;
+  /** The user's choice of stores. */
+  readonly storeMatchers: readonly (readonly Matcher[])[];
   readonly counters: QueryCounters;
 }
 
 /** What one query took in; counted by the thread that does the work. */
 export interface QueryCounters {
-  frames: number;
-  frameBytes: number;
   series: number;
   chunks: number;
   samples: number;
 }
 
-/** A batch is closed at this many series or staged bytes, whichever comes first. */
-const BATCH_SERIES = 128;
+/** Staged chunk bytes at which columns are made before the merged batch ends. */
 const BATCH_BYTES = 8 << 20;
-
-/** Matchers as messages have them. */
-export function matchersToMessage(matchers: readonly Matcher[]): LabelMatcher[] {
-  return matchers.map(({ type, name, value }) => ({ type: MATCHER_TYPE[type], name, value }));
-}
 
 /** Aggregates of downsampled data that a function needs, as Thanos chooses them. */
 export function aggregatesFor(func: string): readonly number[] {
   if (func.startsWith('min')) return [AGGREGATE.min];
   if (func.startsWith('max')) return [AGGREGATE.max];
   if (func.startsWith('count')) return [AGGREGATE.count];
-  // sum_over_time of the average would be wrong; plain sum works on averages of each step.
   if (func.startsWith('sum_')) return [AGGREGATE.sum];
   if (func === 'increase' || func === 'rate' || func === 'irate' || func === 'resets') return [AGGREGATE.counter];
   return [AGGREGATE.count, AGGREGATE.sum];
@@ -102,46 +81,37 @@ export class StoreQueryable implements Queryable {
 
   /** Label sets of the series that match, without samples, in order, each once. */
   async *series(query: LabelQuery, warnings: string[]): AsyncGenerator<Labels> {
-    const request: SeriesRequest = { ...this.#seriesRequest({ matchers: query.matchers, mint: query.mint, maxt: query.maxt }), skipChunks: true, aggregates: [], limit: query.limit };
-    let previous: Labels | undefined;
-    for await (const frame of this.#frames(request, query.signal, warnings)) {
-      for (let series = 0; series < frame.seriesCount; series++) {
-        const labels = frameLabels(frame, series);
-        if (previous !== undefined && sameLabels(previous, labels)) continue;
-        previous = labels;
-        yield labels;
-      }
+    const request: SeriesRequest = { ...this.#seriesRequest(query), skipChunks: true, aggregates: [], limit: query.limit };
+    const select = this.#options.store.select(request, this.#call(query.signal));
+    for await (const batch of select.batches) {
+      for (let series = 0; series < batch.seriesCount; series++) yield labelsOf(batch, series);
     }
+    warnings.push(...select.warnings);
   }
 
   async *#batches(request: SelectRequest, warnings: string[]): AsyncGenerator<SeriesBatch, void> {
-    const { kernels, charge, counters } = this.#options;
+    const { kernels, charge, counters, replicaLabels, dedupFunction } = this.#options;
     const func = request.hints?.func ?? '';
-    const assembler = new SeriesAssembler({
-      kernels,
-      charge,
-      mint: request.mint,
-      maxt: request.maxt,
-      unite: this.#options.replicaLabels.length > 0 ? this.#options.createUnite(func) : undefined,
-    });
-    // Two decoders in turn: the last series of a frame may go on in the next.
-    let previous: SeriesFrame | undefined;
+    const { mint, maxt } = request;
+    const unite = replicaLabels.length > 0 ? createUnite(dedupFunction, isCounterFunction(func)) : undefined;
+    const assembler = new SeriesAssembler({ kernels, charge, mint, maxt, unite });
+    const select = this.#options.store.select(this.#seriesRequest(request), this.#call(request.signal));
+    const rows = createChunkRows();
     try {
-      for await (const frame of this.#frames(this.#seriesRequest(request), request.signal, warnings)) {
-        for (let series = 0; series < frame.seriesCount; series++) {
-          const goesOn = series > 0 ? compareFrameLabels(frame, series - 1, frame, series) === 0 : previous !== undefined && previous.seriesCount > 0 && compareFrameLabels(previous, previous.seriesCount - 1, frame, 0) === 0;
-          if (!goesOn) {
-            if (assembler.seriesCount >= BATCH_SERIES || assembler.stagedBytes >= BATCH_BYTES) yield this.#finish(assembler);
-            assembler.add(frameLabels(frame, series));
-            counters.series++;
-          }
-          this.#addChunks(assembler, frame, series);
+      for await (const merged of select.batches) {
+        for (let series = 0; series < merged.seriesCount; series++) {
+          if (assembler.stagedBytes >= BATCH_BYTES) yield this.#finish(assembler);
+          assembler.add(labelsOf(merged, series));
+          mergeChunks(merged, series, rows);
+          for (let row = 0; row < rows.count; row++) addChunk(assembler, merged, rows.sources[row]!, rows.chunks[row]!);
         }
-        if (frame.seriesCount > 0) previous = frame;
+        counters.series += merged.seriesCount;
+        // Chunk bytes are copied by now; columns are made per merged batch (up to 256 series).
+        if (assembler.seriesCount > 0) yield this.#finish(assembler);
       }
-      if (assembler.seriesCount > 0) yield this.#finish(assembler);
     } finally {
       assembler.dispose();
+      for (const warning of select.warnings) if (!warnings.includes(warning)) warnings.push(warning);
     }
   }
 
@@ -153,39 +123,9 @@ export class StoreQueryable implements Queryable {
     return batch;
   }
 
-  #addChunks(assembler: SeriesAssembler, frame: SeriesFrame, series: number): void {
-    for (let chunk = frame.chunkOffsets[series]!; chunk < frame.chunkOffsets[series + 1]!; chunk++) {
-      const part = frame.partOffsets[chunk]!;
-      if (part === frame.partOffsets[chunk + 1]!) continue;
-      if (frame.partAggregate[part] !== AGGREGATE.raw) {
-        throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${formatLabels(frameLabels(frame, series))}: downsampled data is not supported yet; ask for raw data with max_source_resolution=0s`);
-      }
-      assembler.addChunk(frame.chunkMint[chunk]!, frame.chunkMaxt[chunk]!, frame.partEncoding[part]!, framePartData(frame, part));
-    }
-  }
-
-  /** Decoded frames; each stays valid until the one after the next. */
-  async *#frames(request: SeriesRequest, signal: AbortSignal | undefined, warnings: string[]): AsyncGenerator<SeriesFrame> {
-    const { counters } = this.#options;
-    let frame = createSeriesFrame();
-    let spare = createSeriesFrame();
-    for await (const bytes of this.#options.store.series(request, this.#call(signal))) {
-      counters.frames++;
-      counters.frameBytes += bytes.length;
-      decodeSeriesFrame(bytes, frame);
-      if (frame.warning !== undefined) {
-        if (!warnings.includes(frame.warning)) warnings.push(frame.warning);
-        continue;
-      }
-      if (frame.seriesCount === 0) continue;
-      yield frame;
-      [frame, spare] = [spare, frame];
-    }
-  }
-
-  #call(signal: AbortSignal | undefined): { readonly signal?: AbortSignal; readonly tenant?: string; readonly deadlineMs: number } {
-    const { tenant, deadlineMs } = this.#options;
-    return { deadlineMs, ...(signal === undefined ? {} : { signal }), ...(tenant === undefined ? {} : { tenant }) };
+  #call(signal: AbortSignal | undefined): ProxyCallOptions {
+    const { tenant, deadlineMs, storeMatchers, charge } = this.#options;
+    return { deadlineMs, storeMatchers, charge, ...(signal === undefined ? {} : { signal }), ...(tenant === undefined ? {} : { tenant }) };
   }
 
   #seriesRequest({ matchers, mint, maxt, hints }: Pick<SelectRequest, 'matchers' | 'mint' | 'maxt' | 'hints'>): SeriesRequest {
@@ -194,7 +134,7 @@ export class StoreQueryable implements Queryable {
       ...EMPTY_SERIES_REQUEST,
       minTime: mint,
       maxTime: maxt,
-      matchers: matchersToMessage(matchers),
+      matchers: matchers.map(matcherToMessage),
       maxResolutionWindow: maxResolutionMs,
       aggregates: aggregatesFor(hints?.func ?? ''),
       partialResponseDisabled: !partialResponse,
@@ -218,7 +158,7 @@ export class StoreQueryable implements Queryable {
     };
   }
 
-  #labelRequest(query: LabelQuery): typeof EMPTY_LABEL_NAMES_REQUEST {
+  #labelRequest(query: LabelQuery): LabelNamesRequest {
     const { partialResponse } = this.#options;
     return {
       ...EMPTY_LABEL_NAMES_REQUEST,
@@ -226,12 +166,41 @@ export class StoreQueryable implements Queryable {
       partialResponseStrategy: partialResponse ? PARTIAL_RESPONSE.warn : PARTIAL_RESPONSE.abort,
       start: query.mint,
       end: query.maxt,
-      matchers: matchersToMessage(query.matchers),
+      matchers: query.matchers.map(matcherToMessage),
       limit: query.limit,
     };
   }
 }
 
-function sameLabels(a: Labels, b: Labels): boolean {
-  return a.length === b.length && a.every((text, index) => text === b[index]);
+/** Labels of a merged series; all its sources agree. */
+function labelsOf(batch: MergedBatch, series: number): Labels {
+  const source = batch.sourceOffsets[series]!;
+  return frameLabels(batch.frames[source]!, batch.series[source]!);
+}
+
+function addChunk(assembler: SeriesAssembler, batch: MergedBatch, source: number, chunk: number): void {
+  const frame = batch.frames[source]!;
+  const part = frame.partOffsets[chunk]!;
+  if (part === frame.partOffsets[chunk + 1]!) return;
+  if (frame.partAggregate[part] !== AGGREGATE.raw) {
+    const labels = formatLabels(frameLabels(frame, batch.series[source]!));
+    throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${labels}: downsampled data is not supported yet; ask for raw data with max_source_resolution=0s`);
+  }
+  assembler.addChunk(frame.chunkMint[chunk]!, frame.chunkMaxt[chunk]!, frame.partEncoding[part]!, framePartData(frame, part));
+}
+
+/** The dedup function over streams of one series. Counter functions see running totals, as Thanos has it. */
+function createUnite(dedupFunction: DedupFunction, isCounter: boolean): UniteStreams {
+  const out = new DedupBuffer();
+  return (streams) => {
+    const parts: readonly ReplicaColumns[] = isCounter
+      ? streams.map(({ timestampsMs, values }) => {
+          const count = applyCounterResets(timestampsMs, values, timestampsMs.length);
+          return { timestampsMs: timestampsMs.subarray(0, count), values: values.subarray(0, count) };
+        })
+      : streams;
+    if (dedupFunction === 'chain') mergeChain(parts, out);
+    else mergePenalty(parts, { isCounter }, out);
+    return { timestampsMs: out.timestampsMs.subarray(0, out.length), values: out.values.subarray(0, out.length) };
+  };
 }
