@@ -1,0 +1,132 @@
+/**
+ * Annotations: what a query wants its author to know beside the answer. A warning says the answer may be wrong, an info that the query looks
+ * unusual. They are kept by message, so the same remark made for a thousand series appears once, and get their place in the query text at the end.
+ *
+ * Texts as Prometheus util/annotations/annotations.go (3.14).
+ */
+import type { PositionRange } from './parser/ast.ts';
+import { lineColumn } from './parser/position.ts';
+import { quoteString } from './parser/quote.ts';
+import { formatG, formatG2 } from './functions/go-format.ts';
+
+const WARNING = 'PromQL warning: ';
+const INFO = 'PromQL info: ';
+
+/** Monotonicity repairs of one `histogram_quantile`, summed up over steps and groups. */
+interface Monotonicity {
+  minMs: number;
+  maxMs: number;
+  minBucket: number;
+  maxBucket: number;
+  maxDiff: number;
+  count: number;
+}
+
+interface Entry {
+  pos: PositionRange;
+  monotonicity: Monotonicity | undefined;
+}
+
+/** Warnings and infos of one query. */
+export class Annotations {
+  readonly #entries = new Map<string, Entry>();
+  /** Warnings of storage: they have no place in the query text. */
+  readonly #plain = new Set<string>();
+
+  /** A text as it is, without position; for warnings of storage. */
+  addPlain(text: string): void {
+    this.#plain.add(text);
+  }
+
+  invalidQuantile(q: number, pos: PositionRange): void {
+    this.#add(`${WARNING}quantile value should be between 0 and 1, got ${formatG(q)}`, pos);
+  }
+
+  invalidRatio(ratio: number, cap: number, pos: PositionRange): void {
+    this.#add(`${WARNING}ratio value should be between -1 and 1, got ${formatG(ratio)}, capping to ${formatG(cap)}`, pos);
+  }
+
+  badBucketLabel(metricName: string, value: string, pos: PositionRange): void {
+    this.#add(`${WARNING}bucket label "le" is missing or has a malformed value of ${quoteString(value)}${forMetric(metricName)}`, pos);
+  }
+
+  sortInRangeQuery(pos: PositionRange): void {
+    this.#add(`${WARNING}sort is ineffective for range queries since results are always ordered by labels`, pos);
+  }
+
+  possibleNonCounter(metricName: string, pos: PositionRange): void {
+    this.#add(`${INFO}metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${quoteString(metricName)}`, pos);
+  }
+
+  possibleNonCounterType(metricName: string, type: string, pos: PositionRange): void {
+    this.#add(
+      `${INFO}metric might not be a counter, __type__ label is not set to "counter" or "histogram", got ${quoteString(type)}: ${quoteString(metricName)}`,
+      pos,
+    );
+  }
+
+  incompatibleTypes(lhs: string, op: string, rhs: string, pos: PositionRange): void {
+    this.#add(`${INFO}incompatible sample types encountered for binary operator ${quoteString(op)}: ${lhs} ${op} ${rhs}`, pos);
+  }
+
+  forcedMonotonicity(metricName: string, pos: PositionRange, timeMs: number, minBucket: number, maxBucket: number, maxDiff: number): void {
+    const text = `${INFO}input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)${forMetric(metricName)}`;
+    const known = this.#entries.get(text)?.monotonicity;
+    const merged =
+      known === undefined
+        ? { minMs: timeMs, maxMs: timeMs, minBucket, maxBucket, maxDiff, count: 1 }
+        : {
+            minMs: Math.min(known.minMs, timeMs),
+            maxMs: Math.max(known.maxMs, timeMs),
+            minBucket: Math.min(known.minBucket, minBucket),
+            maxBucket: Math.max(known.maxBucket, maxBucket),
+            maxDiff: Math.max(known.maxDiff, maxDiff),
+            count: known.count + 1,
+          };
+    this.#entries.set(text, { pos, monotonicity: merged });
+  }
+
+  /**
+   * The texts, each with `(line:column)`.
+   * @param query text the positions refer to
+   * @param max most texts of a kind; what is left out is counted in one more text; 0 = all
+   */
+  toStrings(query: string, max: number): { warnings: string[]; infos: string[] } {
+    const warnings: string[] = [];
+    const infos: string[] = [];
+    let warningsOmitted = 0;
+    let infosOmitted = 0;
+    for (const [message, entry] of this.#entries) {
+      const text = `${message}${entry.monotonicity === undefined ? '' : describe(entry.monotonicity)} (${lineColumn(query, entry.pos.start)})`;
+      if (message.startsWith(INFO)) {
+        if (max === 0 || infos.length < max) infos.push(text);
+        else infosOmitted++;
+      } else if (max === 0 || warnings.length < max) warnings.push(text);
+      else warningsOmitted++;
+    }
+    for (const text of this.#plain) {
+      if (max === 0 || warnings.length < max) warnings.push(text);
+      else warningsOmitted++;
+    }
+    if (warningsOmitted > 0) warnings.push(`${warningsOmitted} more warning annotations omitted`);
+    if (infosOmitted > 0) infos.push(`${infosOmitted} more info annotations omitted`);
+    return { warnings, infos };
+  }
+
+  /** The same remark made again moves to the later place, as in Prometheus. */
+  #add(message: string, pos: PositionRange): void {
+    this.#entries.set(message, { pos, monotonicity: undefined });
+  }
+}
+
+function forMetric(metricName: string): string {
+  return metricName === '' ? '' : ` for metric name ${quoteString(metricName)}`;
+}
+
+function describe(m: Monotonicity): string {
+  return `, from buckets ${formatG(m.minBucket)} to ${formatG(m.maxBucket)}, with a max diff of ${formatG2(m.maxDiff)}, over ${m.count} samples from ${rfc3339(m.minMs)} to ${rfc3339(m.maxMs)}`;
+}
+
+function rfc3339(timeMs: number): string {
+  return new Date(Math.trunc(timeMs / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+}

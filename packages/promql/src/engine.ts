@@ -1,0 +1,250 @@
+/**
+ * The query engine: parse, prepare, evaluate, and put the answer into columns.
+ *
+ *   text ── parser ──► tree ── plan/prepare ──► tree with pinned times ── exec/evaluate ──► StepMatrix ──► QueryResult
+ *
+ * One engine serves many queries, also at the same time; all state of a query is in its QueryContext.
+ */
+import type { Labels, Queryable } from '@gauntlet/model';
+import { compareLabels } from '@gauntlet/model';
+import { Annotations } from './annotations.ts';
+import { PromqlError } from './errors.ts';
+import { evaluate, type Surroundings, type Value } from './exec/evaluate.ts';
+import { extendSamples } from './exec/extended-range.ts';
+import { type EngineKernels, type Grid, type QueryControl, QueryContext } from './exec/query-context.ts';
+import { readSeries } from './exec/read-series.ts';
+import { lookTimes } from './exec/select-vector.ts';
+import { removeDelayedNames, type StepMatrix } from './exec/step-matrix.ts';
+import { subqueryGrid } from './exec/subquery.ts';
+import type { Expr, MatrixSelector } from './parser/ast.ts';
+import { describeType, valueType } from './parser/check-types.ts';
+import type { ParserOptions } from './parser/options.ts';
+import { parseExpr } from './parser/parse.ts';
+import { quoteString } from './parser/quote.ts';
+import { prepare, type QueryTimes } from './plan/prepare.ts';
+import type { QueryResult } from './query-result.ts';
+
+/** Settings of an engine. */
+export interface EngineOptions {
+  readonly kernels: EngineKernels;
+  /** How old a sample an instant selector takes, ms; 300,000. Flag `--query.lookback-delta`. */
+  readonly lookbackDeltaMs?: number;
+  /** Most samples a query may hold at once; 50,000,000. Flag `--query.max-samples`. */
+  readonly maxSamples?: number;
+  /** Step of subqueries that give none, ms; 60,000. Flag `--query.default-evaluation-interval`. */
+  readonly noStepSubqueryIntervalMs?: number;
+  /** Metric names are removed at the end of the query instead of in each function; false. */
+  readonly delayedNameRemoval?: boolean;
+  /** `rate` looks at the label `__type__` instead of the metric's name to tell counters; false. */
+  readonly typeAndUnitLabels?: boolean;
+  /** Feature switches of the parser. */
+  readonly parser?: ParserOptions;
+  /** Most warnings and most infos in an answer; the rest is counted in one more text; 10; 0 = all. */
+  readonly annotationsMax?: number;
+}
+
+/** What all queries have. */
+export interface QueryRequest {
+  readonly expr: string;
+  readonly queryable: Queryable;
+  /** Overrides the engine's. */
+  readonly lookbackDeltaMs?: number;
+  readonly signal?: AbortSignal;
+  /** Cancellation and memory budget from outside; see QueryControl. */
+  readonly control?: QueryControl;
+}
+
+export interface InstantQuery extends QueryRequest {
+  readonly timeMs: number;
+}
+
+export interface RangeQuery extends QueryRequest {
+  readonly startMs: number;
+  /** Inclusive. */
+  readonly endMs: number;
+  /** At least 1. */
+  readonly stepMs: number;
+}
+
+export interface Engine {
+  /** Evaluates at one time. @throws PromqlError */
+  instant(query: InstantQuery): Promise<QueryResult>;
+  /** Evaluates at startMs, startMs + stepMs, … up to endMs. @throws PromqlError */
+  range(query: RangeQuery): Promise<QueryResult>;
+}
+
+/** An engine over the given kernels. */
+export function createEngine(options: EngineOptions): Engine {
+  return {
+    async instant(query) {
+      const expr = parseExpr(query.expr, options.parser);
+      return run(options, query, expr, { startMs: query.timeMs, endMs: query.timeMs, stepMs: 0 }, { startMs: query.timeMs, stepMs: 1, steps: 1 });
+    },
+    async range(query) {
+      const { startMs, endMs, stepMs } = query;
+      const expr = parseExpr(query.expr, options.parser);
+      const type = valueType(expr);
+      if (type !== 'vector' && type !== 'scalar') {
+        throw new PromqlError('ERR_PARSE', `invalid expression type ${quoteString(describeType(type))} for range query, must be Scalar or instant Vector`);
+      }
+      if (!(stepMs >= 1)) throw new PromqlError('ERR_EXECUTION', `evaluate range query: step ${stepMs} ms, wanted at least 1`);
+      const steps = endMs < startMs ? 0 : Math.floor((endMs - startMs) / stepMs) + 1;
+      return run(options, query, expr, { startMs, endMs, stepMs }, { startMs, stepMs, steps });
+    },
+  };
+}
+
+async function run(options: EngineOptions, query: QueryRequest, expr: Expr, times: QueryTimes, grid: Grid): Promise<QueryResult> {
+  const annotations = new Annotations();
+  const context = new QueryContext({
+    queryable: query.queryable,
+    kernels: options.kernels,
+    settings: {
+      lookbackMs: query.lookbackDeltaMs ?? options.lookbackDeltaMs ?? 300_000,
+      samplesMax: options.maxSamples ?? 50_000_000,
+      noStepSubqueryIntervalMs: options.noStepSubqueryIntervalMs ?? 60_000,
+      delayedNameRemoval: options.delayedNameRemoval ?? false,
+      typeAndUnitLabels: options.typeAndUnitLabels ?? false,
+    },
+    annotations,
+    signal: query.signal,
+    control: query.control,
+  });
+  try {
+    const isRange = times.stepMs > 0;
+    const prepared = prepare(query.expr, expr, times);
+    const answer = await answerOf(context, prepared, grid, isRange, { func: '', grouping: [], by: false, stepMs: times.stepMs });
+    const remarks = annotations.toStrings(query.expr, options.annotationsMax ?? 10);
+    return {
+      ...answer,
+      ...remarks,
+      stats: { samples: context.samples, peakSamples: context.peakSamples, series: context.series },
+      dispose: () => context.releaseAll(),
+    };
+  } catch (error) {
+    context.releaseAll();
+    throw error;
+  }
+}
+
+type Answer = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'string'>;
+
+async function answerOf(context: QueryContext, expr: Expr, grid: Grid, isRange: boolean, around: Surroundings): Promise<Answer> {
+  let inner = expr;
+  while (inner.type === 'paren' || inner.type === 'stepInvariant') inner = inner.expr;
+  if (inner.type === 'string') return { ...columns('string', []), string: inner.value };
+  if (inner.type === 'matrixSelector') return matrixSelectorAnswer(context, inner, grid, around);
+  if (inner.type === 'subquery') {
+    const subGrid = subqueryGrid(context, inner, grid);
+    if (subGrid.steps === 0) return columns('matrix', []);
+    const value = await evaluate(context, inner.expr, subGrid, { ...around, stepMs: subGrid.stepMs });
+    return matrixAnswer(context, value, subGrid);
+  }
+  if (grid.steps === 0) return columns('matrix', []);
+  const value = await evaluate(context, expr, grid, around);
+  if (isRange) return matrixAnswer(context, value, grid);
+  return value.type === 'scalar'
+    ? columns('scalar', [{ labels: [], timestampsMs: [grid.startMs], values: [value.values[0]!] }])
+    : vectorAnswer(finished(context, value.matrix), grid.startMs);
+}
+
+function finished(context: QueryContext, matrix: StepMatrix): StepMatrix {
+  return context.settings.delayedNameRemoval ? removeDelayedNames(matrix) : matrix;
+}
+
+interface PlainSeries {
+  readonly labels: Labels;
+  readonly timestampsMs: ArrayLike<number>;
+  readonly values: ArrayLike<number>;
+}
+
+function columns(type: Answer['type'], series: readonly PlainSeries[]): Answer {
+  const offsets = new Int32Array(series.length + 1);
+  series.forEach((one, i) => {
+    offsets[i + 1] = offsets[i]! + one.values.length;
+  });
+  const timestampsMs = new Float64Array(offsets[series.length]!);
+  const values = new Float64Array(offsets[series.length]!);
+  series.forEach((one, i) => {
+    timestampsMs.set(one.timestampsMs, offsets[i]!);
+    values.set(one.values, offsets[i]!);
+  });
+  return { type, labels: series.map((one) => one.labels), offsets, timestampsMs, values, string: undefined };
+}
+
+function vectorAnswer(matrix: StepMatrix, timeMs: number): Answer {
+  matrix.keepRows((row) => matrix.present[row] === 1);
+  const offsets = new Int32Array(matrix.rows + 1);
+  for (let row = 0; row <= matrix.rows; row++) offsets[row] = row;
+  return {
+    type: 'vector',
+    labels: matrix.labels,
+    offsets,
+    timestampsMs: new Float64Array(matrix.rows).fill(timeMs),
+    values: matrix.values.slice(0, matrix.rows),
+    string: undefined,
+  };
+}
+
+/** Series in label order with the steps that have a value. */
+function matrixAnswer(context: QueryContext, value: Value, grid: Grid): Answer {
+  const { steps } = grid;
+  const times = new Float64Array(steps);
+  for (let k = 0; k < steps; k++) times[k] = grid.startMs + k * grid.stepMs;
+  if (value.type === 'scalar') return columns('matrix', [{ labels: [], timestampsMs: times, values: value.values }]);
+  const matrix = finished(context, value.matrix);
+  const order: number[] = [];
+  for (let row = 0; row < matrix.rows; row++) if (matrix.hasValues(row)) order.push(row);
+  order.sort((a, b) => compareLabels(matrix.labels[a]!, matrix.labels[b]!));
+  const count = matrix.count();
+  const offsets = new Int32Array(order.length + 1);
+  const timestampsMs = new Float64Array(count);
+  const values = new Float64Array(count);
+  let at = 0;
+  order.forEach((row, i) => {
+    offsets[i] = at;
+    const from = row * steps;
+    for (let k = 0; k < steps; k++) {
+      if (matrix.present[from + k] === 0) continue;
+      timestampsMs[at] = times[k]!;
+      values[at++] = matrix.values[from + k]!;
+    }
+    context.worked(steps, 1);
+  });
+  offsets[order.length] = at;
+  return { type: 'matrix', labels: order.map((row) => matrix.labels[row]!), offsets, timestampsMs, values, string: undefined };
+}
+
+/** `x[5m]` as the whole query: raw samples with their own times, without stale markers. */
+async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector, grid: Grid, around: Surroundings): Promise<Answer> {
+  const { kernels, settings } = context;
+  const { vector, rangeMs } = expr;
+  const look = lookTimes(vector, { ...grid, steps: 1 });
+  const before = vector.anchored || vector.smoothed ? settings.lookbackMs : 0;
+  const after = vector.smoothed ? settings.lookbackMs : 0;
+  const request = {
+    matchers: vector.matchers,
+    mint: look.firstMs - rangeMs - before + 1,
+    maxt: look.firstMs + after,
+    hints: { ...around, rangeMs },
+  };
+  const series: PlainSeries[] = [];
+  await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count) => {
+    if (count === 0) return;
+    const ptr = kernels.memory.alloc(count * 16);
+    try {
+      const kept = kernels.dropStale(timestampsPtr, valuesPtr, count, ptr, ptr + count * 8);
+      if (kept === 0) return;
+      const t = kernels.memory.f64(ptr, kept);
+      const v = kernels.memory.f64(ptr + count * 8, kept);
+      const samples = before > 0 ? extendSamples(vector, t, v, look.firstMs - rangeMs, look.firstMs) : { timestampsMs: t.slice(), values: v.slice() };
+      if (samples.values.length === 0) return;
+      context.samples += samples.values.length;
+      context.hold(samples.values.length);
+      series.push({ labels, ...samples });
+    } finally {
+      kernels.memory.free(ptr);
+    }
+  });
+  return columns('matrix', series);
+}

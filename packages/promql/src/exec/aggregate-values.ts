@@ -1,0 +1,117 @@
+/** Aggregations over the values of a group at one step: `quantile` and `count_values`. */
+import { withLabel } from '@gauntlet/model';
+import { PromqlError } from '../errors.ts';
+import { formatF } from '../functions/go-format.ts';
+import { quantileOf } from '../functions/quantile.ts';
+import type { AggregateExpr } from '../parser/ast.ts';
+import { groupingKey, groupLabels, labelsKey } from './labels.ts';
+import type { QueryContext } from './query-context.ts';
+import { StepMatrix } from './step-matrix.ts';
+
+/** Rows of each group, in first-seen order. */
+export interface Grouping {
+  /** Group of every row. */
+  readonly groupOf: Int32Array;
+  /** First row of every group. */
+  readonly firstRow: number[];
+}
+
+/** Groups rows by the labels an aggregation names. */
+export function groupRows(expr: AggregateExpr, matrix: StepMatrix): Grouping {
+  const keyOf = groupingKey(expr.without ? [...expr.grouping, '__name__'] : expr.grouping, expr.without);
+  const groupOf = new Int32Array(matrix.rows);
+  const firstRow: number[] = [];
+  const groups = new Map<string, number>();
+  for (let row = 0; row < matrix.rows; row++) {
+    const key = keyOf(matrix.labels[row]!);
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = firstRow.length;
+      groups.set(key, group);
+      firstRow.push(row);
+    }
+    groupOf[row] = group;
+  }
+  return { groupOf, firstRow };
+}
+
+/** `quantile(q, …)`. */
+export function aggregateQuantile(context: QueryContext, expr: AggregateExpr, q: Float64Array, matrix: StepMatrix): StepMatrix {
+  warnOutside(context, expr, q);
+  const { steps } = matrix;
+  const { groupOf, firstRow } = groupRows(expr, matrix);
+  const held = matrix.count();
+  const rowsOf: number[][] = firstRow.map(() => []);
+  for (let row = 0; row < matrix.rows; row++) rowsOf[groupOf[row]!]!.push(row);
+  const out = new StepMatrix(context, steps, firstRow.length);
+  const buffer = new Float64Array(matrix.rows);
+  rowsOf.forEach((rows, group) => {
+    const at = out.addRow(groupLabels(matrix.labels[firstRow[group]!]!, expr.grouping, expr.without), rows.some((row) => matrix.dropName[row]!)) * steps;
+    for (let k = 0; k < steps; k++) {
+      let n = 0;
+      for (const row of rows) if (matrix.present[row * steps + k] === 1) buffer[n++] = matrix.values[row * steps + k]!;
+      if (n === 0) continue;
+      out.values[at + k] = quantileOf(q[k]!, buffer.subarray(0, n));
+      out.present[at + k] = 1;
+    }
+    context.worked(steps * rows.length, 0);
+  });
+  matrix.release();
+  context.drop(held);
+  context.hold(out.count());
+  return out;
+}
+
+function warnOutside(context: QueryContext, expr: AggregateExpr, q: Float64Array): void {
+  const { pos } = expr.param!;
+  let min = Infinity;
+  let max = -Infinity;
+  for (const value of q) {
+    if (Number.isNaN(value)) context.annotations.invalidQuantile(NaN, pos);
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  if (max > 1) context.annotations.invalidQuantile(max, pos);
+  if (min < 0) context.annotations.invalidQuantile(min, pos);
+}
+
+/** `count_values("label", …)`: one series per group and value. */
+export function countValues(context: QueryContext, expr: AggregateExpr, matrix: StepMatrix): StepMatrix {
+  const param = expr.param!;
+  const label = param.type === 'string' ? param.value : '';
+  if (label === '') throw new PromqlError('ERR_EXECUTION', `invalid label name ${param.type === 'string' ? JSON.stringify(param.value) : ''}`, { pos: param.pos });
+  const { steps } = matrix;
+  const held = matrix.count();
+  const grouping = expr.without ? expr.grouping : [...expr.grouping, label];
+  const out = new StepMatrix(context, steps);
+  const rows = new Map<string, number>();
+  for (let row = 0; row < matrix.rows; row++) {
+    // Value by value: rows of one group share the result series of equal values.
+    let lastText = '';
+    let lastRow = -1;
+    for (let k = 0; k < steps; k++) {
+      const i = row * steps + k;
+      if (matrix.present[i] === 0) continue;
+      const text = formatF(matrix.values[i]!);
+      if (lastRow === -1 || text !== lastText) {
+        const labels = groupLabels(withLabel(matrix.labels[row]!, label, text), grouping, expr.without);
+        const key = labelsKey(labels);
+        let known = rows.get(key);
+        if (known === undefined) {
+          known = out.addRow(labels, false);
+          rows.set(key, known);
+        }
+        lastText = text;
+        lastRow = known;
+      }
+      const at = lastRow * steps + k;
+      out.values[at] = out.present[at] === 1 ? out.values[at]! + 1 : 1;
+      out.present[at] = 1;
+    }
+    context.worked(steps, 1);
+  }
+  matrix.release();
+  context.drop(held);
+  context.hold(out.count());
+  return out;
+}

@@ -1,0 +1,124 @@
+/**
+ * Aggregations. Those with a constant-size state per group and step (sum, avg, min, max, count, group, stddev, stdvar) stream: each row goes
+ * into its group's accumulator and is forgotten. The others need all rows at once and are in aggregate-k.ts and aggregate-values.ts.
+ *
+ *   rows in label order ──► group of the row (by its labels) ──► accumulator [step] ──► one row per group
+ */
+import { AGGREGATE, type AggregateFunction, accumulatorBytes } from '@gauntlet/kernels';
+import type { Labels } from '@gauntlet/model';
+import type { AggregateExpr } from '../parser/ast.ts';
+import { aggregateK } from './aggregate-k.ts';
+import { aggregateQuantile, countValues } from './aggregate-values.ts';
+import { evaluateRows, evaluateScalar, evaluateVector, type Surroundings } from './evaluate.ts';
+import { groupingKey, groupLabels } from './labels.ts';
+import type { Grid, QueryContext } from './query-context.ts';
+import { MatrixSink, type RowSink, Scratch } from './rows.ts';
+import type { StepMatrix } from './step-matrix.ts';
+
+const STREAMING: ReadonlyMap<string, AggregateFunction> = new Map([
+  ['sum', AGGREGATE.sum],
+  ['avg', AGGREGATE.avg],
+  ['min', AGGREGATE.min],
+  ['max', AGGREGATE.max],
+  ['count', AGGREGATE.count],
+  ['group', AGGREGATE.group],
+  ['stdvar', AGGREGATE.stdvar],
+  ['stddev', AGGREGATE.stddev],
+]);
+
+/** Evaluates an aggregation. */
+export async function evaluateAggregate(context: QueryContext, expr: AggregateExpr, grid: Grid, around: Surroundings): Promise<StepMatrix> {
+  const inner: Surroundings = { func: expr.op, grouping: expr.grouping, by: !expr.without, stepMs: around.stepMs };
+  const op = STREAMING.get(expr.op);
+  if (op !== undefined) {
+    const sink = new AggregateSink(context, op, expr, grid.steps);
+    try {
+      await evaluateRows(context, expr.expr, grid, inner, sink);
+      return sink.finish();
+    } finally {
+      sink.free();
+    }
+  }
+  if (expr.op === 'count_values') return countValues(context, expr, await evaluateVector(context, expr.expr, grid, inner));
+  const param = await evaluateScalar(context, expr.param!, grid, inner);
+  const matrix = await evaluateVector(context, expr.expr, grid, inner);
+  if (expr.op === 'quantile') return aggregateQuantile(context, expr, param, matrix);
+  return aggregateK(context, expr, param, matrix);
+}
+
+interface Group {
+  readonly labels: Labels;
+  readonly statePtr: number;
+  dropName: boolean;
+}
+
+/** Adds rows to their groups' accumulators. */
+class AggregateSink implements RowSink {
+  readonly #context: QueryContext;
+  readonly #op: AggregateFunction;
+  readonly #expr: AggregateExpr;
+  readonly #steps: number;
+  readonly #keyOf: (labels: Labels) => string;
+  readonly #groups = new Map<string, Group>();
+  readonly #stateBytes: number;
+  /** Samples that came in and are counted as held until the aggregation is done. */
+  #held = 0;
+
+  constructor(context: QueryContext, op: AggregateFunction, expr: AggregateExpr, steps: number) {
+    this.#context = context;
+    this.#op = op;
+    this.#expr = expr;
+    this.#steps = steps;
+    this.#keyOf = groupingKey(expr.without ? [...expr.grouping, '__name__'] : expr.grouping, expr.without);
+    this.#stateBytes = accumulatorBytes(op, steps);
+  }
+
+  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number): void {
+    const key = this.#keyOf(labels);
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = { labels: groupLabels(labels, this.#expr.grouping, this.#expr.without), statePtr: this.#newState(), dropName: false };
+      this.#groups.set(key, group);
+    }
+    if (dropName) group.dropName = true;
+    this.#context.kernels.accumulate(this.#op, valuesPtr, presentPtr, this.#steps, group.statePtr);
+    this.#held += found;
+  }
+
+  #newState(): number {
+    const { kernels } = this.#context;
+    this.#context.reserve(this.#stateBytes);
+    const statePtr = kernels.memory.alloc(this.#stateBytes);
+    kernels.memory.u8(statePtr, this.#stateBytes).fill(0);
+    return statePtr;
+  }
+
+  finish(): StepMatrix {
+    const sink = new MatrixSink(this.#context, this.#steps);
+    const row = new Scratch(this.#context);
+    let count = 0;
+    try {
+      const valuesPtr = row.ensure(this.#steps * 9);
+      const presentPtr = valuesPtr + this.#steps * 8;
+      for (const group of this.#groups.values()) {
+        const found = this.#context.kernels.finishAggregate(this.#op, group.statePtr, this.#steps, valuesPtr, presentPtr);
+        sink.add(group.labels, group.dropName, valuesPtr, presentPtr);
+        count += found;
+      }
+    } finally {
+      row.free();
+    }
+    this.#context.drop(this.#held);
+    this.#held = 0;
+    this.#context.hold(count);
+    return sink.matrix;
+  }
+
+  free(): void {
+    for (const group of this.#groups.values()) {
+      this.#context.kernels.memory.free(group.statePtr);
+      this.#context.release(this.#stateBytes);
+    }
+    this.#groups.clear();
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * Calls of functions over range vectors (`rate(x[5m])`, `max_over_time(rate(x[1m])[1h:])`), series by series, all steps of one at a time.
+ *
+ * The range vector is a matrix selector, read from storage, or a subquery, evaluated first over its own grid. Hot functions are kernels; the
+ * rest are in ../functions/range-functions.ts.
+ */
+import { WINDOW } from '@gauntlet/kernels';
+import { getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
+import { PromqlError } from '../errors.ts';
+import { RANGE_FUNCTIONS, type RangeFunctionCall } from '../functions/range-functions.ts';
+import type { Call, Expr, MatrixSelector, SubqueryExpr } from '../parser/ast.ts';
+import { absentLabels } from '../functions/absent.ts';
+import { evaluateScalar, evaluateVector, type Surroundings } from './evaluate.ts';
+import { extendedFunction } from './extended-range.ts';
+import { dropMetadata, labelsKey } from './labels.ts';
+import type { Grid, QueryContext } from './query-context.ts';
+import { readSeries } from './read-series.ts';
+import { type RowSink, Scratch } from './rows.ts';
+import { lookTimes } from './select-vector.ts';
+import { duplicateLabelset } from './step-matrix.ts';
+import { subqueryGrid } from './subquery.ts';
+
+/** Functions that are kernels. */
+const KERNEL_FUNCTIONS: ReadonlyMap<string, number> = new Map([
+  ['rate', WINDOW.rate],
+  ['increase', WINDOW.increase],
+  ['delta', WINDOW.delta],
+  ['irate', WINDOW.irate],
+  ['idelta', WINDOW.idelta],
+  ['count_over_time', WINDOW.count],
+  ['present_over_time', WINDOW.present],
+  ['absent_over_time', WINDOW.present],
+  ['sum_over_time', WINDOW.sum],
+  ['avg_over_time', WINDOW.avg],
+  ['min_over_time', WINDOW.min],
+  ['max_over_time', WINDOW.max],
+  ['first_over_time', WINDOW.first],
+  ['last_over_time', WINDOW.last],
+  ['stdvar_over_time', WINDOW.stdvar],
+  ['stddev_over_time', WINDOW.stddev],
+  ['changes', WINDOW.changes],
+  ['resets', WINDOW.resets],
+]);
+
+/** Whether a call takes a range vector. */
+export function isRangeCall(call: Call): boolean {
+  return KERNEL_FUNCTIONS.has(call.func) || RANGE_FUNCTIONS.has(call.func);
+}
+
+/** Evaluates a call of a range function into a sink. */
+export async function rangeFunctionRows(context: QueryContext, call: Call, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
+  if (call.func === 'absent_over_time') return absentOverTimeRows(context, call, grid, around, sink);
+  return windowRows(context, call, grid, around, sink);
+}
+
+async function windowRows(context: QueryContext, call: Call, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
+  const { kernels } = context;
+  const { steps } = grid;
+  const inner = { func: call.func, grouping: [], by: false, stepMs: around.stepMs };
+  const range = rangeArgument(call);
+  const args: Float64Array[] = [];
+  for (const arg of call.args) if (arg !== range) args.push(await evaluateScalar(context, arg, grid, inner));
+
+  const look = lookTimes(range.type === 'subquery' ? range : range.vector, grid);
+  const selector = range.type === 'matrixSelector' ? range.vector : undefined;
+  const extended = selector !== undefined && (selector.anchored || selector.smoothed) ? extendedFunction(context, call, selector) : undefined;
+  const kernel = KERNEL_FUNCTIONS.get(call.func);
+  const functionCall: RangeFunctionCall = {
+    firstEndMs: look.firstMs,
+    endStepMs: look.stepMs,
+    startMs: grid.startMs,
+    stepMs: grid.stepMs,
+    steps,
+    rangeMs: range.rangeMs,
+    args,
+    annotations: context.annotations,
+    // Where messages about the call point to: its first argument.
+    pos: call.args[0]!.pos,
+  };
+  const run = extended ?? RANGE_FUNCTIONS.get(call.func);
+  const names = new RowNames(context, call);
+
+  const row = new Scratch(context);
+  const work = new Scratch(context);
+  const fresh = new Scratch(context);
+  const visit = (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number): void => {
+    const outPtr = row.ensure(steps * 9);
+    const presentPtr = outPtr + steps * 8;
+    let t = timestampsPtr;
+    let v = valuesPtr;
+    let n = count;
+    const stale = kernels.countStale(v, n);
+    if (stale > 0) {
+      const kept = n - stale;
+      t = fresh.ensure(kept * 16);
+      v = t + kept * 8;
+      n = kernels.dropStale(timestampsPtr, valuesPtr, count, t, v);
+    }
+    let found: number;
+    if (extended === undefined && kernel !== undefined) {
+      const scratchPtr = work.ensure(4 * (n + 1));
+      found = kernels.windowFunction(kernel, t, v, n, look.firstMs, look.stepMs, steps, range.rangeMs, outPtr, presentPtr, scratchPtr);
+    } else {
+      const { memory } = kernels;
+      found = run!(functionCall, memory.f64(t, n), memory.f64(v, n), memory.f64(outPtr, steps), memory.u8(presentPtr, steps));
+    }
+    context.samples += n;
+    if (found === 0) return;
+    context.hold(found);
+    names.add(labels, nameDropped, sink, outPtr, presentPtr, found);
+  };
+
+  try {
+    if (range.type === 'subquery') await subqueryRows(context, range, grid, inner, visit);
+    else {
+      const before = extended === undefined ? 0 : context.settings.lookbackMs;
+      const after = range.vector.smoothed ? context.settings.lookbackMs : 0;
+      const request = {
+        matchers: range.vector.matchers,
+        mint: look.firstMs - range.rangeMs - before + 1,
+        maxt: look.lastMs + after,
+        hints: { ...inner, rangeMs: range.rangeMs },
+      };
+      await readSeries(context, request, (labels, t, v, n) => visit(labels, false, t, v, n));
+    }
+  } finally {
+    row.free();
+    work.free();
+    fresh.free();
+  }
+}
+
+function rangeArgument(call: Call): MatrixSelector | SubqueryExpr {
+  for (const arg of call.args) {
+    let inner: Expr = arg;
+    while (inner.type === 'paren' || inner.type === 'stepInvariant') inner = inner.expr;
+    if (inner.type === 'matrixSelector' || inner.type === 'subquery') return inner;
+  }
+  throw new PromqlError('ERR_EXECUTION', `call ${call.func}: no range vector among its arguments`, { pos: call.pos });
+}
+
+/** Evaluates a subquery and hands its rows on as columns: the steps that have a value. */
+async function subqueryRows(
+  context: QueryContext,
+  subquery: SubqueryExpr,
+  grid: Grid,
+  around: Surroundings,
+  visit: (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number) => void,
+): Promise<void> {
+  const inner = subqueryGrid(context, subquery, grid);
+  if (inner.steps === 0) return;
+  const matrix = await evaluateVector(context, subquery.expr, inner, { ...around, stepMs: inner.stepMs });
+  const held = matrix.count();
+  const scratch = new Scratch(context);
+  try {
+    const timestampsPtr = scratch.ensure(inner.steps * 16);
+    const valuesPtr = timestampsPtr + inner.steps * 8;
+    for (let row = 0; row < matrix.rows; row++) {
+      const timestamps = context.kernels.memory.f64(timestampsPtr, inner.steps);
+      const values = context.kernels.memory.f64(valuesPtr, inner.steps);
+      const at = row * inner.steps;
+      let count = 0;
+      for (let k = 0; k < inner.steps; k++) {
+        if (matrix.present[at + k] === 0) continue;
+        timestamps[count] = inner.startMs + k * inner.stepMs;
+        values[count++] = matrix.values[at + k]!;
+      }
+      if (count > 0) visit(matrix.labels[row]!, matrix.dropName[row]!, timestampsPtr, valuesPtr, count);
+      context.worked(count, 1);
+    }
+  } finally {
+    scratch.free();
+    matrix.release();
+    context.drop(held);
+  }
+}
+
+const COUNTER_SUFFIXES = ['_total', '_sum', '_count', '_bucket'] as const;
+
+/**
+ * Names of the result rows: dropped except by `first_over_time` and `last_over_time`. Two series that differ only in their name then have one
+ * identity, which is an error; as long as all have the same name there is nothing to check.
+ */
+class RowNames {
+  readonly #context: QueryContext;
+  readonly #keepsName: boolean;
+  readonly #wantsCounter: boolean;
+  readonly #isAbsence: boolean;
+  readonly #pos: Expr['pos'];
+  #name: string | undefined;
+  #first: Labels[] = [];
+  #seen: Set<string> | undefined;
+
+  constructor(context: QueryContext, call: Call) {
+    this.#context = context;
+    this.#keepsName = call.func === 'last_over_time' || call.func === 'first_over_time';
+    this.#isAbsence = call.func === 'absent_over_time';
+    this.#wantsCounter = call.func === 'rate' || call.func === 'increase';
+    this.#pos = call.args[0]!.pos;
+  }
+
+  add(labels: Labels, nameDropped: boolean, sink: RowSink, valuesPtr: number, presentPtr: number, found: number): void {
+    const name = getLabel(labels, METRIC_NAME);
+    if (this.#wantsCounter && name !== '') this.#checkCounter(labels, name);
+    const drop = nameDropped || !this.#keepsName;
+    // Of absent_over_time only the presence of rows counts.
+    if (this.#isAbsence || this.#context.settings.delayedNameRemoval || !drop) {
+      sink.add(labels, drop, valuesPtr, presentPtr, found);
+      return;
+    }
+    const rest = dropMetadata(labels);
+    this.#checkUnique(name + labelsMetadata(labels), rest);
+    sink.add(rest, true, valuesPtr, presentPtr, found);
+  }
+
+  #checkCounter(labels: Labels, name: string): void {
+    const { annotations, settings } = this.#context;
+    if (settings.typeAndUnitLabels) {
+      const type = getLabel(labels, '__type__');
+      if (type !== 'counter' && type !== 'histogram') annotations.possibleNonCounterType(name, type, this.#pos);
+    } else if (!COUNTER_SUFFIXES.some((suffix) => name.endsWith(suffix))) annotations.possibleNonCounter(name, this.#pos);
+  }
+
+  #checkUnique(metadata: string, rest: Labels): void {
+    if (this.#seen === undefined) {
+      if (this.#name === undefined || this.#name === metadata) {
+        this.#name = metadata;
+        this.#first.push(rest);
+        return;
+      }
+      this.#seen = new Set(this.#first.map(labelsKey));
+      this.#first = [];
+    }
+    const key = labelsKey(rest);
+    if (this.#seen.has(key)) throw duplicateLabelset();
+    this.#seen.add(key);
+  }
+}
+
+function labelsMetadata(labels: Labels): string {
+  const type = getLabel(labels, '__type__');
+  const unit = getLabel(labels, '__unit__');
+  return type === '' && unit === '' ? '' : `\ud800${type}\ud800${unit}`;
+}
+
+/** absent_over_time: 1 where no series has a sample in the window. */
+async function absentOverTimeRows(context: QueryContext, call: Call, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
+  const { steps } = grid;
+  const { memory } = context.kernels;
+  const some = new Uint8Array(steps);
+  await windowRows(context, call, grid, around, {
+    add(_labels, _dropName, _valuesPtr, presentPtr, found) {
+      const present = memory.u8(presentPtr, steps);
+      for (let k = 0; k < steps; k++) some[k] = some[k]! | present[k]!;
+      context.drop(found);
+    },
+  });
+  const row = new Scratch(context);
+  try {
+    const valuesPtr = row.ensure(steps * 9);
+    const presentPtr = valuesPtr + steps * 8;
+    const present = memory.u8(presentPtr, steps);
+    let found = 0;
+    for (let k = 0; k < steps; k++) {
+      present[k] = 1 - some[k]!;
+      found += present[k]!;
+    }
+    memory.f64(valuesPtr, steps).fill(1);
+    if (found === 0) return;
+    context.hold(found);
+    sink.add(absentLabels(call.args[0]!), true, valuesPtr, presentPtr, found);
+  } finally {
+    row.free();
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * An instant vector over all steps: one row per series, one column per step, and a byte beside each value that says whether there is one.
+ *
+ *            step 0   1   2   3
+ *   row 0       1.5  NaN  –   2      present 1 1 0 1     NaN is a value; absence is not
+ *   row 1       –     –   7   7      present 0 0 1 1
+ *
+ * A matrix belongs to whoever asked for it: functions change values and labels in place and give the same matrix on.
+ */
+import { getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
+import { PromqlError } from '../errors.ts';
+import { dropMetadata, labelsKey } from './labels.ts';
+import type { QueryContext } from './query-context.ts';
+
+const BYTES_PER_CELL = 9;
+
+export class StepMatrix {
+  readonly steps: number;
+  readonly #context: QueryContext;
+  #capacity: number;
+  /** Number of series. */
+  rows = 0;
+  labels: Labels[] = [];
+  /** With delayed name removal: the name goes when the query ends. */
+  dropName: boolean[] = [];
+  /** Row-major, `steps` per row. */
+  values: Float64Array;
+  /** 1 = value, 0 = none; same shape. */
+  present: Uint8Array;
+
+  constructor(context: QueryContext, steps: number, rowsExpected = 16) {
+    this.#context = context;
+    this.steps = steps;
+    this.#capacity = Math.max(1, rowsExpected);
+    context.reserve(this.#capacity * steps * BYTES_PER_CELL);
+    this.values = new Float64Array(this.#capacity * steps);
+    this.present = new Uint8Array(this.#capacity * steps);
+  }
+
+  /** Adds a row without values. @returns its index */
+  addRow(labels: Labels, dropName: boolean): number {
+    if (this.rows === this.#capacity) this.#grow();
+    this.labels.push(labels);
+    this.dropName.push(dropName);
+    return this.rows++;
+  }
+
+  #grow(): void {
+    const capacity = this.#capacity * 2;
+    this.#context.reserve(capacity * this.steps * BYTES_PER_CELL);
+    const values = new Float64Array(capacity * this.steps);
+    const present = new Uint8Array(capacity * this.steps);
+    values.set(this.values);
+    present.set(this.present);
+    this.#context.release(this.#capacity * this.steps * BYTES_PER_CELL);
+    this.#capacity = capacity;
+    this.values = values;
+    this.present = present;
+  }
+
+  /** Values there are. */
+  count(): number {
+    let count = 0;
+    const end = this.rows * this.steps;
+    for (let i = 0; i < end; i++) count += this.present[i]!;
+    return count;
+  }
+
+  /** Whether a row has any value. */
+  hasValues(row: number): boolean {
+    const end = (row + 1) * this.steps;
+    for (let i = row * this.steps; i < end; i++) if (this.present[i] === 1) return true;
+    return false;
+  }
+
+  /** Keeps the rows for which `keep` holds, in order. */
+  keepRows(keep: (row: number) => boolean): void {
+    const steps = this.steps;
+    let kept = 0;
+    for (let row = 0; row < this.rows; row++) {
+      if (!keep(row)) continue;
+      if (kept !== row) {
+        this.values.copyWithin(kept * steps, row * steps, (row + 1) * steps);
+        this.present.copyWithin(kept * steps, row * steps, (row + 1) * steps);
+        this.labels[kept] = this.labels[row]!;
+        this.dropName[kept] = this.dropName[row]!;
+      }
+      kept++;
+    }
+    this.present.fill(0, kept * steps, this.rows * steps);
+    this.rows = kept;
+    this.labels.length = kept;
+    this.dropName.length = kept;
+  }
+
+  /** Gives the memory charge back; the matrix must not be used afterwards. */
+  release(): void {
+    this.#context.release(this.#capacity * this.steps * BYTES_PER_CELL);
+    this.#capacity = 0;
+  }
+}
+
+/** The error for two values with one identity at one time. */
+export function duplicateLabelset(): PromqlError {
+  return new PromqlError('ERR_EXECUTION', 'vector cannot contain metrics with the same labelset');
+}
+
+/**
+ * Joins rows of equal labels. Rows that never have a value at the same step become one.
+ * @throws PromqlError ERR_EXECUTION when two of them have
+ */
+export function mergeDuplicates(matrix: StepMatrix): StepMatrix {
+  if (matrix.rows < 2) return matrix;
+  const { steps, values, present } = matrix;
+  const byKey = new Map<string, number>();
+  let merged: Set<number> | undefined;
+  for (let row = 0; row < matrix.rows; row++) {
+    const key = labelsKey(matrix.labels[row]!);
+    const first = byKey.get(key);
+    if (first === undefined) {
+      byKey.set(key, row);
+      continue;
+    }
+    for (let k = 0; k < steps; k++) {
+      if (present[row * steps + k] === 0) continue;
+      if (present[first * steps + k] === 1) throw duplicateLabelset();
+      present[first * steps + k] = 1;
+      values[first * steps + k] = values[row * steps + k]!;
+    }
+    (merged ??= new Set()).add(row);
+  }
+  const dropped = merged;
+  if (dropped !== undefined) matrix.keepRows((row) => !dropped.has(row));
+  return matrix;
+}
+
+/**
+ * Drops the metric name of all rows, now or (delayed name removal) at the end of the query, and joins what becomes equal.
+ */
+export function dropNames(matrix: StepMatrix, delayed: boolean): StepMatrix {
+  if (delayed) {
+    matrix.dropName.fill(true);
+    return matrix;
+  }
+  // Series that differ without their name differ with it: only different names can make duplicates.
+  const collide = hasDifferentMetadata(matrix);
+  for (let row = 0; row < matrix.rows; row++) matrix.labels[row] = dropMetadata(matrix.labels[row]!);
+  return collide ? mergeDuplicates(matrix) : matrix;
+}
+
+function hasDifferentMetadata(matrix: StepMatrix): boolean {
+  if (matrix.rows < 2) return false;
+  const first = matrix.labels[0]!;
+  const name = getLabel(first, METRIC_NAME);
+  const type = getLabel(first, '__type__');
+  const unit = getLabel(first, '__unit__');
+  for (let row = 1; row < matrix.rows; row++) {
+    const labels = matrix.labels[row]!;
+    if (getLabel(labels, METRIC_NAME) !== name || getLabel(labels, '__type__') !== type || getLabel(labels, '__unit__') !== unit) return true;
+  }
+  return false;
+}
+
+/** The end of a query with delayed name removal: marked rows lose their name, and what becomes equal is joined. */
+export function removeDelayedNames(matrix: StepMatrix): StepMatrix {
+  if (!matrix.dropName.includes(true)) return mergeDuplicates(matrix);
+  for (let row = 0; row < matrix.rows; row++) {
+    if (matrix.dropName[row] === true) matrix.labels[row] = dropMetadata(matrix.labels[row]!);
+  }
+  matrix.dropName.fill(false);
+  return mergeDuplicates(matrix);
+}

@@ -1,0 +1,67 @@
+/** sort, sort_desc, sort_by_label: the order of an instant query's answer. */
+import { compareLabels, getLabel } from '@gauntlet/model';
+import type { StepMatrix } from '../exec/step-matrix.ts';
+
+/** By value; NaN last both ways. Matrices of more than one step stay as they are: range results are ordered by labels. */
+export function sortByValue(matrix: StepMatrix, descending: boolean): StepMatrix {
+  if (matrix.steps !== 1) return matrix;
+  const { values } = matrix;
+  return reorder(matrix, (a, b) => {
+    const x = values[a]!;
+    const y = values[b]!;
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+    return x === y ? 0 : x < y === descending ? 1 : -1;
+  });
+}
+
+/** By the values of labels in natural order (`node9` before `node10`), then by all labels. */
+export function sortByLabel(matrix: StepMatrix, names: readonly string[], descending: boolean): StepMatrix {
+  if (matrix.steps !== 1) return matrix;
+  const sign = descending ? -1 : 1;
+  return reorder(matrix, (a, b) => {
+    for (const name of names) {
+      const order = compareNatural(getLabel(matrix.labels[a]!, name), getLabel(matrix.labels[b]!, name));
+      if (order !== 0) return sign * order;
+    }
+    return sign * compareLabels(matrix.labels[a]!, matrix.labels[b]!);
+  });
+}
+
+/** Orders rows of a one-step matrix. */
+function reorder(matrix: StepMatrix, compare: (a: number, b: number) => number): StepMatrix {
+  const order = Array.from({ length: matrix.rows }, (_unused, row) => row).sort(compare);
+  const labels = order.map((row) => matrix.labels[row]!);
+  const dropName = order.map((row) => matrix.dropName[row]!);
+  const values = Float64Array.from(order, (row) => matrix.values[row]!);
+  const present = Uint8Array.from(order, (row) => matrix.present[row]!);
+  matrix.labels = labels;
+  matrix.dropName = dropName;
+  matrix.values.set(values);
+  matrix.present.set(present);
+  return matrix;
+}
+
+/** Natural order: runs of digits compare as numbers, everything else by character. */
+export function compareNatural(a: string, b: string): number {
+  const left = a.match(/\d+|\D+/g) ?? [];
+  const right = b.match(/\d+|\D+/g) ?? [];
+  const common = Math.min(left.length, right.length);
+  for (let i = 0; i < common; i++) {
+    const x = left[i]!;
+    const y = right[i]!;
+    if (x === y) continue;
+    if (isDigit(x) && isDigit(y)) {
+      const trimmedX = x.replace(/^0+/, '');
+      const trimmedY = y.replace(/^0+/, '');
+      if (trimmedX.length !== trimmedY.length) return trimmedX.length - trimmedY.length;
+      if (trimmedX !== trimmedY) return trimmedX < trimmedY ? -1 : 1;
+      return x.length - y.length;
+    }
+    return x < y ? -1 : 1;
+  }
+  return left.length - right.length;
+}
+
+function isDigit(run: string): boolean {
+  return run.charCodeAt(0) >= 48 && run.charCodeAt(0) <= 57;
+}

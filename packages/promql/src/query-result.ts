@@ -1,0 +1,35 @@
+/** What a query answers: series as columns, or one number, or one string, with remarks and counters. */
+import type { Labels } from '@gauntlet/model';
+
+/** Counters of one query. */
+export interface QueryStats {
+  /** Samples looked at. */
+  readonly samples: number;
+  /** Most samples held in memory at once, as the sample limit counts them. */
+  readonly peakSamples: number;
+  /** Series read from storage. */
+  readonly series: number;
+}
+
+/**
+ * A finished answer.
+ *
+ * Series i has the samples offsets[i] … offsets[i + 1] of both columns. A `vector` has one sample per series, a `scalar` one series without
+ * labels, a `string` none. The columns are ordinary arrays that belong to the result: they stay valid after other queries have run.
+ */
+export interface QueryResult {
+  readonly type: 'vector' | 'matrix' | 'scalar' | 'string';
+  /** Ascending in a matrix; in a vector in the order of evaluation, which `sort` and `topk` define. */
+  readonly labels: readonly Labels[];
+  /** `labels.length + 1` entries. */
+  readonly offsets: Int32Array;
+  readonly timestampsMs: Float64Array;
+  readonly values: Float64Array;
+  /** The answer of type `string`. */
+  readonly string: string | undefined;
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+  readonly stats: QueryStats;
+  /** Gives back the memory charged for the answer; call when it has been written out. */
+  dispose(): void;
+}
