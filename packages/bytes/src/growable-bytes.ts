@@ -47,7 +47,9 @@ export class GrowableBytes {
   }
 
   putU8(value: number): void {
-    this.#bytes[this.#grow(1)] = value;
+    // Growing replaces the array, so the place comes first.
+    const at = this.#grow(1);
+    this.#bytes[at] = value;
   }
 
   putBE16(value: number): void {
