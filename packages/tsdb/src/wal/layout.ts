@@ -27,6 +27,9 @@ export const FRAGMENT_SNAPPY = 8;
 /** Record is a zstd frame. */
 export const FRAGMENT_ZSTD = 16;
 
+/** From here on a type byte has bits that mean nothing yet. */
+export const FRAGMENT_RESERVED = 32;
+
 /** File name of a segment. */
 export function walSegmentName(segment: number): string {
   return String(segment).padStart(8, '0');

@@ -7,7 +7,7 @@
 import { crc32c, snappyDecode } from '@gauntlet/bytes';
 import { isTsdbError, TsdbError } from '../errors.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
-import { CHECKPOINT_PREFIX, FRAGMENT, FRAGMENT_SNAPPY, FRAGMENT_ZSTD, WAL_FRAGMENT_HEADER_BYTES, WAL_PAGE_BYTES, WalCorruptError, walSegmentName } from './layout.ts';
+import { CHECKPOINT_PREFIX, FRAGMENT, FRAGMENT_RESERVED, FRAGMENT_SNAPPY, FRAGMENT_ZSTD, WAL_FRAGMENT_HEADER_BYTES, WAL_PAGE_BYTES, WalCorruptError, walSegmentName } from './layout.ts';
 
 /** Largest record that is decompressed, bytes. */
 const RECORD_BYTES_MAX = 1024 * 1024 * 1024;
@@ -57,12 +57,13 @@ export function readSegment(fs: FileSystem, dir: string, segment: number, visit:
         const isPageCut = pageEnd % WAL_PAGE_BYTES !== 0;
         const type = bytes[at]!;
         const kind = type & 7;
-        if (kind === FRAGMENT.pageEnd) {
+        if (type === FRAGMENT.pageEnd) {
           for (let i = at; i < pageEnd; i++) if (bytes[i] !== 0) throw corrupt('non-zero byte in the padding of a page');
           at = pageEnd;
           if (!isInside) goodBytes = bufferAt + at;
           continue;
         }
+        if (type >= FRAGMENT_RESERVED) throw corrupt(`fragment type ${type} uses reserved bits`);
         if (pageEnd - at < WAL_FRAGMENT_HEADER_BYTES) throw corrupt('fragment header is cut off', isPageCut);
         const length = (bytes[at + 1]! << 8) | bytes[at + 2]!;
         const dataAt = at + WAL_FRAGMENT_HEADER_BYTES;
@@ -72,7 +73,7 @@ export function readSegment(fs: FileSystem, dir: string, segment: number, visit:
         const want = ((bytes[at + 3]! << 24) | (bytes[at + 4]! << 16) | (bytes[at + 5]! << 8) | bytes[at + 6]!) >>> 0;
         const sum = crc32c(data);
         if (sum !== want) throw corrupt(`unexpected checksum ${sum.toString(16)}, want ${want.toString(16)}`);
-        if (kind > FRAGMENT.last || (kind === FRAGMENT.full || kind === FRAGMENT.first) === isInside) throw corrupt(`unexpected fragment type ${kind}`);
+        if (kind === FRAGMENT.pageEnd || kind > FRAGMENT.last || (kind === FRAGMENT.full || kind === FRAGMENT.first) === isInside) throw corrupt(`unexpected fragment type ${kind}`);
         at = dataAt + length;
         let record: Uint8Array = data;
         if (kind !== FRAGMENT.full) {
