@@ -18,7 +18,7 @@ export function writePointsJson(timestampsPtr: usize, valuesPtr: usize, count: i
     if (!(abs(timestamp) <= SAFE_MAX_F64) || trunc(timestamp) != timestamp) return NOT_WRITABLE;
     if (i > 0) store<u8>(out++, 0x2c);
     store<u8>(out++, 0x5b); // [
-    out = writeSeconds(out, <i64>timestamp);
+    out = writeSeconds(out, timestamp);
     store<u16>(out, 0x222c); // ,"
     out = writeFloatAt(load<f64>(valuesPtr + column), out + 2);
     store<u16>(out, 0x5d22); // "]
@@ -27,16 +27,24 @@ export function writePointsJson(timestampsPtr: usize, valuesPtr: usize, count: i
   return <i32>(out - outPtr);
 }
 
-function writeSeconds(out: usize, timestampMs: i64): usize {
+function writeSeconds(out: usize, timestampMs: f64): usize {
   if (timestampMs < 0) {
     store<u8>(out++, 0x2d);
     timestampMs = -timestampMs;
   }
-  const seconds = timestampMs / 1000;
-  const fraction = timestampMs - seconds * 1000;
-  out = writeDigits(out, seconds);
+  // The product may round across an integer, by one at most; the remainder is exact and tells.
+  let seconds = floor(timestampMs * 0.001);
+  let fraction = timestampMs - seconds * 1000.0;
+  if (fraction < 0) {
+    seconds -= 1;
+    fraction += 1000;
+  } else if (fraction >= 1000) {
+    seconds += 1;
+    fraction -= 1000;
+  }
+  out = writeDigits(out, <u64>(<i64>seconds));
   if (fraction == 0) return out;
   store<u8>(out, 0x2e);
-  putDigits(out + 1, fraction, 3);
+  putDigits(out + 1, <u64>(<i64>fraction), 3);
   return out + 4;
 }

@@ -83,8 +83,8 @@ export interface HashKernels {
   crc32c(ptr: number, length: number, seed: number): number;
 }
 
-/** Room for one number's text. */
-export const FLOAT_TEXT_BYTES_MAX = 32;
+/** Room for one number's text: 25 bytes, and what is overwritten behind it. */
+export const FLOAT_TEXT_BYTES_MAX = 48;
 
 /** Room for one point's JSON, comma included. */
 export const POINT_JSON_BYTES_MAX = 64;

@@ -102,6 +102,17 @@ describe('points as JSON', () => {
     for (const kernels of both) expect(pointsOf(kernels, [], new Float64Array(0))).toBe('');
   });
 
+  test('any timestamp, near multiples of a second above all', () => {
+    const near = fc.tuple(fc.integer({ min: 0, max: 9_007_199_254_739 }), fc.integer({ min: -2, max: 2 })).map(([seconds, ms]) => seconds * 1000 + ms);
+    fc.assert(
+      fc.property(fc.oneof(near, fc.maxSafeInteger()), (timestamp) => {
+        const expected = `[${formatTimestamp(timestamp)},"0"]`;
+        for (const kernels of both) expect(pointsOf(kernels, [timestamp], Float64Array.of(0))).toBe(expected);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   test('both write the same, for any samples and any room', () => {
     fc.assert(
       fc.property(awkwardSamples(60), fc.nat(1000), ({ timestampsMs, values }, cut) => {
