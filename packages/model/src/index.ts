@@ -46,6 +46,7 @@ export {
 } from './queryable.ts';
 export { type AnchoredRegexp, compileAnchored, compileSearch, type SearchRegexp } from './regexp/compile-regexp.ts';
 export type { Template } from './regexp/expand-template.ts';
+export { createRelabelRule, relabel, type RelabelAction, relabelBuilder, type RelabelConfig, type RelabelRule } from './relabel.ts';
 export {
   isStaleNaN,
   NORMAL_NAN_HI,

@@ -296,10 +296,10 @@ class Parser {
   #parseUnicodeEscape(): Ranges | undefined {
     const pattern = this.#pattern;
     const start = this.#at;
-    if (!/^\\p/i.test(pattern.slice(start, start + 2)) || start + 2 >= pattern.length) return undefined;
+    if (!/^\\p/i.test(pattern.slice(start, start + 2))) return undefined;
     let negated = pattern[start + 1] === 'P';
     this.#at += 2;
-    let name = String.fromCodePoint(this.#codePoint());
+    let name = this.#at < pattern.length ? String.fromCodePoint(this.#codePoint()) : '';
     if (name === '{') {
       const end = pattern.indexOf('}', start);
       if (end < 0) throw this.#error('invalid character class range', pattern.slice(start));
@@ -361,7 +361,7 @@ class Parser {
     if (this.#at >= pattern.length) return undefined;
     const first = String.fromCodePoint(this.#codePoint());
     if (first !== '{') {
-      if (this.#at >= pattern.length) throw this.#error('invalid UTF-8', '');
+      if (this.#at >= pattern.length) return undefined;
       const second = String.fromCodePoint(this.#codePoint());
       return /^[0-9A-Fa-f]{2}$/.test(first + second) ? Number.parseInt(first + second, 16) : undefined;
     }
