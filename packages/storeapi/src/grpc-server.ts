@@ -3,17 +3,18 @@
  * respects back-pressure: the next frame is asked for when the stream has room, so a slow reader holds one frame, not the answer.
  */
 import type { EventEmitter } from 'node:events';
-import type { Metadata, sendUnaryData, ServerUnaryCall, ServerWritableStream, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Metadata, sendUnaryData, ServerUnaryCall, ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { InfoResponse, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, Present, SeriesRequest } from '@gauntlet/proto';
+import type { GrpcService as GrpcMethods } from '@gauntlet/service-kit';
 import { StoreError } from './errors.ts';
 import { INFO_METHODS, STORE_METHODS } from './grpc-methods.ts';
 import { toGrpcStatus } from './grpc-status.ts';
 import type { CallOptions, Store } from './store.ts';
 
-/** A service to be added to a grpc-js server. */
+/** A service, ready for `GrpcServer.addService(service.methods, service.handlers)`. */
 export interface GrpcService {
   readonly name: string;
-  readonly methods: ServiceDefinition;
+  readonly methods: GrpcMethods;
   readonly handlers: UntypedServiceImplementation;
 }
 
@@ -37,7 +38,7 @@ function callOptions(call: Call): CallOptions {
 export function createStoreService(store: Store): GrpcService {
   return {
     name: 'thanos.Store',
-    methods: STORE_METHODS,
+    methods: STORE_METHODS as unknown as GrpcMethods,
     handlers: {
       Series: (call: ServerWritableStream<SeriesRequest, Uint8Array>) => streamAnswer(call, (request, options) => store.series(request, options)),
       LabelNames: unary<LabelNamesRequest, LabelNamesResponse>((request, options) => store.labelNames(request, options)),
@@ -53,7 +54,7 @@ export function createStoreService(store: Store): GrpcService {
 export function createInfoService(info: () => InfoResponse | undefined): GrpcService {
   return {
     name: 'thanos.info.Info',
-    methods: INFO_METHODS,
+    methods: INFO_METHODS as unknown as GrpcMethods,
     handlers: {
       Info: unary<Present, InfoResponse>(async () => {
         const answer = info();

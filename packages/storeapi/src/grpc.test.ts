@@ -2,8 +2,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { openGrpcChannel } from '@gauntlet/service-kit';
 import { EMPTY_LABEL_NAMES_REQUEST, infoResponse, seriesRequest } from '@gauntlet/proto';
 import {
   createInfoService,
@@ -25,12 +26,12 @@ afterEach(() => {
 
 async function serve(store: Store, isReady = true): Promise<GrpcStoreClient> {
   const server = new Server();
-  for (const service of [createStoreService(store), createInfoService(() => (isReady ? infoToMessage(store.info()) : undefined))]) server.addService(service.methods, service.handlers);
+  for (const service of [createStoreService(store), createInfoService(() => (isReady ? infoToMessage(store.info()) : undefined))]) server.addService(service.methods as ServiceDefinition, service.handlers);
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error))),
   );
-  const client = new GrpcStoreClient(`127.0.0.1:${port}`);
-  closers.push(() => client.close(), () => server.forceShutdown());
+  const client = new GrpcStoreClient(openGrpcChannel({ address: `127.0.0.1:${port}` }));
+  closers.push(() => client.channel.close(), () => server.forceShutdown());
   return client;
 }
 
@@ -67,8 +68,8 @@ test('statuses and texts survive the way', async () => {
 
 test('an address where nothing listens is Unavailable', async () => {
   const client = await serve(storeOf(async function* () {}));
-  const dead = new GrpcStoreClient('127.0.0.1:9');
-  closers.push(() => dead.close());
+  const dead = new GrpcStoreClient(openGrpcChannel({ address: '127.0.0.1:9' }));
+  closers.push(() => dead.channel.close());
   const error = await readSeries(dead.series(seriesOf(['a=b']))).catch((e: unknown) => e);
   expect(errorText(error)).toMatch(/^rpc error: code = Unavailable desc = .*ECONNREFUSED/);
   await client.fetchInfo();
@@ -79,7 +80,7 @@ test('an address where nothing listens is Unavailable', async () => {
 
 test('a deadline ends a call', async () => {
   const client = await serve(storeOf(async function* (_, options) { await new Promise((resolve) => options!.signal!.addEventListener('abort', resolve)); }));
-  await expect(readSeries(client.series(seriesOf(['a=b']), { deadlineMs: Date.now() - 1 }))).rejects.toMatchObject({ code: 'ERR_STORE_DEADLINE' });
+  await expect(readSeries(client.series(seriesOf(['a=b']), { timeoutMs: 1 }))).rejects.toMatchObject({ code: 'ERR_STORE_DEADLINE' });
 });
 
 test('a reader that stops holds the writer, one that leaves ends it', async () => {

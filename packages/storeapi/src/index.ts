@@ -41,4 +41,4 @@ export { createTsdbStore, type TsdbStoreOptions } from './tsdb-store.ts';
 export { errorCode, errorText, fromServiceError, type GrpcStatus, toGrpcStatus } from './grpc-status.ts';
 export { grpcMethod, INFO_METHODS, STORE_METHODS } from './grpc-methods.ts';
 export { createInfoService, createStoreService, type GrpcService, streamAnswer, TENANT_METADATA, unary } from './grpc-server.ts';
-export { CLIENT_CHANNEL_OPTIONS, GrpcStoreClient, type GrpcStoreClientOptions, readStream } from './grpc-client.ts';
+export { GrpcStoreClient } from './grpc-client.ts';

@@ -1,6 +1,7 @@
 /** The Store contract over every implementation in this package. */
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
+import { openGrpcChannel } from '@gauntlet/service-kit';
 import { createInfoService, createProxyStore, createStoreService, createTsdbStore, GrpcStoreClient, infoToMessage, limitSeries, type Store, type StoreInfo } from './index.ts';
 import { createMemoryChunkQueryable, FIXTURE_EXTERNAL_LABELS, FIXTURE_MINT, FIXTURE_SERIES, storeCases } from './testing/index.ts';
 
@@ -50,15 +51,15 @@ describe('gRPC loopback', () => {
   let client: GrpcStoreClient;
   beforeAll(async () => {
     const store = tsdbStore();
-    for (const service of [createStoreService(store), createInfoService(() => infoToMessage(store.info()))]) server.addService(service.methods, service.handlers);
+    for (const service of [createStoreService(store), createInfoService(() => infoToMessage(store.info()))]) server.addService(service.methods as ServiceDefinition, service.handlers);
     const port = await new Promise<number>((resolve, reject) =>
       server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error))),
     );
-    client = new GrpcStoreClient(`127.0.0.1:${port}`);
+    client = new GrpcStoreClient(openGrpcChannel({ address: `127.0.0.1:${port}` }));
     await client.fetchInfo();
   });
   afterAll(() => {
-    client.close();
+    client.channel.close();
     server.forceShutdown();
   });
 

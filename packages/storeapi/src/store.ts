@@ -43,8 +43,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Sent on as gRPC metadata `thanos-tenant`. */
   readonly tenant?: string;
-  /** Unix ms by which a remote call must have ended. */
-  readonly deadlineMs?: number;
+  /** Most time for a remote call, ms. */
+  readonly timeoutMs?: number;
 }
 
 /** A source of series. All methods throw StoreError. */
