@@ -30,7 +30,7 @@ const BUFFER_BYTES = 1024 * 1024;
  * @param segmentBytesMax limit of a segment file
  */
 export function createChunkWriter(fs: FileSystem, dir: string, segmentBytesMax: number = CHUNK_SEGMENT_BYTES): ChunkWriter {
-  const buffer = new GrowableBytes(BUFFER_BYTES + 64 * 1024);
+  const buffer = new GrowableBytes(16 * 1024);
   const checked = new GrowableBytes(2048);
   let segment = -1;
   let handle: FileHandle | undefined;

@@ -63,7 +63,7 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
     ordinals.set(symbols[i]!, i);
   }
   const handle: FileHandle = fs.open(path, 'create');
-  const buffer = new GrowableBytes(BUFFER_BYTES + 64 * 1024);
+  const buffer = new GrowableBytes(16 * 1024);
   let flushed = 0;
   const position = (): number => flushed + buffer.length;
   const flush = (): void => {
@@ -91,7 +91,7 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
   buffer.putBE32(INDEX_MAGIC);
   buffer.putU8(INDEX_VERSION);
   const symbolsAt = position();
-  const scratch = new GrowableBytes(64 * 1024);
+  const scratch = new GrowableBytes(4096);
   scratch.putBE32(symbols.length);
   for (const symbol of symbols) scratch.putUvarintString(symbol);
   putSection(scratch.bytes());
@@ -206,7 +206,7 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
       // As Prometheus 3 has it: no label indices, and the postings' offset is the end of the series, before the padding.
       const seriesEnd = position();
       pad(4);
-      const table = new GrowableBytes(64 * 1024);
+      const table = new GrowableBytes(4096);
       table.putBE32(0);
       const entries = writePostings(table);
       table.patchBE32(0, entries);

@@ -55,6 +55,11 @@ function filterSeries(record: Uint8Array, keep: (ref: number) => boolean, out: G
 export function createCheckpoint(fs: FileSystem, walDir: string, to: number, options: CheckpointOptions): void {
   removeTemporaryCheckpoints(fs, walDir);
   const previous = lastCheckpoint(fs, walDir);
+  if (previous !== undefined && previous.segment >= to) {
+    // An earlier attempt got as far as the rename.
+    removeCovered(fs, walDir, previous.segment);
+    return;
+  }
   const dir = joinPath(walDir, checkpointName(to));
   const temporary = dir + TEMPORARY_SUFFIX;
   fs.mkdir(temporary);

@@ -40,7 +40,7 @@ export interface WalWriterOptions {
  */
 export function createWalWriter(fs: FileSystem, dir: string, firstSegment: number, options: WalWriterOptions): WalWriter {
   const segmentBytesMax = options.segmentBytesMax ?? WAL_SEGMENT_BYTES;
-  const out = new GrowableBytes(WAL_PAGE_BYTES);
+  const out = new GrowableBytes(4096);
   let segment = firstSegment;
   let handle: FileHandle | undefined;
   /** Good bytes of the segment on disk. */
