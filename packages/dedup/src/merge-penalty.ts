@@ -7,7 +7,8 @@
  *   3. a side that has ended leaves the other without penalty
  *   4. counter functions: on each switch, a side that shows less than the last value is raised to it from then on
  *
- * More than two replicas fold from the left: ((0, 1), 2), … Two are a loop over columns; more are a chain of nodes.
+ * More than two replicas fold from the left: ((0, 1), 2), … Without adjustment the choice depends on times alone, so one merge after the
+ * other is the same; with it a switch further right raises values further left while both go on, which takes a chain of nodes.
  *
  * Source: Thanos pkg/dedup/iter.go. Exact to the sample, quirks included: the adjustment also happens when the very first sample comes
  * from the second side, and then compares with the first side's first value.
@@ -37,8 +38,10 @@ export function mergePenalty(replicas: readonly ReplicaColumns[], options: Penal
     copyReplica(replicas[0]!, out);
   } else if (replicas.length === 2) {
     mergeTwo(replicas[0]!, replicas[1]!, options.isCounter, out);
+  } else if (options.isCounter) {
+    mergeManyCounters(replicas, out);
   } else {
-    mergeMany(replicas, options.isCounter, out);
+    foldMany(replicas, out);
   }
 }
 
@@ -124,6 +127,28 @@ function isFloat(replica: ReplicaColumns, index: number): boolean {
   return replica.isHistogram === undefined || replica.isHistogram[index] === 0;
 }
 
+/** Merges two, then the result with the third, and so on, between two buffers of which the last written is `out`. */
+function foldMany(replicas: readonly ReplicaColumns[], out: DedupBuffer): void {
+  const other = out.scratch();
+  let from = replicas.length % 2 === 0 ? out : other;
+  mergeTwo(replicas[0]!, replicas[1]!, false, from);
+  for (let r = 2; r < replicas.length; r++) {
+    const to = from === out ? other : out;
+    const merged = { timestampsMs: from.timestampsMs.subarray(0, from.length), values: from.values.subarray(0, from.length) };
+    mergeTwo(merged, replicas[r]!, false, to);
+    for (let i = 0; i < to.length; i++) {
+      if (to.replicas[i] === 0) {
+        const source = to.indexes[i]!;
+        to.replicas[i] = from.replicas[source]!;
+        to.indexes[i] = from.indexes[source]!;
+      } else {
+        to.replicas[i] = r;
+      }
+    }
+    from = to;
+  }
+}
+
 const NONE = 0;
 const FLOAT = 1;
 const HISTOGRAM = 2;
@@ -143,9 +168,9 @@ interface Side {
   leaf(): Leaf;
 }
 
-function mergeMany(replicas: readonly ReplicaColumns[], isCounter: boolean, out: DedupBuffer): void {
+function mergeManyCounters(replicas: readonly ReplicaColumns[], out: DedupBuffer): void {
   out.reset(countSamples(replicas));
-  const leaves = replicas.map((replica, i) => new Leaf(replica, i, isCounter));
+  const leaves = replicas.map((replica, i) => new Leaf(replica, i));
   let root = new Node(leaves[0]!, leaves[0]!.kind(), leaves[1]!);
   for (let i = 2; i < leaves.length; i++) root = new Node(root, root.next(), leaves[i]!);
   const { timestampsMs, values, replicas: sources, indexes, valueWords } = out;
@@ -171,11 +196,9 @@ class Leaf implements Side {
   /** What the switches so far have added to every value from here on. */
   error = 0;
   readonly #columns: ReplicaColumns;
-  readonly #isCounter: boolean;
 
-  constructor(columns: ReplicaColumns, replica: number, isCounter: boolean) {
+  constructor(columns: ReplicaColumns, replica: number) {
     this.#columns = columns;
-    this.#isCounter = isCounter;
     this.replica = replica;
     this.words = wordsOf(columns.values);
   }
@@ -201,7 +224,7 @@ class Leaf implements Side {
 
   adjust(lastValue: number): void {
     const value = this.value();
-    if (this.#isCounter && lastValue > value) this.error += lastValue - value;
+    if (lastValue > value) this.error += lastValue - value;
   }
 
   leaf(): Leaf {

@@ -158,8 +158,11 @@ describe('penalty', () => {
     expect(merged(out)).toEqual([[10000, 100], [20000, 110], [50100, 90], [60100, 100]]);
     expect([[...out.replicas.subarray(0, 4)], [...out.indexes.subarray(0, 4)]]).toEqual([[0, 0, 1, 1], [0, 1, 1, 2]]);
     const many = new DedupBuffer();
-    mergePenalty([a, b, replica([])], { isCounter: true }, many);
-    expect(merged(many)).toEqual(merged(out));
+    for (const isCounter of [true, false]) {
+      mergePenalty([a, b, replica([])], { isCounter }, many);
+      expect(merged(many)).toEqual(merged(out));
+      expect([[...many.replicas.subarray(0, 4)], [...many.indexes.subarray(0, 4)]]).toEqual([[0, 0, 1, 1], [0, 1, 1, 2]]);
+    }
   });
 
   test('stale markers keep their bits, whichever way they are merged', () => {
@@ -183,13 +186,16 @@ describe('penalty', () => {
       fc.property(fc.array(timeline, { minLength: 1, maxLength: 4 }), fc.boolean(), (timelines, isCounter) => {
         const replicas = timelines.map((samples) => replica(samples));
         const expected = timelines.length === 1 ? timelines[0]! : penaltyByDefinition(timelines, isCounter);
-        expect(penalty(replicas, isCounter)).toEqual(expected);
+        const out = new DedupBuffer();
+        mergePenalty(replicas, { isCounter }, out);
+        expect(merged(out)).toEqual(expected);
+        merged(out).forEach(([ms], i) => expect(timelines[out.replicas[i]!]![out.indexes[i]!]![0]).toBe(ms));
       }),
       { numRuns: 2000 },
     );
   });
 
-  test('the loop for two equals the nodes for three with an empty third', () => {
+  test('two equal three with an empty third', () => {
     fc.assert(
       fc.property(timeline, timeline, fc.boolean(), (a, b, isCounter) => {
         expect(penalty([replica(a), replica(b), replica([])], isCounter)).toEqual(penalty([replica(a), replica(b)], isCounter));

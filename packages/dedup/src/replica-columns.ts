@@ -30,6 +30,13 @@ export class DedupBuffer {
   indexes: Int32Array = new Int32Array(0);
   /** The same memory as `values`, two words per value. */
   valueWords: Int32Array = new Int32Array(0);
+  #scratch: DedupBuffer | undefined;
+
+  /** A second buffer, made on first use: merges of more than two replicas go back and forth between both. */
+  scratch(): DedupBuffer {
+    this.#scratch ??= new DedupBuffer();
+    return this.#scratch;
+  }
 
   /** Makes room for `samples` and empties the buffer. */
   reset(samples: number): void {
