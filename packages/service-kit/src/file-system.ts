@@ -69,6 +69,9 @@ const OPEN_FLAGS = {
   modify: constants.O_RDWR,
 } as const;
 
+/** A descriptor no process has. */
+const CLOSED_FD = 0x7f_ff_ff_ff;
+
 /** Options of {@link createNodeFileSystem}. */
 export interface NodeFileSystemOptions {
   /** How locks are held; default: flock(1) when it runs, else the holder's name in the file. */
@@ -120,7 +123,7 @@ function statOf(path: string): NodeFileStat | undefined {
 
 class DescriptorHandle implements NodeFileHandle {
   readonly path: string;
-  /** -1 when closed. */
+  /** {@link CLOSED_FD} when closed: the system then answers EBADF. */
   #fd: number;
 
   constructor(path: string, fd: number) {
@@ -160,9 +163,9 @@ class DescriptorHandle implements NodeFileHandle {
   }
 
   close(): void {
-    if (this.#fd < 0) return;
+    if (this.#fd === CLOSED_FD) return;
     const fd = this.#fd;
-    this.#fd = -1;
+    this.#fd = CLOSED_FD;
     closeSync(fd);
   }
 }

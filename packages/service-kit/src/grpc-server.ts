@@ -14,6 +14,7 @@ import {
   type ServiceDefinition,
   type UntypedHandleCall,
   type UntypedServiceImplementation,
+  setLogger,
   status,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
@@ -84,6 +85,9 @@ export class GrpcServer {
   constructor(options: GrpcServerOptions) {
     this.#options = options;
     this.#log = options.log.child({ service: 'gRPC/server', component: options.component });
+    // grpc-js writes to the console otherwise; what matters of it reaches callers as errors.
+    const toLog = (...parts: readonly unknown[]): void => this.#log.debug('grpc-js', { detail: parts.map(String).join(' ') });
+    setLogger({ error: toLog, info: toLog, debug: toLog });
     this.#grpcMetrics = createGrpcMetrics('server', options.metrics, options.clock);
     this.#panics = options.metrics.counter({ name: 'grpc_req_panics_recovered_total', help: 'Total number of gRPC requests recovered from internal panic.' });
     this.#credentials = this.#createCredentials();
