@@ -55,6 +55,7 @@ function fetchWith(url: string, options: RequestOptions & { ca?: Buffer; cert?: 
       const certificate = 'getPeerCertificate' in response.socket ? (response.socket as TLSSocket).getPeerCertificate() : undefined;
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
       response.on('end', () => resolve({ status: response.statusCode!, body: Buffer.concat(chunks).toString(), headers: response.headers, certificate }));
     });
     request.on('error', reject);
@@ -118,6 +119,27 @@ test('the handler hears that the client went away', async () => {
   });
   const client = connect(Number(new URL(base).port), '127.0.0.1', () => client.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n'));
   expect(await gone).toBe('the client went away');
+});
+
+test('a handler that throws answers 500 without telling why, and says why in the log', async () => {
+  const lines: string[] = [];
+  const log = createLogger({ caller: false, sink: { write: (line) => void lines.push(line), flush() {} } });
+  const { server, base, metrics } = await started({ log });
+  server.app.get('/sync', server.instrument('sync'), () => {
+    throw new Error('hush');
+  });
+  server.app.get('/async', server.instrument('async'), () => Promise.reject(new Error('hush')));
+  server.app.get('/late', server.instrument('late'), (_request, response) => {
+    response.write('x');
+    throw new Error('hush');
+  });
+  expect(await fetchWith(`${base}/sync`)).toMatchObject({ status: 500, body: 'internal server error\n' });
+  expect(await fetchWith(`${base}/async`)).toMatchObject({ status: 500, body: 'internal server error\n' });
+  await expect(fetchWith(`${base}/late`)).rejects.toThrow();
+  expect(await fetchWith(`${base}/none`)).toMatchObject({ status: 404, body: '404 page not found\n' });
+  expect((await fetchWith(`${base}/%zz`)).status).toBe(404);
+  expect(lines.filter((line) => line.includes('err=hush'))).toHaveLength(3);
+  expect((await renderMetrics(metrics.registry, '')).body).toContain('http_requests_total{code="500",handler="async",method="get"} 1');
 });
 
 test('long URLs pass, as Go servers let them', async () => {

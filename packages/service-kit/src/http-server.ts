@@ -105,7 +105,9 @@ export class HttpServer {
     this.app = express();
     this.app.disable('x-powered-by');
     this.app.disable('etag');
-    this.#server = this.#createServer(this.app);
+    this.#server = this.#createServer((request, response) => {
+      this.app(request as Request, response as Response, (error?: unknown) => this.#finish(request, response, error));
+    });
     this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
     this.#registerCommonRoutes();
   }
@@ -179,7 +181,7 @@ export class HttpServer {
     };
   }
 
-  #createServer(app: Express): Server {
+  #createServer(app: (request: IncomingMessage, response: ServerResponse) => void): Server {
     const { tls, clientAuth } = this.#webConfig;
     const path = this.#options.webConfigPath ?? '';
     if (tls === undefined) {
@@ -262,6 +264,19 @@ export class HttpServer {
       response.setHeader('WWW-Authenticate', 'Basic');
       response.status(401).type('text/plain').end('Unauthorized\n');
     });
+  }
+
+  /** Ends what no route has answered: 404, or 500 for a handler that threw; the reason goes to the log, not to the client. */
+  #finish(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    if (error !== undefined && error !== null) this.#log.error('HTTP handler failed', { method: request.method, path: request.url, err: error });
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const badRequest = error instanceof URIError;
+    response.statusCode = error === undefined || error === null ? 404 : badRequest ? 400 : 500;
+    response.setHeader('Content-Type', 'text/plain; charset=utf-8');
+    response.end(response.statusCode === 404 ? '404 page not found\n' : badRequest ? 'bad request\n' : 'internal server error\n');
   }
 
   #startSpan(request: Request, handler: string): TraceSpan | undefined {
