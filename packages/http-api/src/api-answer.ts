@@ -1,0 +1,50 @@
+/**
+ * Answers, before they meet a socket: status, caching, and a body in pieces. Small ones are made here from plain data; query results in
+ * encode-query-result.ts.
+ *
+ *   {"status":"success","data":…,"warnings":[…]}      {"status":"error","errorType":"bad_data","error":"…"}
+ */
+import { errorTypeOf, statusOf } from './error-type.ts';
+import { jsonText } from './json-text.ts';
+
+/** An answer of the API. The body is read once; ending its iteration early releases what it holds. */
+export interface ApiAnswer {
+  /** HTTP status. */
+  readonly status: number;
+  /** True where nothing may be kept: errors, and answers with warnings other than PromQL's own remarks. */
+  readonly noStore: boolean;
+  readonly body: Iterable<Uint8Array<ArrayBuffer>> | AsyncIterable<Uint8Array<ArrayBuffer>>;
+}
+
+/** Text added to answers that `limit` cut. */
+export const TRUNCATED_WARNING = 'results truncated due to limit';
+
+const encoder = new TextEncoder();
+
+/** True for what PromQL itself remarks about a query; it says nothing about missing data. */
+export function isPromqlRemark(warning: string): boolean {
+  return warning.startsWith('PromQL warning: ') || warning.startsWith('PromQL info: ');
+}
+
+/** `,"warnings":[…]` or nothing. */
+export function warningsText(warnings: readonly string[]): string {
+  return warnings.length === 0 ? '' : `,"warnings":${jsonText(warnings)}`;
+}
+
+/** A successful answer with plain data. */
+export function answerData(data: unknown, warnings: readonly string[] = []): ApiAnswer {
+  return answerDataText(jsonText(data), warnings);
+}
+
+/** A successful answer with data that is JSON text already. */
+export function answerDataText(data: string, warnings: readonly string[] = []): ApiAnswer {
+  const text = `{"status":"success","data":${data}${warningsText(warnings)}}`;
+  return { status: 200, noStore: warnings.some((warning) => !isPromqlRemark(warning)), body: [encoder.encode(text)] };
+}
+
+/** The answer to a request that failed. */
+export function answerError(error: unknown): ApiAnswer {
+  const errorType = errorTypeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return { status: statusOf(errorType), noStore: true, body: [encoder.encode(jsonText({ status: 'error', errorType, error: message }))] };
+}

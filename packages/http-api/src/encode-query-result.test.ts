@@ -1,0 +1,168 @@
+/** JSON of results: byte for byte what Prometheus and Thanos wrote, in pieces of any size, and released in every case. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { createKernels, formatFloat, formatTimestamp, type Kernels } from '@gauntlet/kernels';
+import { encodeQueryResult, type EncodeOptions, type ResultColumns } from './encode-query-result.ts';
+import { JsonBuffer } from './json-buffer.ts';
+import { jsonText, labelsText, labelText } from './json-text.ts';
+import type { MatrixSeriesJson, PointJson, QueryDataJson, VectorSampleJson } from './types.ts';
+
+const kernels: Kernels = createKernels({ backend: 'js' });
+const PLAIN: EncodeOptions = { kernels, timeMs: 0, warnings: [], analysis: {} };
+
+function join8(pieces: Iterable<Uint8Array>): string {
+  return Buffer.concat([...pieces]).toString('utf8');
+}
+
+/** The number a JSON text stands for. */
+function numberOf(text: string): number {
+  return text === '+Inf' ? Number.POSITIVE_INFINITY : text === '-Inf' ? Number.NEGATIVE_INFINITY : Number(text);
+}
+
+function columnsOf(type: ResultColumns['type'], series: readonly { readonly metric: Readonly<Record<string, string>>; readonly points: readonly PointJson[] }[]): ResultColumns {
+  const offsets = [0];
+  for (const { points } of series) offsets.push(offsets.at(-1)! + points.length);
+  const points = series.flatMap((one) => one.points);
+  return {
+    type,
+    labels: series.map(({ metric }) => Object.entries(metric).flat()),
+    offsets: Int32Array.from(offsets),
+    timestampsMs: Float64Array.from(points, ([seconds]) => Math.round(seconds * 1000)),
+    values: Float64Array.from(points, ([, value]) => numberOf(value)),
+    string: undefined,
+  };
+}
+
+function decode(data: QueryDataJson): ResultColumns {
+  switch (data.resultType) {
+    case 'vector':
+      return columnsOf('vector', data.result.map(({ metric, value }: VectorSampleJson) => ({ metric, points: [value!] })));
+    case 'matrix':
+      return columnsOf('matrix', data.result.map(({ metric, values }: MatrixSeriesJson) => ({ metric, points: values! })));
+    case 'scalar':
+      return columnsOf('scalar', [{ metric: {}, points: [data.result] }]);
+    case 'string':
+      return { ...columnsOf('string', []), string: data.result[1] };
+  }
+}
+
+describe('recorded answers', () => {
+  const answers = JSON.parse(readFileSync(join(import.meta.dirname, '../testdata/results.json'), 'utf8')) as { readonly name: string; readonly text: string }[];
+  test.each(answers.map(({ name, text }) => [name, text] as const))('%s', (_name, text) => {
+    const { data, warnings = [] } = JSON.parse(text) as { readonly data: QueryDataJson; readonly warnings?: string[] };
+    const timeMs = data.resultType === 'string' ? Math.round(data.result[0] * 1000) : 0;
+    const pieces = encodeQueryResult(decode(data), { kernels, timeMs, warnings, analysis: data.analysis });
+    expect(join8(pieces)).toBe(text);
+  });
+});
+
+describe('pieces', () => {
+  const label = fc.string({ unit: 'grapheme', maxLength: 12 });
+  const series = fc.array(
+    fc.record({
+      labels: fc.array(label, { maxLength: 4 }).map((texts) => texts.slice(0, texts.length & ~1)),
+      values: fc.array(fc.double(), { maxLength: 30 }),
+    }),
+    { maxLength: 8 },
+  );
+  test('cut anywhere they make the same text', () => {
+    fc.assert(
+      fc.property(series, fc.integer({ min: 1, max: 300 }), (list, pieceBytes) => {
+        const offsets = [0];
+        for (const { values } of list) offsets.push(offsets.at(-1)! + values.length);
+        const result: ResultColumns = {
+          type: 'matrix',
+          labels: list.map(({ labels }) => labels),
+          offsets: Int32Array.from(offsets),
+          timestampsMs: Float64Array.from({ length: offsets.at(-1)! }, (_none, i) => 1_700_000_000_000 + i * 1234),
+          values: Float64Array.from(list.flatMap(({ values }) => values)),
+          string: undefined,
+        };
+        const whole = join8(encodeQueryResult(result, PLAIN));
+        const pieces = [...encodeQueryResult(result, { ...PLAIN, pieceBytes })];
+        expect(join8(pieces)).toBe(whole);
+        for (const piece of pieces) expect(piece.length).toBeLessThanOrEqual(Math.max(64, pieceBytes));
+        const body = list
+          .map(({ labels, values }, i) => {
+            const points = values.map((value, j) => `[${formatTimestamp(1_700_000_000_000 + (offsets[i]! + j) * 1234)},"${formatFloat(value)}"]`);
+            return `{"metric":${labelsText(labels)},"values":[${points.join(',')}]}`;
+          })
+          .join(',');
+        expect(whole).toBe(`{"status":"success","data":{"resultType":"matrix","result":[${body}],"analysis":{}}}`);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  const big = (points: number): ResultColumns => ({
+    type: 'matrix',
+    labels: [['a', 'b'], ['a', 'c']],
+    offsets: Int32Array.of(0, points, 2 * points),
+    timestampsMs: Float64Array.from({ length: 2 * points }, (_none, i) => i * 1000),
+    values: Float64Array.from({ length: 2 * points }, (_none, i) => i / 3),
+    string: undefined,
+  });
+
+  test('are about a megabyte, and polled for at least every 10,000 points', () => {
+    let polls = 0;
+    const pieces = [...encodeQueryResult(big(60_000), { ...PLAIN, poll: () => polls++ })];
+    expect(pieces.length).toBeGreaterThan(2);
+    expect(pieces.slice(0, -1).every(({ length }) => length > 900_000 && length <= 1 << 20)).toBe(true);
+    expect(polls).toBeGreaterThanOrEqual(12);
+    const { data } = JSON.parse(join8(pieces)) as { data: { result: MatrixSeriesJson[] } };
+    expect(data.result[1]!.values!.length).toBe(60_000);
+    expect(data.result[1]!.values!.at(-1)).toEqual([119_999, String(119_999 / 3)]);
+  });
+
+  test('kernel memory is given back at the end, on early end, and on errors', () => {
+    const before = kernels.memory.usedBytes;
+    join8(encodeQueryResult(big(10_000), PLAIN));
+    expect(kernels.memory.usedBytes).toBe(before);
+    for (const piece of encodeQueryResult(big(100_000), PLAIN)) {
+      expect(piece.length).toBeGreaterThan(0);
+      expect(kernels.memory.usedBytes).toBeGreaterThan(before);
+      break;
+    }
+    expect(kernels.memory.usedBytes).toBe(before);
+    const canceled = encodeQueryResult(big(100_000), {
+      ...PLAIN,
+      poll: () => {
+        throw new Error('canceled');
+      },
+    });
+    expect(() => join8(canceled)).toThrow('canceled');
+    expect(kernels.memory.usedBytes).toBe(before);
+  });
+
+  test('a timestamp that is no whole millisecond is an error, not wrong data', () => {
+    const broken = { ...big(3), timestampsMs: Float64Array.of(0, 0.5, 2, 3, 4, 5) };
+    expect(() => join8(encodeQueryResult(broken, PLAIN))).toThrow('not whole milliseconds');
+  });
+});
+
+describe('text', () => {
+  test('labels keep what other strings escape', () => {
+    expect(labelText('a<b>&"\\\n\b\f\u0001\u2028é\ud800')).toBe('"a<b>&\\"\\\\\\n\\u0008\\u000c\\u0001\u2028é\ufffd"');
+    expect(jsonText({ x: 'a<b>&"\\b\n\b\f\u2028é\ud800' })).toBe('{"x":"a\\u003cb\\u003e\\u0026\\"\\\\b\\n\\u0008\\u000c\\u2028é\ufffd"}');
+    expect(labelsText([])).toBe('{}');
+    expect(labelsText(['__proto__', 'x', 'a', ''])).toBe('{"__proto__":"x","a":""}');
+  });
+  test('every text survives', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const whole = text.replace(/\p{Surrogate}/gu, '\ufffd');
+        expect(JSON.parse(labelText(text))).toBe(whole);
+        expect(JSON.parse(jsonText(text))).toBe(whole);
+      }),
+    );
+  });
+  test('characters are never torn between pieces', () => {
+    const buffer = new JsonBuffer(64);
+    for (let i = 0; i < 50; i++) buffer.text('a😀é'.repeat(i % 7));
+    const pieces = [...buffer.takeFull(), ...buffer.finish()];
+    for (const piece of pieces) new TextDecoder('utf-8', { fatal: true }).decode(piece);
+    expect(join8(pieces)).toBe(Array.from({ length: 50 }, (_none, i) => 'a😀é'.repeat(i % 7)).join(''));
+  });
+});

@@ -1,0 +1,19 @@
+/** `/api/v1/format_query`: a query laid out over several lines. Source: Prometheus web/api/v1/api.go, formatQuery. */
+import { type Expr, parseExpr, type ParserOptions, prettifyExpr, PromqlError } from '@gauntlet/promql';
+import { type ApiAnswer, answerData } from './api-answer.ts';
+import { type ApiParams, badData } from './api-params.ts';
+
+/** Parses `query`. @throws HttpApiError `invalid parameter "query": 1:3: parse error: …` */
+export function parseQueryParam(params: ApiParams, options: ParserOptions): Expr {
+  try {
+    return parseExpr(params.get('query'), options);
+  } catch (error) {
+    if (error instanceof PromqlError) throw badData(`invalid parameter "query": ${error.message}`);
+    throw error;
+  }
+}
+
+/** @throws HttpApiError ERR_BAD_DATA */
+export function answerFormatQuery(params: ApiParams, options: ParserOptions): ApiAnswer {
+  return answerData(prettifyExpr(parseQueryParam(params, options)));
+}

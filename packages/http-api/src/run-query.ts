@@ -1,0 +1,141 @@
+/**
+ * Answers a query call: evaluate, then write JSON as it is asked for. Meant to run in a worker; nothing here touches a socket.
+ * Errors become answers: whoever calls has always something to send.
+ */
+import { formatGoDuration, type Queryable } from '@gauntlet/model';
+import { type Engine, PromqlError, type QueryControl, type QueryResult } from '@gauntlet/promql';
+import { type ApiAnswer, answerError, isPromqlRemark } from './api-answer.ts';
+import { encodeQueryResult } from './encode-query-result.ts';
+import type { PointKernels } from './json-buffer.ts';
+import type { QueryCall, ReadOptions } from './query-call.ts';
+import type { QueryAnalysisJson, QueryStatsJson } from './types.ts';
+
+export interface QueryDeps {
+  readonly engine: Engine;
+  /** For writing numbers; normally those of the engine. */
+  readonly kernels: PointKernels;
+  /** The data a request may see. */
+  queryable(read: ReadOptions): Queryable;
+  /** Lookback for data of this resolution when the request names none; undefined = the engine's. */
+  lookbackDeltaMs?(maxResolutionMs: number): number | undefined;
+  /** Longest a query may take, ms; `--query.timeout`. */
+  readonly timeoutMs?: number;
+  /** Cancellation and memory budget from outside. */
+  readonly control?: QueryControl;
+  readonly signal?: AbortSignal;
+  /** A clock that never goes back, ms. */
+  now(): number;
+}
+
+/** Remarks of PromQL end with their place in the query, which Thanos leaves out. */
+function withoutPosition(warning: string): string {
+  return isPromqlRemark(warning) ? warning.replace(/ \(\d+:\d+\)$/, '') : warning;
+}
+
+/** The limit in force, ms. */
+function timeoutOf(call: QueryCall, deps: QueryDeps): number {
+  return Math.min(call.timeoutMs ?? Number.POSITIVE_INFINITY, deps.timeoutMs ?? Number.POSITIVE_INFINITY);
+}
+
+/** A deadline that interrupts waiting (through the signal) as well as computing (through `poll`). */
+class Deadline implements QueryControl {
+  readonly signal: AbortSignal;
+  readonly #deps: QueryDeps;
+  readonly #endMs: number;
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(timeoutMs: number, deps: QueryDeps) {
+    this.#deps = deps;
+    this.#endMs = deps.now() + timeoutMs;
+    const late = new AbortController();
+    this.signal = deps.signal === undefined ? late.signal : AbortSignal.any([deps.signal, late.signal]);
+    // A timer cannot be set for longer than 2^31 ms; so long a query needs none.
+    this.#timer = timeoutMs < 2 ** 31 ? setTimeout(() => late.abort(), Math.max(0, timeoutMs)) : undefined;
+  }
+
+  get isOver(): boolean {
+    return this.#deps.now() >= this.#endMs;
+  }
+
+  poll(): void {
+    if (this.isOver) throw timedOut();
+    this.#deps.control?.poll();
+  }
+
+  reserve(bytes: number): void {
+    this.#deps.control?.reserve(bytes);
+  }
+
+  release(bytes: number): void {
+    this.#deps.control?.release(bytes);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function timedOut(): PromqlError {
+  return new PromqlError('ERR_TIMEOUT', 'query timed out in expression evaluation');
+}
+
+/** Evaluates and answers. The answer's body is written while it is read; the result is given back when that ends. */
+export async function runQuery(call: QueryCall, deps: QueryDeps): Promise<ApiAnswer> {
+  const startMs = deps.now();
+  const deadline = new Deadline(timeoutOf(call, deps), deps);
+  let result: QueryResult;
+  try {
+    deadline.poll();
+    result = await evaluate(call, deps, deadline);
+  } catch (error) {
+    // What waits is told to stop without a reason; here is the reason.
+    const isLate = deadline.isOver && deps.signal?.aborted !== true;
+    return answerError(isLate ? timedOut() : error);
+  } finally {
+    deadline.clear();
+  }
+  const evalSeconds = (deps.now() - startMs) / 1000;
+  const warnings = [...result.warnings, ...result.infos].map(withoutPosition);
+  const body = encodeQueryResult(result, {
+    kernels: deps.kernels,
+    timeMs: call.kind === 'instant' ? call.timeMs : call.startMs,
+    warnings,
+    stats: call.stats ? statsOf(result, evalSeconds) : undefined,
+    analysis: call.analyze ? analysisOf(call, result, evalSeconds) : {},
+    poll: () => deps.control?.poll(),
+  });
+  return { status: 200, noStore: warnings.some((warning) => !isPromqlRemark(warning)), body: disposing(body, result) };
+}
+
+function evaluate(call: QueryCall, deps: QueryDeps, deadline: Deadline): Promise<QueryResult> {
+  const lookbackDeltaMs = call.lookbackDeltaMs ?? deps.lookbackDeltaMs?.(call.read.maxResolutionMs);
+  const request = {
+    expr: call.query,
+    queryable: deps.queryable(call.read),
+    control: deadline,
+    signal: deadline.signal,
+    ...(lookbackDeltaMs === undefined ? {} : { lookbackDeltaMs }),
+  };
+  if (call.kind === 'instant') return deps.engine.instant({ ...request, timeMs: call.timeMs });
+  return deps.engine.range({ ...request, startMs: call.startMs, endMs: call.endMs, stepMs: call.stepMs });
+}
+
+function* disposing(body: Iterable<Uint8Array<ArrayBuffer>>, result: QueryResult): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+  try {
+    yield* body;
+  } finally {
+    result.dispose();
+  }
+}
+
+function statsOf(result: QueryResult, seconds: number): QueryStatsJson {
+  return {
+    timings: { evalTotalTime: seconds, resultSortTime: 0, queryPreparationTime: 0, innerEvalTime: seconds, execQueueTime: 0, execTotalTime: seconds },
+    samples: { totalQueryableSamples: result.stats.samples, peakSamples: result.stats.peakSamples },
+  };
+}
+
+function analysisOf(call: QueryCall, result: QueryResult, seconds: number): QueryAnalysisJson {
+  const { samples, peakSamples } = result.stats;
+  return { name: `[query] ${call.query}`, executionTime: formatGoDuration(seconds * 1000), peakSamples, totalSamples: samples };
+}

@@ -1,0 +1,107 @@
+/**
+ * Shapes of the JSON this API speaks, as a browser or any other client sees them. Nothing here depends on Node or on other packages.
+ * Source: Prometheus docs/querying/api.md; Thanos pkg/api/query/v1.go.
+ */
+
+/** `errorType` of an answer with `status: "error"`. */
+export type ErrorType = 'bad_data' | 'execution' | 'canceled' | 'timeout' | 'internal';
+
+/** Every answer. `warnings` hold everything that made the answer less than complete, PromQL's remarks among them. */
+export type ApiEnvelope<T> =
+  | { readonly status: 'success'; readonly data: T; readonly warnings?: readonly string[]; readonly infos?: readonly string[] }
+  | { readonly status: 'error'; readonly errorType: ErrorType; readonly error: string; readonly warnings?: readonly string[] };
+
+export type LabelsJson = Readonly<Record<string, string>>;
+
+/** Seconds since 1970 and the value as text (`NaN`, `+Inf` and `-Inf` are no JSON numbers). */
+export type PointJson = readonly [seconds: number, value: string];
+
+/** Buckets are `[boundary rule, lower, upper, count]`. */
+export interface HistogramJson {
+  readonly count: string;
+  readonly sum: string;
+  readonly buckets?: readonly (readonly [number, string, string, string])[];
+}
+
+export interface VectorSampleJson {
+  readonly metric: LabelsJson;
+  readonly value?: PointJson;
+  readonly histogram?: readonly [seconds: number, histogram: HistogramJson];
+}
+
+export interface MatrixSeriesJson {
+  readonly metric: LabelsJson;
+  readonly values?: readonly PointJson[];
+  readonly histograms?: readonly (readonly [seconds: number, histogram: HistogramJson])[];
+}
+
+/** `data.stats`; timings in seconds. */
+export interface QueryStatsJson {
+  readonly timings: {
+    readonly evalTotalTime: number;
+    readonly resultSortTime: number;
+    readonly queryPreparationTime: number;
+    readonly innerEvalTime: number;
+    readonly execQueueTime: number;
+    readonly execTotalTime: number;
+  };
+  readonly samples: { readonly totalQueryableSamples: number; readonly peakSamples: number };
+}
+
+/** `data.analysis`: what took how long; empty unless asked for. */
+export interface QueryAnalysisJson {
+  readonly name?: string;
+  /** As Go prints durations: `1.5ms`. */
+  readonly executionTime?: string;
+  readonly peakSamples?: number;
+  readonly totalSamples?: number;
+  readonly children?: readonly QueryAnalysisJson[];
+}
+
+interface QueryDataExtras {
+  readonly stats?: QueryStatsJson;
+  readonly analysis?: QueryAnalysisJson;
+}
+
+/** `data` of query and query_range. */
+export type QueryDataJson =
+  | ({ readonly resultType: 'vector'; readonly result: readonly VectorSampleJson[] } & QueryDataExtras)
+  | ({ readonly resultType: 'matrix'; readonly result: readonly MatrixSeriesJson[] } & QueryDataExtras)
+  | ({ readonly resultType: 'scalar' | 'string'; readonly result: PointJson } & QueryDataExtras);
+
+/** One endpoint behind a querier. */
+export interface StoreJson {
+  readonly name: string;
+  /** RFC 3339. */
+  readonly lastCheck: string;
+  readonly lastError: string | null;
+  readonly labelSets: readonly LabelsJson[];
+  /** ms since 1970. */
+  readonly minTime: number;
+  readonly maxTime: number;
+}
+
+/** `data` of stores: endpoints by kind (`sidecar`, `store`, `rule`, `receive`, `query` …). */
+export type StoresJson = Readonly<Record<string, readonly StoreJson[]>>;
+
+export interface BuildInfoJson {
+  readonly version: string;
+  readonly revision: string;
+  readonly branch: string;
+  readonly buildUser: string;
+  readonly buildDate: string;
+  readonly goVersion: string;
+}
+
+export interface RuntimeInfoJson {
+  /** RFC 3339. */
+  readonly startTime: string;
+  readonly CWD: string;
+  readonly goroutineCount: number;
+  readonly GOMAXPROCS: number;
+  readonly GOGC: string;
+  readonly GODEBUG: string;
+  readonly GOMEMLIMIT: number;
+}
+
+export type FlagsJson = Readonly<Record<string, string>>;
