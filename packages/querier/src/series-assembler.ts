@@ -264,7 +264,7 @@ export class SeriesAssembler {
 }
 
 /** First index in [from, to) whose timestamp is at least `t`; `to` if none. */
-function lowerBound(timestampsMs: Float64Array, from: number, to: number, t: number): number {
+export function lowerBound(timestampsMs: Float64Array, from: number, to: number, t: number): number {
   let low = from;
   let high = to;
   while (low < high) {

@@ -11,7 +11,7 @@ import { AGGREGATE, EMPTY_LABEL_NAMES_REQUEST, EMPTY_SERIES_REQUEST, type LabelN
 import { type MergedBatch, type ProxyCallOptions, type ProxyStore, createChunkRows, matcherToMessage, mergeChunks } from '@gauntlet/storeapi';
 import { QuerierError } from './errors.ts';
 import type { MemoryCharge } from './kernel-buffer.ts';
-import { SeriesAssembler, type UniteStreams } from './series-assembler.ts';
+import { SeriesAssembler, type UniteStreams, lowerBound } from './series-assembler.ts';
 
 /** How replicas become one series; `--deduplication.func`. */
 export type DedupFunction = 'penalty' | 'chain';
@@ -23,12 +23,14 @@ export interface StoreQueryableOptions {
   /** Labels that tell replicas apart; none = no deduplication. */
   readonly replicaLabels: readonly string[];
   readonly dedupFunction: DedupFunction;
+  /** Only labels are wanted: batches then have no samples. */
+  readonly skipChunks: boolean;
   /** False: a store that does not answer is an error. */
   readonly partialResponse: boolean;
   /** Coarsest resolution that will do, ms; 0 = raw. */
   readonly maxResolutionMs: number;
-  /** Unix ms by which remote calls must have ended. */
-  readonly deadlineMs: number;
+  /** Time left for remote calls, ms; asked at each. */
+  readonly timeoutMs: () => number;
   readonly tenant?: string;
   /** The user's choice of stores. */
   readonly storeMatchers: readonly (readonly Matcher[])[];
@@ -65,7 +67,7 @@ export class StoreQueryable implements Queryable {
 
   select(request: SelectRequest): SeriesSet {
     const warnings: string[] = [];
-    const batches = this.#batches(request, warnings);
+    const batches = this.#options.skipChunks ? this.#labelBatches(request, warnings) : this.#batches(request, warnings);
     return { [Symbol.asyncIterator]: () => batches, warnings: () => warnings };
   }
 
@@ -79,21 +81,26 @@ export class StoreQueryable implements Queryable {
     return { values: answer.values, warnings: answer.warnings };
   }
 
-  /** Label sets of the series that match, without samples, in order, each once. */
-  async *series(query: LabelQuery, warnings: string[]): AsyncGenerator<Labels> {
-    const request: SeriesRequest = { ...this.#seriesRequest(query), skipChunks: true, aggregates: [], limit: query.limit };
-    const select = this.#options.store.select(request, this.#call(query.signal));
-    for await (const batch of select.batches) {
-      for (let series = 0; series < batch.seriesCount; series++) yield labelsOf(batch, series);
+  async *#labelBatches(request: SelectRequest, warnings: string[]): AsyncGenerator<SeriesBatch, void> {
+    const select = this.#options.store.select({ ...this.#seriesRequest(request), skipChunks: true, aggregates: [] }, this.#call(request.signal));
+    const nothing = new Float64Array(0);
+    try {
+      for await (const merged of select.batches) {
+        const labels: Labels[] = [];
+        for (let series = 0; series < merged.seriesCount; series++) labels.push(labelsOf(merged, series));
+        this.#options.counters.series += labels.length;
+        yield { labels, offsets: new Int32Array(labels.length + 1), timestampsMs: nothing, values: nothing };
+      }
+    } finally {
+      addNew(warnings, select.warnings);
     }
-    warnings.push(...select.warnings);
   }
 
   async *#batches(request: SelectRequest, warnings: string[]): AsyncGenerator<SeriesBatch, void> {
     const { kernels, charge, counters, replicaLabels, dedupFunction } = this.#options;
     const func = request.hints?.func ?? '';
     const { mint, maxt } = request;
-    const unite = replicaLabels.length > 0 ? createUnite(dedupFunction, isCounterFunction(func)) : undefined;
+    const unite = replicaLabels.length > 0 ? createUnite(dedupFunction, isCounterFunction(func), mint, maxt) : undefined;
     const assembler = new SeriesAssembler({ kernels, charge, mint, maxt, unite });
     const select = this.#options.store.select(this.#seriesRequest(request), this.#call(request.signal));
     const rows = createChunkRows();
@@ -111,7 +118,7 @@ export class StoreQueryable implements Queryable {
       }
     } finally {
       assembler.dispose();
-      for (const warning of select.warnings) if (!warnings.includes(warning)) warnings.push(warning);
+      addNew(warnings, select.warnings);
     }
   }
 
@@ -124,8 +131,8 @@ export class StoreQueryable implements Queryable {
   }
 
   #call(signal: AbortSignal | undefined): ProxyCallOptions {
-    const { tenant, deadlineMs, storeMatchers, charge } = this.#options;
-    return { deadlineMs, storeMatchers, charge, ...(signal === undefined ? {} : { signal }), ...(tenant === undefined ? {} : { tenant }) };
+    const { tenant, timeoutMs, storeMatchers, charge } = this.#options;
+    return { timeoutMs: timeoutMs(), storeMatchers, charge, ...(signal === undefined ? {} : { signal }), ...(tenant === undefined ? {} : { tenant }) };
   }
 
   #seriesRequest({ matchers, mint, maxt, hints }: Pick<SelectRequest, 'matchers' | 'mint' | 'maxt' | 'hints'>): SeriesRequest {
@@ -172,6 +179,10 @@ export class StoreQueryable implements Queryable {
   }
 }
 
+function addNew(warnings: string[], more: readonly string[]): void {
+  for (const warning of more) if (!warnings.includes(warning)) warnings.push(warning);
+}
+
 /** Labels of a merged series; all its sources agree. */
 function labelsOf(batch: MergedBatch, series: number): Labels {
   const source = batch.sourceOffsets[series]!;
@@ -189,16 +200,19 @@ function addChunk(assembler: SeriesAssembler, batch: MergedBatch, source: number
   assembler.addChunk(frame.chunkMint[chunk]!, frame.chunkMaxt[chunk]!, frame.partEncoding[part]!, framePartData(frame, part));
 }
 
-/** The dedup function over streams of one series. Counter functions see running totals, as Thanos has it. */
-function createUnite(dedupFunction: DedupFunction, isCounter: boolean): UniteStreams {
+/**
+ * The dedup function over streams of one series, in the order that makes it equal to Thanos': counters become running totals from
+ * the start of their chunks, then everything is cut to the range, then merged.
+ */
+function createUnite(dedupFunction: DedupFunction, isCounter: boolean, mint: number, maxt: number): UniteStreams {
   const out = new DedupBuffer();
   return (streams) => {
-    const parts: readonly ReplicaColumns[] = isCounter
-      ? streams.map(({ timestampsMs, values }) => {
-          const count = applyCounterResets(timestampsMs, values, timestampsMs.length);
-          return { timestampsMs: timestampsMs.subarray(0, count), values: values.subarray(0, count) };
-        })
-      : streams;
+    const parts: readonly ReplicaColumns[] = streams.map(({ timestampsMs, values }) => {
+      const count = isCounter ? applyCounterResets(timestampsMs, values, timestampsMs.length) : timestampsMs.length;
+      const low = lowerBound(timestampsMs, 0, count, mint);
+      const high = lowerBound(timestampsMs, low, count, maxt + 1);
+      return { timestampsMs: timestampsMs.subarray(low, high), values: values.subarray(low, high) };
+    });
     if (dedupFunction === 'chain') mergeChain(parts, out);
     else mergePenalty(parts, { isCounter }, out);
     return { timestampsMs: out.timestampsMs.subarray(0, out.length), values: out.values.subarray(0, out.length) };

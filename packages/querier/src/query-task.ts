@@ -1,0 +1,82 @@
+/**
+ * What the main thread asks a query worker to do, and what comes back. Everything is plain data: requests keep their parameters
+ * as texts, and the worker reads them.
+ *
+ *   task ─► worker ─► pieces: AnswerHead, then bytes of the body (HTTP) or frames (StoreAPI) ─► TaskReport
+ */
+import type { ApiDefaults } from '@gauntlet/http-api';
+import type { LabelNamesRequest, LabelValuesRequest, SeriesRequest } from '@gauntlet/proto';
+import type { MemoryLedgerShare } from '@gauntlet/service-kit';
+import type { EndpointSnapshot } from './endpoint-set.ts';
+import type { DedupFunction } from './store-queryable.ts';
+
+/** Settings every worker gets at its start. */
+export interface WorkerSettings {
+  readonly defaults: ApiDefaults;
+  readonly dedupFunction: DedupFunction;
+  readonly timeoutMs: number;
+  readonly maxSamples: number;
+  readonly maxMemoryBytes: number;
+  /** 0: the engine's default. */
+  readonly lookbackDeltaMs: number;
+  readonly dynamicLookback: boolean;
+  readonly defaultEvaluationIntervalMs: number;
+  readonly experimentalFunctions: boolean;
+  readonly responseTimeoutMs: number;
+  readonly proxyStrategy: 'eager' | 'lazy';
+  readonly selectorLabels: readonly (readonly [string, string])[];
+  readonly ledger: MemoryLedgerShare;
+}
+
+/** HTTP endpoints whose answers are computed. */
+export type ApiRoute = 'query' | 'query_range' | 'series' | 'labels' | 'label_values' | 'format_query' | 'parse_query';
+
+interface TaskBase {
+  /** For messages and the ledger. */
+  readonly name: string;
+  readonly endpoints: readonly EndpointSnapshot[];
+  readonly tenant: string;
+}
+
+export interface ApiTask extends TaskBase {
+  readonly kind: 'api';
+  readonly route: ApiRoute;
+  /** Query string of the URL, and of a form in the body. */
+  readonly url: string;
+  readonly form: string | undefined;
+  /** Label of `label_values`, as in the path. */
+  readonly label: string;
+}
+
+export type StoreTask = TaskBase &
+  (
+    | { readonly kind: 'series'; readonly request: SeriesRequest }
+    | { readonly kind: 'labelNames'; readonly request: LabelNamesRequest }
+    | { readonly kind: 'labelValues'; readonly request: LabelValuesRequest }
+  );
+
+export type QueryTask = ApiTask | StoreTask;
+
+/** First piece of an HTTP answer. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly noStore: boolean;
+}
+
+/** What a task cost; the thread that did the work counts it. */
+export interface TaskReport {
+  readonly isMainThread: boolean;
+  readonly mergedSeries: number;
+  readonly decodedChunks: number;
+  readonly samples: number;
+  readonly encodedBytes: number;
+  readonly peakBytes: number;
+  /** Answer of labelNames and labelValues. */
+  readonly value?: unknown;
+}
+
+/** Code of the error by which a query in a shared worker says that it needs one of its own. */
+export const OUTGROWN = 'ERR_QUERY_OUTGROWN';
+/** What a query in a shared worker may hold and how long it may compute, before it moves to an exclusive one. */
+export const SHARED_BYTES_MAX: number = 32 << 20;
+export const SHARED_MS_MAX = 2000;

@@ -1,0 +1,275 @@
+/**
+ * Entry of the query workers: a query runs here whole, from fan-out to JSON bytes. The main thread only moves what comes out.
+ *
+ * Each running query has kernels (and with them a linear memory) of its own, taken from a small pool; a memory that grew past
+ * 64 MiB is dropped after its query, since WebAssembly memory never shrinks.
+ */
+import { isMainThread } from 'node:worker_threads';
+import {
+  type ApiAnswer,
+  ApiParams,
+  type ReadOptions,
+  answerError,
+  answerFormatQuery,
+  answerLabelValues,
+  answerLabels,
+  answerParseQuery,
+  answerSeries,
+  parseInstantQuery,
+  parseRangeQuery,
+  runQuery,
+} from '@gauntlet/http-api';
+import { type Kernels, createKernels } from '@gauntlet/kernels';
+import { type Labels, type Matcher, labelsFromPairs } from '@gauntlet/model';
+import { type Engine, type EngineKernels, type ParserOptions, type QueryControl, createEngine, parseMetricSelector } from '@gauntlet/promql';
+import { type MemoryAccount, MemoryLedger, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit';
+import { type ProxyStore, createProxyStore } from '@gauntlet/storeapi';
+import { QuerierError } from './errors.ts';
+import { type ApiTask, type AnswerHead, OUTGROWN, type QueryTask, SHARED_BYTES_MAX, SHARED_MS_MAX, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { StoreClients } from './store-clients.ts';
+import { type QueryCounters, StoreQueryable } from './store-queryable.ts';
+
+const IDLE_CLIENT_MS = 300_000;
+const KEPT_MEMORY_BYTES = 64 << 20;
+/** Bytes per piece handed to the main thread. */
+const PIECE_BYTES = 1 << 20;
+
+const settings = poolData() as WorkerSettings;
+const ledger = new MemoryLedger(settings.ledger);
+const clients = new StoreClients(Date.now);
+setInterval(() => clients.closeIdle(IDLE_CLIENT_MS), 60_000).unref();
+const selectorLabels: Labels = labelsFromPairs(settings.selectorLabels);
+const parserOptions: ParserOptions = { experimentalFunctions: settings.experimentalFunctions };
+
+interface Computer {
+  readonly kernels: Kernels & EngineKernels;
+  readonly engine: Engine;
+}
+
+const computers: Computer[] = [];
+
+function takeComputer(): Computer {
+  const free = computers.pop();
+  if (free !== undefined) return free;
+  const kernels = createKernels({ maxMemoryBytes: settings.maxMemoryBytes }) as Kernels & EngineKernels;
+  const engine = createEngine({
+    kernels,
+    maxSamples: settings.maxSamples,
+    noStepSubqueryIntervalMs: settings.defaultEvaluationIntervalMs,
+    parser: parserOptions,
+    ...(settings.lookbackDeltaMs > 0 ? { lookbackDeltaMs: settings.lookbackDeltaMs } : {}),
+  });
+  return { kernels, engine };
+}
+
+function giveBack(computer: Computer): void {
+  const { memory } = computer.kernels;
+  if (memory.buffer.byteLength <= KEPT_MEMORY_BYTES && memory.usedBytes === 0 && computers.length < 4) computers.push(computer);
+}
+
+/** Thrown in a shared worker when a query needs a worker of its own; the main thread starts it again there. */
+class OutgrownError extends Error {
+  readonly code = OUTGROWN;
+}
+
+/** Cancellation, budget and the limits of a shared worker, asked by engine, decoder and JSON writer. */
+class TaskControl implements QueryControl {
+  readonly #task: WorkerTask;
+  readonly #account: MemoryAccount;
+  readonly #startedMs = performance.now();
+  #mayOutgrow: boolean;
+  /** Set once the query said that it needs a worker of its own. */
+  outgrown: OutgrownError | undefined;
+
+  constructor(task: WorkerTask, account: MemoryAccount) {
+    this.#task = task;
+    this.#account = account;
+    this.#mayOutgrow = task.kind === 'shared';
+  }
+
+  poll(): void {
+    this.#task.throwIfCancelled();
+    if (this.#mayOutgrow && performance.now() - this.#startedMs > SHARED_MS_MAX) this.#outgrow();
+  }
+
+  reserve(bytes: number): void {
+    if (this.#mayOutgrow && this.#account.usedBytes + bytes > SHARED_BYTES_MAX) this.#outgrow();
+    this.#account.reserve(bytes);
+  }
+
+  release(bytes: number): void {
+    this.#account.release(bytes);
+  }
+
+  /** From here on bytes go out: the query ends where it is. */
+  settle(): void {
+    this.#mayOutgrow = false;
+  }
+
+  #outgrow(): never {
+    this.outgrown = new OutgrownError('the query needs a worker of its own');
+    throw this.outgrown;
+  }
+}
+
+function proxyOver(task: QueryTask): ProxyStore {
+  const endpoints = task.endpoints.map(({ target, info }) => ({ address: target.address, info, store: clients.get(target) }));
+  return createProxyStore({
+    endpoints: () => endpoints,
+    selectorLabels,
+    responseTimeoutMs: settings.responseTimeoutMs,
+    retrieval: settings.proxyStrategy,
+    storeType: 'query',
+  });
+}
+
+/** Thanos' dynamic lookback: with coarse data an instant selector must reach back to the last coarse sample. */
+function lookbackFor(maxResolutionMs: number): number | undefined {
+  const configured = settings.lookbackDeltaMs > 0 ? settings.lookbackDeltaMs : 300_000;
+  if (!settings.dynamicLookback) return undefined;
+  const candidates = [configured, Math.max(configured, 300_000), Math.max(configured, 3_600_000)];
+  return candidates.find((candidate) => candidate >= maxResolutionMs) ?? candidates[2]!;
+}
+
+interface Running {
+  readonly task: WorkerTask;
+  readonly control: TaskControl;
+  readonly account: MemoryAccount;
+  readonly counters: QueryCounters;
+  encodedBytes: number;
+}
+
+async function answerApi(request: ApiTask, computer: Computer, running: Running): Promise<ApiAnswer> {
+  const { task, control, counters } = running;
+  const params = new ApiParams(new URLSearchParams(request.url), request.form === undefined ? undefined : new URLSearchParams(request.form));
+  const store = proxyOver(request);
+  const startedMs = performance.now();
+  const queryable = (read: ReadOptions): StoreQueryable => {
+    const storeMatchers: (readonly Matcher[])[] = read.storeMatchers.map((text) => parseMetricSelector(text));
+    return new StoreQueryable({
+      store,
+      kernels: computer.kernels,
+      charge: control,
+      replicaLabels: read.dedup ? read.replicaLabels : [],
+      dedupFunction: settings.dedupFunction,
+      skipChunks: read.skipChunks,
+      partialResponse: read.partialResponse,
+      maxResolutionMs: read.maxResolutionMs,
+      timeoutMs: () => Math.max(1, settings.timeoutMs - (performance.now() - startedMs)),
+      tenant: request.tenant,
+      storeMatchers,
+      counters,
+    });
+  };
+  const { defaults } = settings;
+  const metadata = { queryable, defaults, now: Date.now, signal: task.signal };
+  try {
+    switch (request.route) {
+      case 'query':
+      case 'query_range': {
+        const call = request.route === 'query' ? parseInstantQuery(params, defaults, Date.now()) : parseRangeQuery(params, defaults);
+        return await runQuery(call, {
+          engine: computer.engine,
+          kernels: computer.kernels,
+          queryable,
+          lookbackDeltaMs: lookbackFor,
+          timeoutMs: settings.timeoutMs,
+          control,
+          signal: task.signal,
+          now: () => performance.now(),
+        });
+      }
+      case 'series':
+        return await answerSeries(params, metadata);
+      case 'labels':
+        return await answerLabels(params, metadata);
+      case 'label_values':
+        return await answerLabelValues(request.label, params, metadata);
+      case 'format_query':
+        return answerFormatQuery(params, parserOptions);
+      case 'parse_query':
+        return answerParseQuery(params, parserOptions);
+    }
+  } catch (error) {
+    return answerError(error);
+  }
+}
+
+async function runApi(request: ApiTask, running: Running): Promise<TaskAnswer> {
+  const computer = takeComputer();
+  try {
+    const answer = await answerApi(request, computer, running);
+    if (running.control.outgrown !== undefined) throw running.control.outgrown;
+    running.task.throwIfCancelled();
+    running.control.settle();
+    const head: AnswerHead = { status: answer.status, noStore: answer.noStore };
+    await running.task.send(head);
+    for await (const bytes of answer.body) {
+      running.encodedBytes += bytes.length;
+      // The buffer is handed over whole, so it must hold nothing else.
+      const piece = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+      await running.task.send(piece, [piece.buffer]);
+    }
+    return { value: reportOf(running) };
+  } finally {
+    giveBack(computer);
+  }
+}
+
+/** Frames of a StoreAPI call, in pieces of about 1 MB. */
+async function runSeries(request: StoreTask & { readonly kind: 'series' }, running: Running): Promise<TaskAnswer> {
+  const { task, control } = running;
+  control.settle();
+  let frames: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  const flush = async (): Promise<void> => {
+    const piece = frames;
+    frames = [];
+    bytes = 0;
+    await task.send(piece, piece.map((frame) => frame.buffer));
+  };
+  for await (const frame of proxyOver(request).series(request.request, { signal: task.signal, tenant: request.tenant, timeoutMs: settings.timeoutMs, charge: control })) {
+    task.throwIfCancelled();
+    running.counters.series++;
+    running.encodedBytes += frame.length;
+    frames.push(frame.slice());
+    bytes += frame.length;
+    if (bytes >= PIECE_BYTES) await flush();
+  }
+  if (frames.length > 0) await flush();
+  return { value: reportOf(running) };
+}
+
+function reportOf({ account, counters, encodedBytes }: Running, value?: unknown): TaskReport {
+  return {
+    isMainThread,
+    mergedSeries: counters.series,
+    decodedChunks: counters.chunks,
+    samples: counters.samples,
+    encodedBytes,
+    peakBytes: account.peakBytes,
+    ...(value === undefined ? {} : { value }),
+  };
+}
+
+serveTasks(async (request, task) => {
+  const query = request as QueryTask;
+  const account = ledger.openAccount(query.name, settings.maxMemoryBytes);
+  const running: Running = { task, account, control: new TaskControl(task, account), counters: { series: 0, chunks: 0, samples: 0 }, encodedBytes: 0 };
+  try {
+    switch (query.kind) {
+      case 'api':
+        return await runApi(query, running);
+      case 'series':
+        return await runSeries(query, running);
+      case 'labelNames':
+        return { value: reportOf(running, await proxyOver(query).labelNames(query.request, { signal: task.signal, tenant: query.tenant, timeoutMs: settings.timeoutMs })) };
+      case 'labelValues':
+        return { value: reportOf(running, await proxyOver(query).labelValues(query.request, { signal: task.signal, tenant: query.tenant, timeoutMs: settings.timeoutMs })) };
+      default:
+        throw new QuerierError('ERR_BAD_DATA', `run query task: unknown kind ${String((query as { kind: unknown }).kind)}`);
+    }
+  } finally {
+    account.close();
+  }
+});
