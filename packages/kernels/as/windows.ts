@@ -104,7 +104,7 @@ export function windowFunction(
     case AVG:
     case STDVAR:
     case STDDEV:
-      return folded(fn, t, v, count, firstEnd, step, steps, range, out, present);
+      return folded(fn, t, v, count, firstEnd, step, steps, range, out, present, scratch);
     case CHANGES:
     case RESETS:
       return transitions(fn == RESETS, t, v, count, firstEnd, step, steps, range, out, present, scratch);
@@ -143,11 +143,23 @@ function extrapolated(
       previous = value;
     }
   }
+  // Ends the list: beyond every window.
+  store<i32>(scratch + ((<usize>resets) << 2), i32.MAX_VALUE);
   let found: i32 = 0;
   let lo: i32 = 0;
   let hi: i32 = 0;
   let firstReset: i32 = 0;
+  let nextReset = indexAt(scratch, 0);
   let end = firstEnd;
+  // A regularly scraped series has the same distances in every window: what follows from them alone is kept from step to step, which
+  // leaves no division (they were most of the time of this loop).
+  let beforeFirst: f64 = -1;
+  let between: f64 = -1;
+  let samples: i32 = 0;
+  let toStartKnown: f64 = 0;
+  let toEnd: f64 = 0;
+  let sampled: f64 = 0;
+  let factorKnown: f64 = 0;
   for (let k: i32 = 0; k < steps; k++, end += step) {
     const start = end - range;
     while (hi < count && at(t, hi) <= end) hi++;
@@ -158,30 +170,42 @@ function extrapolated(
     }
     const first = at(v, lo);
     let result = at(v, hi - 1) - first;
-    if (resets != 0) {
-      while (firstReset < resets && indexAt(scratch, firstReset) <= lo) firstReset++;
-      for (let r = firstReset; r < resets; r++) {
+    while (nextReset <= lo) nextReset = indexAt(scratch, ++firstReset);
+    if (nextReset < hi) {
+      for (let r = firstReset; ; r++) {
         const index = indexAt(scratch, r);
         if (index >= hi) break;
         result += at(v, index - 1);
       }
     }
     const firstT = at(t, lo);
-    const lastT = at(t, hi - 1);
-    let toStart = (firstT - start) / 1000.0;
-    let toEnd = (end - lastT) / 1000.0;
-    const sampled = (lastT - firstT) / 1000.0;
-    const average = sampled / <f64>(hi - lo - 1);
-    const threshold = average * 1.1;
-    if (toStart >= threshold) toStart = average / 2.0;
-    if (isCounter && result > 0.0 && first >= 0.0) {
-      const toZero = sampled * (first / result);
-      if (toZero < toStart) toStart = toZero;
+    const before = firstT - start;
+    const spread = at(t, hi - 1) - firstT;
+    if (((reinterpret<i64>(before) ^ reinterpret<i64>(beforeFirst)) | (reinterpret<i64>(spread) ^ reinterpret<i64>(between)) | <i64>((hi - lo) ^ samples)) != 0) {
+      beforeFirst = before;
+      between = spread;
+      samples = hi - lo;
+      toStartKnown = before / 1000.0;
+      toEnd = (end - at(t, hi - 1)) / 1000.0;
+      sampled = spread / 1000.0;
+      const average = sampled / <f64>(samples - 1);
+      const threshold = average * 1.1;
+      if (toStartKnown >= threshold) toStartKnown = average / 2.0;
+      if (toEnd >= threshold) toEnd = average / 2.0;
+      factorKnown = 1.0;
+      if (sampled != 0.0) factorKnown = (sampled + toStartKnown + toEnd) / sampled;
+      if (isRate) factorKnown /= rangeSeconds;
     }
-    if (toEnd >= threshold) toEnd = average / 2.0;
-    let factor = 1.0;
-    if (sampled != 0.0) factor = (sampled + toStart + toEnd) / sampled;
-    if (isRate) factor /= rangeSeconds;
+    let factor = factorKnown;
+    // sampled · first is an upper bound, but for rounding, of what the division would give times result: far from it no division is needed.
+    if (isCounter && result > 0.0 && first >= 0.0 && sampled * first <= toStartKnown * result * 1.000001) {
+      const toZero = sampled * (first / result);
+      if (toZero < toStartKnown) {
+        factor = 1.0;
+        if (sampled != 0.0) factor = (sampled + toZero + toEnd) / sampled;
+        if (isRate) factor /= rangeSeconds;
+      }
+    }
     put(out, k, result * factor);
     store<u8>(present + k, 1);
     found++;
@@ -263,8 +287,28 @@ function extreme(
   return found;
 }
 
-/** sum, avg, stdvar, stddev: every window added up anew, in time order; a window with the samples of the one before reuses its result. */
-function folded(fn: i32, t: usize, v: usize, count: i32, firstEnd: f64, step: f64, steps: i32, range: f64, out: usize, present: usize): i32 {
+/**
+ * sum, avg, stdvar, stddev: every window added up anew, in time order, because a sliding sum rounds differently. Three shortcuts give the
+ * same bits: a window with the samples of the one before reuses its result; sums of integers below 2^53 are exact, so prefix sums do; and four
+ * windows of equal length are added at once, one per lane.
+ */
+function folded(
+  fn: i32,
+  t: usize,
+  v: usize,
+  count: i32,
+  firstEnd: f64,
+  step: f64,
+  steps: i32,
+  range: f64,
+  out: usize,
+  present: usize,
+  scratch: usize,
+): i32 {
+  const isSum = fn == SUM;
+  const isAverage = fn == AVG;
+  const exact = (isSum || isAverage) && prefixSums(v, count, scratch);
+  const byFour = (isSum || isAverage) && !exact;
   let found: i32 = 0;
   let lo: i32 = 0;
   let hi: i32 = 0;
@@ -272,29 +316,131 @@ function folded(fn: i32, t: usize, v: usize, count: i32, firstEnd: f64, step: f6
   let lastHi: i32 = -1;
   let result: f64 = 0;
   let end = firstEnd;
-  for (let k: i32 = 0; k < steps; k++, end += step) {
+  let k: i32 = 0;
+  while (k < steps) {
+    if (byFour && k + 4 <= steps) {
+      let low = lo;
+      let high = hi;
+      let e = end;
+      let equal = true;
+      let n: i32 = 0;
+      for (let j: i32 = 0; j < 4; j++, e += step) {
+        while (high < count && at(t, high) <= e) high++;
+        while (low < high && at(t, low) <= e - range) low++;
+        if (j == 0) n = high - low;
+        equal = equal && high - low == n;
+        // Prefix sums are not in use here, so their place is free.
+        store<i32>(scratch + ((<usize>j) << 2), low);
+      }
+      if (equal && n > 8 && addFour(isSum, v, n, out, k, scratch)) {
+        for (let j: i32 = 0; j < 4; j++) store<u8>(present + k + j, 1);
+        found += 4;
+        k += 4;
+        end = e;
+        lo = low;
+        hi = high;
+        continue;
+      }
+    }
     const start = end - range;
     while (hi < count && at(t, hi) <= end) hi++;
     while (lo < hi && at(t, lo) <= start) lo++;
     if (hi == lo) {
       store<u8>(present + k, 0);
-      continue;
-    }
-    if (lo != lastLo || hi != lastHi) {
-      if (fn == SUM) result = sumOf(v, lo, hi);
-      else if (fn == AVG) result = averageOf(v, lo, hi);
-      else {
-        result = varianceOf(v, lo, hi);
-        if (fn == STDDEV) result = sqrt<f64>(result);
+    } else {
+      if (lo != lastLo || hi != lastHi) {
+        if (exact) {
+          result = at(scratch, hi) - at(scratch, lo);
+          if (isAverage) result /= <f64>(hi - lo);
+        } else if (isSum) result = sumOf(v, lo, hi);
+        else if (isAverage) result = averageOf(v, lo, hi);
+        else {
+          result = varianceOf(v, lo, hi);
+          if (fn == STDDEV) result = sqrt<f64>(result);
+        }
+        lastLo = lo;
+        lastHi = hi;
       }
-      lastLo = lo;
-      lastHi = hi;
+      put(out, k, result);
+      store<u8>(present + k, 1);
+      found++;
     }
-    put(out, k, result);
-    store<u8>(present + k, 1);
-    found++;
+    k++;
+    end += step;
   }
   return found;
+}
+
+/**
+ * Prefix sums (count + 1 doubles) of integers whose absolute values add up to at most 2^53: then no addition rounds, and no sum is −0.
+ * False, with undefined sums, for any other column.
+ */
+function prefixSums(v: usize, count: i32, prefix: usize): bool {
+  let sum: f64 = 0;
+  let size: f64 = 0;
+  put(prefix, 0, 0);
+  for (let i: i32 = 0; i < count; i++) {
+    const x = at(v, i);
+    size += abs<f64>(x);
+    if (!(size <= 9007199254740992.0) || trunc<f64>(x) != x) return false;
+    sum += x;
+    put(prefix, i + 1, sum);
+  }
+  return true;
+}
+
+/** Sums or averages of four windows of n samples; false, with nothing written, when a sum overflows. `starts`: four indices. */
+function addFour(isSum: bool, v: usize, n: i32, out: usize, k: i32, starts: usize): bool {
+  let p0 = v + ((<usize>indexAt(starts, 0)) << 3);
+  let p1 = v + ((<usize>indexAt(starts, 1)) << 3);
+  let p2 = v + ((<usize>indexAt(starts, 2)) << 3);
+  let p3 = v + ((<usize>indexAt(starts, 3)) << 3);
+  const infinite = f64x2.splat(Infinity);
+  let sumA = f64x2.splat(0);
+  let sumB = f64x2.splat(0);
+  let cA = f64x2.splat(0);
+  let cB = f64x2.splat(0);
+  let overflow = i64x2.splat(0);
+  let left = n;
+  if (!isSum) {
+    // An average begins with the first value, not with 0 plus it.
+    sumA = v128.load64_lane(p1, v128.load64_splat(p0), 1);
+    sumB = v128.load64_lane(p3, v128.load64_splat(p2), 1);
+    p0 += 8;
+    p1 += 8;
+    p2 += 8;
+    p3 += 8;
+    left--;
+  }
+  for (; left > 0; left--, p0 += 8, p1 += 8, p2 += 8, p3 += 8) {
+    const xA = v128.load64_lane(p1, v128.load64_splat(p0), 1);
+    const xB = v128.load64_lane(p3, v128.load64_splat(p2), 1);
+    const nextA = f64x2.add(sumA, xA);
+    const nextB = f64x2.add(sumB, xB);
+    const sumLargerA = f64x2.ge(f64x2.abs(sumA), f64x2.abs(xA));
+    const sumLargerB = f64x2.ge(f64x2.abs(sumB), f64x2.abs(xB));
+    const largeA = v128.bitselect(sumA, xA, sumLargerA);
+    const largeB = v128.bitselect(sumB, xB, sumLargerB);
+    const smallA = v128.bitselect(xA, sumA, sumLargerA);
+    const smallB = v128.bitselect(xB, sumB, sumLargerB);
+    cA = f64x2.add(cA, f64x2.add(f64x2.sub(largeA, nextA), smallA));
+    cB = f64x2.add(cB, f64x2.add(f64x2.sub(largeB, nextB), smallB));
+    overflow = v128.or(overflow, v128.or(f64x2.eq(f64x2.abs(nextA), infinite), f64x2.eq(f64x2.abs(nextB), infinite)));
+    sumA = nextA;
+    sumB = nextB;
+  }
+  if (v128.any_true(overflow)) return false;
+  if (!isSum) {
+    const length = f64x2.splat(<f64>n);
+    sumA = f64x2.div(sumA, length);
+    sumB = f64x2.div(sumB, length);
+    cA = f64x2.div(cA, length);
+    cB = f64x2.div(cB, length);
+  }
+  const target = out + ((<usize>k) << 3);
+  v128.store(target, f64x2.add(sumA, cA));
+  v128.store(target + 16, f64x2.add(sumB, cB));
+  return true;
 }
 
 function sumOf(v: usize, from: i32, to: i32): f64 {

@@ -54,7 +54,7 @@ export interface WindowKernels {
 
   /**
    * Applies a function of `WINDOW` to the window of every step. The columns must not contain stale markers (see `dropStale`).
-   * @param scratchPtr at least 4 · (count + 1) bytes
+   * @param scratchPtr at least 8 · (count + 2) bytes, 8-byte aligned
    * @returns number of present steps
    */
   windowFunction(

@@ -96,29 +96,46 @@ function limitK(expr: AggregateExpr, param: Float64Array, matrix: StepMatrix): S
   return matrix;
 }
 
+/** Steps looked at together: rows are read in runs of this many cells, which keeps the memory traffic sequential. */
+const STEP_BLOCK = 64;
+
 /** topk, bottomk. With one step the result is in the order of values, group by group; otherwise in that of the input. */
 function chooseByValue(context: QueryContext, expr: AggregateExpr, param: Float64Array, matrix: StepMatrix): StepMatrix {
-  const { steps, rows } = matrix;
+  const { steps, rows, values, present } = matrix;
   const wantMax = expr.op === 'topk';
   const { groupOf, firstRow } = groupRows(expr, matrix);
   const groups = firstRow.length;
+  const block = Math.min(steps, STEP_BLOCK);
+  /** [group][step of the block] */
   const heaps: RowHeap[] = [];
-  for (let g = 0; g < groups; g++) heaps.push(new RowHeap(wantMax));
+  for (let i = 0; i < groups * block; i++) heaps.push(new RowHeap(wantMax));
+  // What a value must beat, so that most are turned away without a call; NaN while the heap has room.
+  const roots = new Float64Array(heaps.length);
   const order: number[] = [];
-  for (let k = 0; k < steps; k++) {
-    const limit = Math.min(Math.trunc(param[k]!), rows);
+  for (let from = 0; from < steps; from += block) {
+    const to = Math.min(steps, from + block);
     for (const heap of heaps) heap.clear();
+    roots.fill(NaN);
     for (let row = 0; row < rows; row++) {
-      const i = row * steps + k;
-      if (matrix.present[i] === 0) continue;
-      matrix.present[i] = 0;
-      if (limit >= 1) heaps[groupOf[row]!]!.offer(row, matrix.values[i]!, limit);
+      const heapAt = groupOf[row]! * block - from;
+      const cellAt = row * steps;
+      for (let k = from; k < to; k++) {
+        const i = cellAt + k;
+        if (present[i] === 0) continue;
+        present[i] = 0;
+        const value = values[i]!;
+        const root = roots[heapAt + k]!;
+        if (wantMax ? value <= root : value >= root) continue;
+        const limit = Math.min(Math.trunc(param[k]!), rows);
+        if (limit >= 1) roots[heapAt + k] = heaps[heapAt + k]!.offer(row, value, limit);
+      }
+      context.worked(to - from, 0);
     }
-    for (const heap of heaps) {
-      if (steps === 1) order.push(...heap.sorted());
-      for (const row of heap.rows()) matrix.present[row * steps + k] = 1;
+    for (let i = 0; i < heaps.length; i++) {
+      const k = from + (i % block);
+      if (steps === 1) order.push(...heaps[i]!.sorted());
+      for (const row of heaps[i]!.rows()) present[row * steps + k] = 1;
     }
-    context.worked(rows, 0);
   }
   if (steps > 1) {
     matrix.keepRows((row) => matrix.hasValues(row));
@@ -153,20 +170,22 @@ class RowHeap {
     return this.#rows;
   }
 
-  offer(row: number, value: number, limit: number): void {
+  /** Takes a row if it is among the best `limit` so far. @returns what the next one must beat; NaN if there is room */
+  offer(row: number, value: number, limit: number): number {
     const size = this.#rows.length;
     if (size < limit) {
       this.#rows.push(row);
       this.#values.push(value);
       this.#siftUp(size);
-      return;
+      return size + 1 < limit ? NaN : this.#values[0]!;
     }
     const root = this.#values[0]!;
     const better = this.#wantMax ? root < value : root > value;
-    if (!better && !(Number.isNaN(root) && !Number.isNaN(value))) return;
+    if (!better && !(Number.isNaN(root) && !Number.isNaN(value))) return root;
     this.#rows[0] = row;
     this.#values[0] = value;
     if (limit > 1) this.#siftDown();
+    return this.#values[0]!;
   }
 
   /** Rows from the best value to the worst. */

@@ -35,6 +35,9 @@ export function groupRows(expr: AggregateExpr, matrix: StepMatrix): Grouping {
   return { groupOf, firstRow };
 }
 
+/** Steps looked at together. */
+const STEP_BLOCK = 32;
+
 /** `quantile(q, …)`. */
 export function aggregateQuantile(context: QueryContext, expr: AggregateExpr, q: Float64Array, matrix: StepMatrix): StepMatrix {
   warnOutside(context, expr, q);
@@ -44,17 +47,32 @@ export function aggregateQuantile(context: QueryContext, expr: AggregateExpr, q:
   const rowsOf: number[][] = firstRow.map(() => []);
   for (let row = 0; row < matrix.rows; row++) rowsOf[groupOf[row]!]!.push(row);
   const out = new StepMatrix(context, steps, firstRow.length);
-  const buffer = new Float64Array(matrix.rows);
   rowsOf.forEach((rows, group) => {
     const at = out.addRow(groupLabels(matrix.labels[firstRow[group]!]!, expr.grouping, expr.without), rows.some((row) => matrix.dropName[row]!)) * steps;
-    for (let k = 0; k < steps; k++) {
-      let n = 0;
-      for (const row of rows) if (matrix.present[row * steps + k] === 1) buffer[n++] = matrix.values[row * steps + k]!;
-      if (n === 0) continue;
-      out.values[at + k] = quantileOf(q[k]!, buffer.subarray(0, n));
-      out.present[at + k] = 1;
+    // Values of a block of steps, turned from [row][step] to [step][row] so that memory is read in runs.
+    const block = Math.min(steps, STEP_BLOCK);
+    const turned = new Float64Array(block * rows.length);
+    const counts = new Int32Array(block);
+    for (let from = 0; from < steps; from += block) {
+      const to = Math.min(steps, from + block);
+      counts.fill(0);
+      for (const row of rows) {
+        for (let k = from; k < to; k++) {
+          if (matrix.present[row * steps + k] === 0) continue;
+          const n = counts[k - from]!;
+          turned[(k - from) * rows.length + n] = matrix.values[row * steps + k]!;
+          counts[k - from] = n + 1;
+        }
+      }
+      for (let k = from; k < to; k++) {
+        const n = counts[k - from]!;
+        if (n === 0) continue;
+        const start = (k - from) * rows.length;
+        out.values[at + k] = quantileOf(q[k]!, turned.subarray(start, start + n));
+        out.present[at + k] = 1;
+      }
+      context.worked((to - from) * rows.length, 0);
     }
-    context.worked(steps * rows.length, 0);
   });
   matrix.release();
   context.drop(held);

@@ -98,7 +98,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     }
     let found: number;
     if (extended === undefined && kernel !== undefined) {
-      const scratchPtr = work.ensure(4 * (n + 1));
+      const scratchPtr = work.ensure(8 * (n + 2));
       found = kernels.windowFunction(kernel, t, v, n, look.firstMs, look.stepMs, steps, range.rangeMs, outPtr, presentPtr, scratchPtr);
     } else {
       const { memory } = kernels;

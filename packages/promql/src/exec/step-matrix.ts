@@ -13,6 +13,8 @@ import { dropMetadata, labelsKey } from './labels.ts';
 import type { QueryContext } from './query-context.ts';
 
 const BYTES_PER_CELL = 9;
+/** Cells to begin with where the number of rows is not known. */
+const FIRST_CELLS = 16_384;
 
 export class StepMatrix {
   readonly steps: number;
@@ -28,7 +30,7 @@ export class StepMatrix {
   /** 1 = value, 0 = none; same shape. */
   present: Uint8Array;
 
-  constructor(context: QueryContext, steps: number, rowsExpected = 16) {
+  constructor(context: QueryContext, steps: number, rowsExpected: number = Math.max(16, Math.min(1024, Math.floor(FIRST_CELLS / steps)))) {
     this.#context = context;
     this.steps = steps;
     this.#capacity = Math.max(1, rowsExpected);

@@ -1,0 +1,365 @@
+/** The engine as its callers see it: shapes of answers, error texts, remarks, limits, hints to storage, and that nothing stays allocated. */
+import { describe, expect, test } from '@jest/globals';
+import { createKernels } from '@gauntlet/kernels';
+import { formatLabels, type Queryable, type SelectRequest } from '@gauntlet/model';
+import { createEngine, type EngineOptions } from './engine.ts';
+import { PromqlError } from './errors.ts';
+import type { QueryControl } from './exec/query-context.ts';
+import { loadSeries } from './promqltest/load-data.ts';
+import { type LoadStatement, parseScript } from './promqltest/parse-script.ts';
+import type { QueryResult } from './query-result.ts';
+import { createMemoryQueryable } from './testing/memory-queryable.ts';
+
+const kernels = createKernels();
+
+/** Storage with the series of a `load` block: `metric{a="b"} 1 2 3x4` lines, one minute apart. */
+function load(...lines: string[]): Queryable {
+  const statements = parseScript(`load 1m\n${lines.map((line) => `  ${line}`).join('\n')}\n`);
+  return createMemoryQueryable(loadSeries(statements as LoadStatement[]));
+}
+
+function engine(options: Partial<EngineOptions> = {}): ReturnType<typeof createEngine> {
+  return createEngine({ kernels, parser: { experimentalFunctions: true, extendedRangeSelectors: true }, ...options });
+}
+
+function instant(queryable: Queryable, expr: string, minutes = 10, options: Partial<EngineOptions> = {}): Promise<QueryResult> {
+  return engine(options).instant({ expr, queryable, timeMs: minutes * 60_000 });
+}
+
+/** `{labels} v@minute v@minute` per series. */
+function show(result: QueryResult): string[] {
+  return result.labels.map((labels, i) => {
+    const points = [];
+    for (let j = result.offsets[i]!; j < result.offsets[i + 1]!; j++) points.push(`${result.values[j]}@${result.timestampsMs[j]! / 60_000}`);
+    return `${formatLabels(labels)} ${points.join(' ')}`;
+  });
+}
+
+const data = load('m_total{i="a"} 0+60x20', 'm_total{i="b"} 0+120x20', 'n{i="a"} 5x20', 'n{i="b"} NaNx20', 'gone 1 2 stale');
+
+describe('shapes of answers', () => {
+  test.each([
+    { name: 'vector', expr: 'm_total', want: ['{__name__="m_total", i="a"} 600@10', '{__name__="m_total", i="b"} 1200@10'] },
+    { name: 'scalar', expr: '1 + 2', want: ['{} 3@10'] },
+    { name: 'scalar from a vector', expr: 'scalar(n{i="a"})', want: ['{} 5@10'] },
+    { name: 'matrix', expr: 'm_total{i="a"}[2m]', want: ['{__name__="m_total", i="a"} 540@9 600@10'] },
+    { name: 'matrix without stale markers', expr: 'gone[30m]', want: ['{__name__="gone"} 1@0 2@1'] },
+    { name: 'subquery', expr: 'vector(1)[2m:1m]', want: ['{} 1@9 1@10'] },
+    { name: 'topk: best first', expr: 'topk(2, m_total)', want: ['{__name__="m_total", i="b"} 1200@10', '{__name__="m_total", i="a"} 600@10'] },
+    { name: 'sort: NaN last', expr: 'sort_desc(n or m_total)', want: ['{__name__="n", i="a"} 5@10', '{__name__="n", i="b"} NaN@10'] },
+  ])('$name', async ({ expr, want, name }) => {
+    const result = await instant(data, expr);
+    expect(show(result)).toEqual(want);
+    expect(result.type).toBe(name.startsWith('matrix') || name === 'subquery' ? 'matrix' : name.startsWith('scalar') ? 'scalar' : 'vector');
+    result.dispose();
+  });
+
+  test('string', async () => {
+    const result = await instant(data, '"hello"');
+    expect([result.type, result.string, result.labels]).toEqual(['string', 'hello', []]);
+  });
+
+  test('range: series in label order, steps without a value left out', async () => {
+    const result = await engine().range({ expr: 'gone or -m_total{i="a"}', queryable: data, startMs: 0, endMs: 150_000, stepMs: 60_000 });
+    expect(result.type).toBe('matrix');
+    expect(show(result)).toEqual(['{__name__="gone"} 1@0 2@1', '{i="a"} 0@0 -60@1 -120@2'].sort());
+  });
+
+  test('range of a scalar is one series without labels', async () => {
+    expect(show(await engine().range({ expr: 'time()', queryable: data, startMs: 0, endMs: 120_000, stepMs: 60_000 }))).toEqual(['{} 0@0 60@1 120@2']);
+  });
+
+  test('an end before the start has no steps', async () => {
+    expect((await engine().range({ expr: 'm_total', queryable: data, startMs: 60_000, endMs: 0, stepMs: 1000 })).labels).toEqual([]);
+  });
+
+  test('the columns of an answer survive later queries', async () => {
+    const first = await instant(data, 'rate(m_total[5m])');
+    const before = show(first);
+    for (let i = 0; i < 5; i++) (await instant(data, 'sum(rate(m_total[7m])) by (i)')).dispose();
+    expect(show(first)).toEqual(before);
+  });
+});
+
+describe('names', () => {
+  const both = load('a{x="1"} 0+1x20', 'b{x="1"} 0+1x20');
+  test.each([
+    { expr: 'rate({__name__=~"a|b"}[5m])' },
+    { expr: '-{__name__=~"a|b"}' },
+    { expr: '{__name__=~"a|b"} * 2' },
+    { expr: 'abs({__name__=~"a|b"})' },
+    { expr: 'label_replace({__name__=~"a|b"}, "__name__", "c", "", "")' },
+  ])('$expr: equal labels at one time are refused', async ({ expr }) => {
+    await expect(instant(both, expr)).rejects.toMatchObject({ code: 'ERR_EXECUTION', message: 'vector cannot contain metrics with the same labelset' });
+  });
+
+  test.each([
+    { expr: 'last_over_time(a[5m])', want: ['{__name__="a", x="1"} 10@10'] },
+    { expr: 'max_over_time(a[5m])', want: ['{x="1"} 10@10'] },
+    { expr: 'a > 1', want: ['{__name__="a", x="1"} 10@10'] },
+    { expr: 'a > bool 1', want: ['{x="1"} 1@10'] },
+    { expr: 'a + on (x) b', want: ['{x="1"} 20@10'] },
+    { expr: 'a == on (x) b', want: ['{x="1"} 10@10'] },
+    { expr: 'a == b', want: ['{__name__="a", x="1"} 10@10'] },
+    { expr: 'label_replace(rate(a[5m]), "n", "$1", "__name__", "(.*)") * 0', want: ['{x="1"} 0@10'] },
+    { expr: 'sum by (__name__) (a)', want: ['{__name__="a"} 10@10'] },
+    { expr: 'sum without (x) (a)', want: ['{} 10@10'] },
+  ])('$expr', async ({ expr, want }) => {
+    expect(show(await instant(both, expr))).toEqual(want);
+  });
+
+  test('delayed removal: functions still see the name', async () => {
+    const expr = 'label_replace(rate(a[5m]), "n", "$1", "__name__", "(.*)") * 0';
+    expect(show(await instant(both, expr, 10, { delayedNameRemoval: true }))).toEqual(['{n="a", x="1"} 0@10']);
+  });
+
+  test('delayed removal: what becomes equal is refused at the end', async () => {
+    await expect(instant(both, 'abs({__name__=~"a|b"})', 10, { delayedNameRemoval: true })).rejects.toThrow('vector cannot contain metrics with the same labelset');
+  });
+
+  test('type and unit go with the name', async () => {
+    const typed = load('a{__type__="counter", __unit__="s", x="1"} 1x20');
+    expect(show(await instant(typed, 'a * 2'))).toEqual(['{x="1"} 2@10']);
+  });
+});
+
+describe('error texts', () => {
+  const data2 = load('l{g="1", a="x"} 1x20', 'l{g="1", a="y"} 2x20', 'r{g="1", b="p"} 3x20', 'r{g="1", b="q"} 4x20', 'one{g="1"} 5x20');
+  test.each([
+    {
+      expr: 'one / on (g) r',
+      want: 'found duplicate series for the match group {g="1"} on the right hand-side of the operation: [{__name__="r", b="p", g="1"}, {__name__="r", b="q", g="1"}];many-to-many matching not allowed: matching labels must be unique on one side',
+    },
+    {
+      expr: 'r / on (g) group_right one',
+      want: 'found duplicate series for the match group {g="1"} on the left hand-side of the operation: [{__name__="r", b="p", g="1"}, {__name__="r", b="q", g="1"}];many-to-many matching not allowed: matching labels must be unique on one side',
+    },
+    { expr: 'l / on (g) one', want: 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)' },
+    { expr: 'l > on (g) one', want: 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)' },
+    { expr: 'l / on (g) group_left (a) one', want: 'multiple matches for labels: grouping labels must ensure unique matches' },
+    { expr: 'topk(NaN, one)', want: 'Parameter value is NaN' },
+    { expr: 'topk(1e30, one)', want: 'Scalar value 1e+30 overflows int64' },
+    { expr: 'limit_ratio(NaN, one)', want: 'Ratio value is NaN' },
+    { expr: 'label_replace(one, "d", "", "s", "(")', want: 'invalid regular expression in label_replace(): (' },
+    { expr: 'label_replace(one, "", "", "s", "")', want: 'invalid destination label name in label_replace(): ' },
+    { expr: 'label_join(one, "d", "-", "")', want: 'invalid source label name in label_join(): ' },
+    { expr: 'double_exponential_smoothing(one[5m], 1.5, 0.1)', want: 'invalid smoothing factor. Expected: 0 < sf < 1, got: 1.500000' },
+    { expr: 'double_exponential_smoothing(one[5m], 0.5, 0)', want: 'invalid trend factor. Expected: 0 < tf < 1, got: 0.000000' },
+    { expr: 'irate(one[5m] anchored)', want: 'anchored modifier can only be used with: changes, delta, increase, rate, resets - not with irate' },
+    { expr: 'changes(one[5m] smoothed)', want: 'smoothed modifier can only be used with: delta, increase, rate - not with changes' },
+  ])('$expr', async ({ expr, want }) => {
+    const failure = await instant(data2, expr).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failure).toBeInstanceOf(PromqlError);
+    expect((failure as PromqlError).message).toBe(want);
+    expect((failure as PromqlError).code).toBe('ERR_EXECUTION');
+  });
+
+  test('duplicates count only where they meet: the same query without overlap in time is answered', async () => {
+    const apart = load('one{g="1"} 5x20', 'r{g="1", b="p"} 3x4 stale', 'r{g="1", b="q"} _x5 4x10');
+    const result = await engine().range({ expr: 'one / on (g) r', queryable: apart, startMs: 0, endMs: 600_000, stepMs: 300_000 });
+    expect(show(result)).toEqual([`{g="1"} ${5 / 3}@0 ${5 / 4}@5 ${5 / 4}@10`]);
+  });
+
+  test('a range query of a range vector', async () => {
+    await expect(engine().range({ expr: 'm[5m]', queryable: data, startMs: 0, endMs: 1, stepMs: 1 })).rejects.toThrow(
+      'invalid expression type "range vector" for range query, must be Scalar or instant Vector',
+    );
+  });
+
+  test('a query that does not parse', async () => {
+    await expect(instant(data, 'sum(')).rejects.toMatchObject({ code: 'ERR_PARSE' });
+  });
+
+  test('storage that fails is named as the cause', async () => {
+    const broken = new Error('disk on fire');
+    const failing = failingStorage(broken);
+    await expect(instant(failing, 'm_total')).rejects.toMatchObject({ code: 'ERR_STORAGE', message: 'expanding series: disk on fire', cause: broken });
+  });
+
+  test('native histograms in storage are refused by name', async () => {
+    const histograms = load('h {{schema:0 sum:1 count:1 buckets:[1]}}x20');
+    await expect(instant(histograms, 'h')).rejects.toMatchObject({ code: 'ERR_NOT_SUPPORTED' });
+  });
+});
+
+function failingStorage(error: Error): Queryable {
+  const iterator = { next: () => Promise.reject(error) };
+  return { ...data, select: () => ({ [Symbol.asyncIterator]: () => iterator, warnings: () => [] }) };
+}
+
+describe('remarks', () => {
+  test.each([
+    { expr: 'rate(n[5m])', infos: ['PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "n" (1:6)'], warnings: [] },
+    { expr: 'rate(m_total[5m])', infos: [], warnings: [] },
+    { expr: 'quantile(1.5, n)', infos: [], warnings: ['PromQL warning: quantile value should be between 0 and 1, got 1.5 (1:10)'] },
+    { expr: 'quantile_over_time(-1, n[5m])', infos: [], warnings: ['PromQL warning: quantile value should be between 0 and 1, got -1 (1:20)'] },
+    { expr: 'limit_ratio(1.1, n)', infos: [], warnings: ['PromQL warning: ratio value should be between -1 and 1, got 1.1, capping to 1 (1:13)'] },
+    { expr: 'histogram_quantile(0.5, n)', infos: [], warnings: ['PromQL warning: bucket label "le" is missing or has a malformed value of "" (1:25)'] },
+  ])('$expr', async ({ expr, infos, warnings }) => {
+    const result = await instant(data, expr);
+    expect({ infos: result.infos, warnings: result.warnings }).toEqual({ infos, warnings });
+  });
+
+  test('the same remark for many series and steps appears once; more than the limit are counted', async () => {
+    const names = Array.from({ length: 14 }, (_unused, i) => `g${i}`);
+    const many = load(...names.map((name) => `${name} 1x20`));
+    const expr = names.map((name) => `count(rate(${name}[5m]))`).join(' + ');
+    const result = await engine().range({ expr, queryable: many, startMs: 300_000, endMs: 900_000, stepMs: 60_000 });
+    expect(result.infos).toHaveLength(11);
+    expect(result.infos[10]).toBe('4 more info annotations omitted');
+    const all = await engine({ annotationsMax: 0 }).range({ expr, queryable: many, startMs: 300_000, endMs: 900_000, stepMs: 60_000 });
+    expect(all.infos).toHaveLength(14);
+  });
+
+  test('sort in a range query', async () => {
+    const result = await engine().range({ expr: 'sort(n)', queryable: data, startMs: 0, endMs: 60_000, stepMs: 60_000 });
+    expect(result.warnings).toEqual(['PromQL warning: sort is ineffective for range queries since results are always ordered by labels (1:1)']);
+  });
+
+  test('repairs of monotonicity add up over steps', async () => {
+    const buckets = load('h_bucket{le="1"} 5x20', 'h_bucket{le="2"} 3x20', 'h_bucket{le="+Inf"} 10x20');
+    const result = await engine().range({ expr: 'histogram_quantile(0.5, h_bucket)', queryable: buckets, startMs: 0, endMs: 120_000, stepMs: 60_000 });
+    expect(result.infos).toEqual([
+      'PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile), from buckets 2 to 2, with a max diff of 2, over 3 samples from 1970-01-01T00:00:00Z to 1970-01-01T00:02:00Z (1:25)',
+    ]);
+    expect(show(result)).toEqual(['{} 1@0 1@1 1@2']);
+  });
+
+  test('warnings of storage are passed on', async () => {
+    const warning: Queryable = { ...data, select: (request) => ({ ...data.select(request), [Symbol.asyncIterator]: () => data.select(request)[Symbol.asyncIterator](), warnings: () => ['store 7 is away'] }) };
+    expect((await instant(warning, 'n')).warnings).toEqual(['store 7 is away']);
+  });
+});
+
+describe('limits', () => {
+  /** Counts what is charged, and can fail at the n-th poll. */
+  function control(failAt = Infinity): QueryControl & { polls: number; bytes: number; peak: number } {
+    return {
+      polls: 0,
+      bytes: 0,
+      peak: 0,
+      poll() {
+        if (++this.polls >= failAt) throw new PromqlError('ERR_TIMEOUT', 'query timed out in expression evaluation');
+      },
+      reserve(bytes) {
+        this.bytes += bytes;
+        this.peak = Math.max(this.peak, this.bytes);
+      },
+      release(bytes) {
+        this.bytes -= bytes;
+      },
+    };
+  }
+
+  const queries = [
+    ...['m_total', 'sum by (i) (rate(m_total[5m]))', 'topk(1, n)', 'm_total / n', 'm_total or n', 'max_over_time(rate(m_total[2m])[10m:1m])'],
+    ...['quantile(0.5, n)', 'count_values("v", n)', 'histogram_quantile(0.5, n)', 'absent_over_time(n[1m])', 'label_join(n, "x", "-", "i")', 'n[5m]'],
+    ...['sum(m_total) + on () group_right n', 'timestamp(n)', 'scalar(sum(n))', 'n smoothed', 'rate(m_total[5m] smoothed)', 'sum(avg_over_time(n[5m] @ 300))'],
+  ];
+
+  test.each(queries)('%s: everything charged is given back, and so is the kernels’ memory', async (expr) => {
+    const used = kernels.memory.usedBytes;
+    const ledger = control();
+    const result = await engine().instant({ expr, queryable: data, timeMs: 600_000, control: ledger });
+    expect(kernels.memory.usedBytes).toBe(used);
+    result.dispose();
+    expect(ledger.bytes).toBe(0);
+    expect(ledger.peak).toBeGreaterThan(0);
+    expect(ledger.polls).toBeGreaterThan(0);
+  });
+
+  test.each(queries)('%s: the same after a failure at any poll', async (expr) => {
+    const used = kernels.memory.usedBytes;
+    for (let failAt = 1; failAt <= 12; failAt++) {
+      const ledger = control(failAt);
+      const failure = await engine()
+        .instant({ expr, queryable: data, timeMs: 600_000, control: ledger })
+        .then(
+          (result) => result.dispose(),
+          (error: unknown) => error,
+        );
+      if (ledger.polls >= failAt) expect(failure).toMatchObject({ code: 'ERR_TIMEOUT' });
+      else expect(failure).toBeUndefined();
+      expect(kernels.memory.usedBytes).toBe(used);
+      expect(ledger.bytes).toBe(0);
+    }
+  });
+
+  test('polls keep pace with samples and series', async () => {
+    const series = Array.from({ length: 50 }, (_unused, i) => `many{i="${i}"} 1x1999`);
+    const ledger = control();
+    const run = engine().instant({ expr: 'sum(count_over_time(many[2000m]))', queryable: load(...series), timeMs: 1999 * 60_000, control: ledger });
+    expect(show(await run)).toEqual(['{} 100000@1999']);
+    expect(ledger.polls).toBeGreaterThanOrEqual(10);
+  });
+
+  test('an aborted signal ends the query', async () => {
+    const run = engine().instant({ expr: 'm_total', queryable: data, timeMs: 0, signal: AbortSignal.abort() });
+    await expect(run).rejects.toMatchObject({ code: 'ERR_CANCELED', message: 'query was canceled in expression evaluation' });
+  });
+
+  test.each([
+    { expr: 'm_total', max: 2, ok: true },
+    { expr: 'm_total', max: 1, ok: false },
+    { expr: 'sum(m_total)', max: 1, ok: false },
+    { expr: 'm_total[10m]', max: 20, ok: true },
+    { expr: 'm_total[10m]', max: 19, ok: false },
+  ])('$expr with at most $max samples', async ({ expr, max, ok }) => {
+    const run = instant(data, expr, 10, { maxSamples: max });
+    if (ok) await expect(run).resolves.toBeDefined();
+    else await expect(run).rejects.toMatchObject({ code: 'ERR_TOO_MANY_SAMPLES', message: 'query processing would load too many samples into memory in query execution' });
+  });
+
+  test('counters', async () => {
+    expect((await instant(data, 'sum(m_total)')).stats).toEqual({ samples: 2, peakSamples: 2, series: 2 });
+  });
+
+  test('queries at the same time do not disturb each other', async () => {
+    const one = engine();
+    const expected = await Promise.all(queries.map((expr) => instant(data, expr).then(show)));
+    const together = await Promise.all(queries.map((expr) => one.instant({ expr, queryable: data, timeMs: 600_000 }).then(show)));
+    expect(together).toEqual(expected);
+  });
+});
+
+describe('what storage is asked for', () => {
+  async function requests(expr: string, range = false): Promise<string[]> {
+    const seen: string[] = [];
+    const recording: Queryable = {
+      ...data,
+      select(request: SelectRequest) {
+        const { func, rangeMs, grouping, by, stepMs } = request.hints!;
+        seen.push(`[${request.mint / 1000}, ${request.maxt / 1000}] ${func} range ${rangeMs / 1000} ${by ? 'by' : 'without'} (${grouping.join()}) step ${stepMs / 1000}`);
+        return data.select(request);
+      },
+    };
+    const query = { expr, queryable: recording };
+    await (range ? engine().range({ ...query, startMs: 1_000_000, endMs: 1_095_000, stepMs: 10_000 }) : engine().instant({ ...query, timeMs: 1_000_000 }));
+    return seen;
+  }
+
+  test.each([
+    { expr: 'foo', want: ['[700.001, 1000]  range 0 without () step 0'] },
+    { expr: 'foo offset 1m', want: ['[640.001, 940]  range 0 without () step 0'] },
+    { expr: 'foo @ 50', want: ['[-249.999, 50]  range 0 without () step 0'] },
+    { expr: 'rate(foo[2m])', want: ['[880.001, 1000] rate range 120 without () step 0'] },
+    { expr: 'sum by (a) (foo)', want: ['[700.001, 1000] sum range 0 by (a) step 0'] },
+    { expr: 'sum by (a) (rate(foo[2m]))', want: ['[880.001, 1000] rate range 120 without () step 0'] },
+    { expr: 'max(foo) + bar', want: ['[700.001, 1000] max range 0 by () step 0', '[700.001, 1000]  range 0 without () step 0'] },
+    { expr: 'max_over_time(foo[2m:30s])', want: ['[600.001, 990] max_over_time range 0 without () step 30'] },
+    { expr: 'rate(foo[2m] smoothed)', want: ['[580.001, 1300] rate range 120 without () step 0'] },
+  ])('$expr', async ({ expr, want }) => {
+    expect(await requests(expr)).toEqual(want);
+  });
+
+  test('a range query asks up to its last step', async () => {
+    expect(await requests('foo', true)).toEqual(['[700.001, 1090]  range 0 without () step 10']);
+  });
+
+  test('what does not change from step to step is asked once', async () => {
+    expect(await requests('foo @ 50 + foo', true)).toEqual(['[-249.999, 50]  range 0 without () step 10', '[700.001, 1090]  range 0 without () step 10']);
+  });
+});
