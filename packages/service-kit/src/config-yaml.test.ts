@@ -44,7 +44,7 @@ test('a whole configuration with defaults', () => {
   expect(value.config!.hosts).toEqual(['a', 'b']);
   expect(value.prefix).toBe('');
   expect(value.config!.secret_key!.reveal()).toBe('hush');
-  expect(`${value.config!.secret_key} ${JSON.stringify(value)} ${inspect(value, { depth: 9 })}`).not.toContain('hush');
+  expect(`${String(value.config!.secret_key)} ${JSON.stringify(value)} ${inspect(value, { depth: 9 })}`).not.toContain('hush');
 });
 
 test('JSON is read as well', () => {

@@ -39,15 +39,26 @@ export class ServiceKitError extends Error {
 
 /** Any thrown value as one line: the message, then the messages of its causes that it does not already contain. */
 export function errorText(thrown: unknown): string {
-  if (!isErrorLike(thrown)) return String(thrown);
+  if (!isErrorLike(thrown)) return valueText(thrown);
   let text = thrown.message === '' ? (thrown.name ?? 'Error') : thrown.message;
   let cause: unknown = thrown.cause;
   for (let depth = 0; depth < 8 && cause !== undefined && cause !== null; depth++) {
-    const causeText = isErrorLike(cause) ? cause.message : String(cause);
+    const causeText = isErrorLike(cause) ? cause.message : valueText(cause);
     if (causeText !== '' && !text.includes(causeText)) text += `: ${causeText}`;
     cause = isErrorLike(cause) ? cause.cause : undefined;
   }
   return text;
+}
+
+/** Any value as text: texts as they are, objects as JSON. */
+export function valueText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null) return String(value as number | boolean | bigint | symbol | undefined | null);
+  try {
+    return JSON.stringify(value) ?? 'undefined';
+  } catch {
+    return '[circular]';
+  }
 }
 
 /** The `code` of a Node system error (`ENOENT`, `EADDRINUSE` …), or undefined. */

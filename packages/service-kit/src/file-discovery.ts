@@ -66,7 +66,7 @@ export function createFileDiscovery(options: FileDiscoveryOptions): FileDiscover
   const groups = (): readonly TargetGroup[] => [...known.values()].flat();
   read();
   const watch = watchFiles({ paths, onChange: read, log: options.log, ...(options.intervalMs === undefined ? {} : { intervalMs: options.intervalMs }) });
-  return { groups, check: watch.check, stop: watch.stop };
+  return { groups, check: () => watch.check(), stop: () => watch.stop() };
 }
 
 /** Reads one targets file. An empty file has no groups. @throws ConfigError */

@@ -101,7 +101,7 @@ export function createNodeFileSystem(options: NodeFileSystemOptions = {}): NodeF
     },
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     mkdir: (path) => void mkdirSync(path, { recursive: true }),
-    list: (path) => (readdirSync(path, { encoding: 'buffer' }) as unknown as Buffer[]).sort(Buffer.compare).map((name) => name.toString('utf8')),
+    list: (path) => (readdirSync(path, { encoding: 'buffer' }) as unknown as Buffer[]).sort((a, b) => Buffer.compare(a, b)).map((name) => name.toString('utf8')),
     stat: statOf,
     fsyncDir(path) {
       const fd = openSync(path, constants.O_RDONLY);

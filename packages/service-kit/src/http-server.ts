@@ -252,8 +252,8 @@ export class HttpServer {
   #registerAccess(app: Express): void {
     if ((this.#options.webConfigPath ?? '') === '') return;
     const passwords = createPasswordWorker(this.#log);
-    const auth = createBasicAuth(passwords.compare);
-    this.#cleanups.push(passwords.close);
+    const auth = createBasicAuth((password, hash) => passwords.compare(password, hash));
+    this.#cleanups.push(() => passwords.close());
     app.use(async (request: Request, response: Response, next: NextFunction) => {
       for (const [name, value] of this.#webConfig.headers) response.setHeader(name, value);
       const { users } = this.#webConfig;

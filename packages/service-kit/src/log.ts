@@ -7,7 +7,7 @@
  * JSON lines hold the same keys sorted by name. A line below the level costs one comparison. Lines are gathered and written once per turn of the event loop.
  * Source: go-kit/log `logfmt_logger`, `json_logger`; go-logfmt for quoting.
  */
-import { ServiceKitError, errorText } from './errors.ts';
+import { ServiceKitError, errorText, valueText } from './errors.ts';
 
 /** Levels, most talkative first. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -135,19 +135,19 @@ class LineLogger implements Logger {
   }
 
   debug(message: string, fields?: LogFields): void {
-    if (this.#settings.least <= 0) this.#line('debug', message, fields, this.debug);
+    if (this.#settings.least <= 0) this.#line('debug', message, fields);
   }
 
   info(message: string, fields?: LogFields): void {
-    if (this.#settings.least <= 1) this.#line('info', message, fields, this.info);
+    if (this.#settings.least <= 1) this.#line('info', message, fields);
   }
 
   warn(message: string, fields?: LogFields): void {
-    if (this.#settings.least <= 2) this.#line('warn', message, fields, this.warn);
+    if (this.#settings.least <= 2) this.#line('warn', message, fields);
   }
 
   error(message: string, fields?: LogFields): void {
-    this.#line('error', message, fields, this.error);
+    this.#line('error', message, fields);
   }
 
   enabled(level: LogLevel): boolean {
@@ -158,11 +158,10 @@ class LineLogger implements Logger {
     return new LineLogger(this.#settings, { ...this.#fields, ...fields });
   }
 
-  // The callee is named so that its own frame is left out of the stack.
-  #line(level: LogLevel, message: string, fields: LogFields | undefined, callee: (...args: never[]) => unknown): void {
+  #line(level: LogLevel, message: string, fields: LogFields | undefined): void {
     const { json, sink, clock, caller } = this.#settings;
     const ts = new Date(clock()).toISOString();
-    const site = caller ? callSite(callee) : undefined;
+    const site = caller ? callSite() : undefined;
     if (json) {
       sink.write(`${jsonLine({ ...this.#fields, ...fields, ts, ...(site === undefined ? {} : { caller: site }), level, msg: message })}\n`);
       return;
@@ -174,11 +173,12 @@ class LineLogger implements Logger {
   }
 }
 
-function callSite(callee: (...args: never[]) => unknown): string {
+/** File and line of the frame above `#line` and `info`. */
+function callSite(): string {
   const holder: { stack?: string } = {};
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 1;
-  Error.captureStackTrace(holder, callee);
+  Error.stackTraceLimit = 3;
+  Error.captureStackTrace(holder, callSite);
   Error.stackTraceLimit = limit;
   const match = /([^/\\() ]+:\d+):\d+\)?$/.exec(holder.stack ?? '');
   return match?.[1] ?? 'unknown';
@@ -214,13 +214,8 @@ function plainText(value: unknown): string {
   if (value instanceof Error) return errorText(value);
   if (typeof value === 'object' && value !== null) {
     if ('message' in value && 'stack' in value) return errorText(value);
-    try {
-      return JSON.stringify(value) ?? String(value);
-    } catch {
-      return '[circular]';
-    }
   }
-  return String(value);
+  return valueText(value);
 }
 
 function jsonLine(fields: Readonly<Record<string, unknown>>): string {
@@ -237,11 +232,8 @@ function jsonLine(fields: Readonly<Record<string, unknown>>): string {
 
 function jsonValue(value: unknown): string {
   if (typeof value === 'object' && value !== null && !(value instanceof Error) && !('stack' in value)) {
-    try {
-      return JSON.stringify(value) ?? 'null';
-    } catch {
-      return '"[circular]"';
-    }
+    const text = valueText(value);
+    return text === '[circular]' ? JSON.stringify(text) : text;
   }
   return JSON.stringify(plainText(value));
 }

@@ -9,7 +9,7 @@
 import { type Context, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, type Tracer, trace } from '@opentelemetry/api';
 import * as schema from './config-schema.ts';
 import { type Schema, decodeYaml } from './config-yaml.ts';
-import { ServiceKitError } from './errors.ts';
+import { ServiceKitError, errorText } from './errors.ts';
 import type { Logger } from './log.ts';
 import { readClientTls } from './tls.ts';
 
@@ -160,7 +160,7 @@ class ContextSpan implements TraceSpan {
   }
 
   end(error?: unknown): void {
-    if (error !== undefined) this.#span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+    if (error !== undefined) this.#span.setStatus({ code: SpanStatusCode.ERROR, message: errorText(error) });
     this.#span.end();
   }
 }

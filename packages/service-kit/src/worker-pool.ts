@@ -9,7 +9,7 @@
  * The worker's side is worker-task.ts. Messages: see {@link PoolMessage} and {@link WorkerMessage}.
  */
 import { type MessagePort, type ResourceLimits, Worker } from 'node:worker_threads';
-import { ServiceKitError } from './errors.ts';
+import { ServiceKitError, errorText } from './errors.ts';
 import type { Logger } from './log.ts';
 
 /** Values of a slot flag. */
@@ -324,7 +324,7 @@ class Pool<K extends string> implements WorkerPool<K> {
     worker.dead = true;
     clearTimeout(worker.idle);
     this.#workers.delete(worker);
-    const reason = failure === undefined ? `exit code ${exitCode}` : failure instanceof Error ? failure.message : String(failure);
+    const reason = failure === undefined ? `exit code ${exitCode}` : errorText(failure);
     for (const job of worker.slots) {
       if (job === undefined) continue;
       this.#free(job);

@@ -5,7 +5,7 @@
  * a waiting job listens to `task.signal`. Either acknowledges.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { ServiceKitError } from './errors.ts';
+import { ServiceKitError, valueText } from './errors.ts';
 import { type PoolMessage, SLOT_FLAG, type TaskErrorData, type WorkerMessage } from './worker-pool.ts';
 
 type Transferable = ArrayBuffer | MessagePort;
@@ -149,7 +149,7 @@ function readWorkerData(): { readonly flags: SharedArrayBuffer; readonly kind: s
 
 /** An error as data, for another thread. Fields that cannot be copied are left out. */
 export function taskErrorData(thrown: unknown): TaskErrorData {
-  if (typeof thrown !== 'object' || thrown === null) return { name: 'Error', message: String(thrown), code: undefined, stack: undefined, fields: {} };
+  if (typeof thrown !== 'object' || thrown === null) return { name: 'Error', message: valueText(thrown), code: undefined, stack: undefined, fields: {} };
   const error: { name?: unknown; message?: unknown; code?: unknown; stack?: unknown } = thrown;
   const fields: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(thrown)) {
@@ -161,8 +161,8 @@ export function taskErrorData(thrown: unknown): TaskErrorData {
     }
   }
   return {
-    name: String(error.name ?? 'Error'),
-    message: String(error.message ?? thrown),
+    name: valueText(error.name ?? 'Error'),
+    message: valueText(error.message ?? thrown),
     code: typeof error.code === 'string' ? error.code : undefined,
     stack: typeof error.stack === 'string' ? error.stack : undefined,
     fields,
