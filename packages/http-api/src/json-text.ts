@@ -3,7 +3,7 @@
  * can then be compared byte by byte. Source: Go encoding/json and jsoniter (behaviour).
  */
 
-const NEEDS_ESCAPE = /["\\\u0000-\u001f\ud800-\udfff]/;
+const NEEDS_ESCAPE = /["\\\p{Cc}\p{Surrogate}]/u;
 const DIFFERENT = /\\.|[<>&\u2028\u2029]/g;
 
 /** Lone surrogates have no UTF-8 form; they become the replacement character. */

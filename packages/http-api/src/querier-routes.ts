@@ -43,7 +43,7 @@ export function createQuerierRoutes(deps: QuerierRoutesDeps): readonly ApiRoute[
   const metadata = (request: ApiRequest): MetadataDeps => ({
     queryable: (read) => deps.queryable(read, request),
     defaults: deps.defaults,
-    now: deps.now,
+    now: () => deps.now(),
     signal: request.signal,
   });
   const route = (path: string, methods: ApiRoute['methods'], handler: string, answer: ApiRoute['answer']): ApiRoute => ({ path, methods, handler, answer });

@@ -27,16 +27,10 @@ import { quoteString, unquoteLiteral } from './quote.ts';
 import { AGGREGATORS, DURATION_WORDS, isMetricName, PARAMETER_AGGREGATORS, type Token } from './token.ts';
 import type { ErrorContext, TokenStream } from './token-stream.ts';
 
-const PRECEDENCE: Readonly<Record<string, number>> = {
-  or: 1,
-  and: 2,
-  unless: 2,
-  ...{ '==': 3, '!=': 3, '<': 3, '<=': 3, '>': 3, '>=': 3, '</': 3, '>/': 3 },
-  ...{ '+': 4, '-': 4 },
-  ...{ '*': 5, '/': 5, '%': 5, atan2: 5 },
-  '^': 6,
-};
-const POWER = 6;
+/** Binary operators from loosest to tightest. */
+const LEVELS: readonly (readonly BinaryOp[])[] = [['or'], ['and', 'unless'], ['==', '!=', '<', '<=', '>', '>=', '</', '>/'], ['+', '-'], ['*', '/', '%', 'atan2'], ['^']];
+const PRECEDENCE: ReadonlyMap<string, number> = new Map(LEVELS.flatMap((operators, i) => operators.map((operator) => [operator, i + 1] as const)));
+const POWER = LEVELS.length;
 
 const IN_AGGREGATION: ErrorContext = { where: 'aggregation', expected: '' };
 const IN_AT: ErrorContext = { where: '@', expected: 'timestamp' };
@@ -61,7 +55,7 @@ function parseBinary(stream: TokenStream, precedenceMin: number): Expr {
   let lhs = stream.nested(() => parseOperand(stream));
   for (;;) {
     const operator = stream.peek();
-    const precedence = PRECEDENCE[operator.kind];
+    const precedence = PRECEDENCE.get(operator.kind);
     if (precedence === undefined || precedence < precedenceMin) return lhs;
     stream.take();
     const modifiers = parseBinaryModifiers(stream);

@@ -64,10 +64,8 @@ const PREPROCESSORS: readonly string[] = ['start', 'end', ...DURATION_WORDS];
 /** Every word the lexer makes a token of its own, in lower case. `inf` and `nan` are numbers. */
 export const KEYWORDS: ReadonlySet<string> = new Set([...WORD_OPERATORS, ...AGGREGATORS, ...MODIFIERS, ...PREPROCESSORS]);
 
-const OPERATORS: ReadonlySet<string> = new Set([
-  ...WORD_OPERATORS,
-  ...['+', '/', '==', '=~', '>=', '>', '</', '>/', '<', '<=', '%', '*', '!=', '!~', '^', '-', '@'],
-]);
+const SIGN_OPERATORS: readonly string[] = ['+', '/', '==', '=~', '>=', '>', '</', '>/', '<', '<=', '%', '*', '!=', '!~', '^', '-', '@'];
+const OPERATORS: ReadonlySet<string> = new Set([...WORD_OPERATORS, ...SIGN_OPERATORS]);
 
 const NOT_A_METRIC: ReadonlySet<string> = new Set(['bool', 'on', 'ignoring', 'group_left', 'group_right', 'atan2']);
 
@@ -97,7 +95,7 @@ export function describeToken(token: Token): string {
   if (MODIFIERS.has(kind)) return `<${text}>`;
   if (OPERATORS.has(kind)) return `<op:${text}>`;
   if (AGGREGATORS.has(kind)) return `<aggr:${text}>`;
-  const shown = utf8Length(text) > 10 ? `${quoteString([...text].slice(0, 10).join(''))}...` : quoteString(text);
+  const shown = utf8Length(text) > 10 ? `${quoteString(Array.from(text).slice(0, 10).join(''))}...` : quoteString(text);
   const name = CLASS_NAMES[kind];
   return name === undefined ? shown : `${name} ${shown}`;
 }

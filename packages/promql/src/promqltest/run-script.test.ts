@@ -62,8 +62,17 @@ describe('series notation', () => {
   test('histogram literals', () => {
     const text = '{{schema:-53 count:3 sum:1.5 z_bucket:1 z_bucket_w:0.001 custom_values:[5 10] buckets:[1 2] offset:-1 n_buckets:[3] n_offset:2 counter_reset_hint:gauge}}';
     expect(parseHistogramLiteral(text)).toEqual({
-      ...{ schema: -53, sum: 1.5, count: 3, zeroCount: 1, zeroThreshold: 0.001, offset: -1, buckets: [1, 2] },
-      ...{ negativeOffset: 2, negativeBuckets: [3], customValues: [5, 10], counterResetHint: 'gauge' },
+      schema: -53,
+      sum: 1.5,
+      count: 3,
+      zeroCount: 1,
+      zeroThreshold: 0.001,
+      offset: -1,
+      buckets: [1, 2],
+      negativeOffset: 2,
+      negativeBuckets: [3],
+      customValues: [5, 10],
+      counterResetHint: 'gauge',
     });
     expect(() => parseHistogramLiteral('{{sum:1 sum:2}}')).toThrow('duplicate key "sum" in histogram');
     expect(() => parseHistogramLiteral('{{nope:1}}')).toThrow('key is not known');
