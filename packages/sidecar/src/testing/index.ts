@@ -1,0 +1,1 @@
+export { type FakePrometheus, type FakeState, startFakePrometheus } from './fake-prometheus.ts';
