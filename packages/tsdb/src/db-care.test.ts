@@ -183,6 +183,19 @@ test('a damaged block is left out, and queries that it could have answered say s
   db.close();
 });
 
+test('forced cuts, also of an empty head, leave room for the next millisecond', async () => {
+  const db = open(createMemoryFileSystem());
+  for (let time = 0; time < 5; time++) {
+    const appender = db.appender();
+    appender.append(0, labels('a'), time, time);
+    appender.commit();
+    expect(db.compactHead({ force: true })).toMatchObject([{ minTime: time, maxTime: time + 1 }]);
+    expect(db.compactHead({ force: true })).toEqual([]);
+  }
+  expect(await times(db.queryable, 'a')).toEqual([0, 1, 2, 3, 4]);
+  db.close();
+});
+
 test('half-written and half-deleted blocks are swept at the start', () => {
   const fs = createMemoryFileSystem();
   open(fs).close();

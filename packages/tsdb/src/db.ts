@@ -263,12 +263,13 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
       assertOpen();
       const cut: BlockMeta[] = [];
       let truncatedTo = Number.NEGATIVE_INFINITY;
-      const newestMs = head.maxTimeMs;
-      while (head.isCompactable || (force && head.isInitialized && head.minTimeMs <= newestMs)) {
+      // Not the head's upper bound, which a truncation may have moved past the last sample.
+      const newestMs = force ? head.table.newestTimeMs() : Number.NEGATIVE_INFINITY;
+      while (head.isCompactable || (head.isInitialized && head.minTimeMs <= newestMs)) {
         const mint = head.minTimeMs;
         const rangeMaxt = rangeEnd(mint, blockRangeMs);
         // The newest range of a forced cut ends behind the last sample, so that later samples of it are still taken.
-        const maxt = head.isCompactable ? rangeMaxt : Math.min(rangeMaxt, head.maxTimeMs + 1);
+        const maxt = head.isCompactable ? rangeMaxt : Math.min(rangeMaxt, newestMs + 1);
         const meta = cutBlock(fs, head, kernels, { dir, ulid: createUlid(deps.clock.now(), deps.random), mint, maxt });
         if (meta !== undefined) {
           loadBlocks();

@@ -51,6 +51,7 @@ export interface Appender {
 }
 
 const TIME_MAX = 2 ** 52;
+const SPARE_BATCHES_MAX = 4;
 
 /** Scratch shared by the appenders of one head. */
 export interface AppendScratch {
@@ -61,6 +62,8 @@ export interface AppendScratch {
   readonly words: Uint32Array;
   /** 1 where the high word of a double comes second in memory. */
   readonly highWord: number;
+  /** Columns of batches that are done, for the next ones. */
+  readonly spareBatches: SampleColumns[];
 }
 
 /** Makes scratch. */
@@ -68,32 +71,22 @@ export function createAppendScratch(): AppendScratch {
   const value = new Float64Array(1);
   const words = new Uint32Array(value.buffer);
   value[0] = 1;
-  return { series: new GrowableBytes(), samples: new GrowableBytes(), value, words, highWord: words[1] === 0 ? 0 : 1 };
-}
-
-/** Last sample of a series inside one batch. */
-interface Pending {
-  timeMs: number;
-  high: number;
-  low: number;
+  return { series: new GrowableBytes(), samples: new GrowableBytes(), value, words, highWord: words[1] === 0 ? 0 : 1, spareBatches: [] };
 }
 
 /** Opens a batch. @param isOpen says whether the database still takes writes */
 export function createAppender(head: Head, scratch: AppendScratch, assertOpen: () => void): Appender {
-  const batch = new SampleColumns();
-  /** Series that occur in this batch, by reference. */
-  const pending = new Map<number, Pending>();
+  const batch = scratch.spareBatches.pop() ?? new SampleColumns();
+  const batchNumber = ++head.batchCount;
   let minTimeMs = head.isInitialized ? head.appendableMinTimeMs() : Number.NaN;
   let isDone = false;
   let repeated = 0;
 
   const end = (): void => {
     isDone = true;
-    for (const ref of pending.keys()) {
-      const count = head.pendingRefs.get(ref)!;
-      if (count === 1) head.pendingRefs.delete(ref);
-      else head.pendingRefs.set(ref, count - 1);
-    }
+    for (let i = 0; i < batch.count; i++) head.table.held[head.refs.get(batch.refs[i]!)]!--;
+    batch.reset();
+    if (scratch.spareBatches.length < SPARE_BATCHES_MAX) scratch.spareBatches.push(batch);
   };
   const tryBits = (ref: number, labels: Labels, timeMs: number, high: number, low: number): number => {
     assertOpen();
@@ -106,34 +99,24 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     if (timeMs < minTimeMs) return REFUSED.outOfBounds;
     let slot = ref > 0 ? head.refs.get(ref) : -1;
     if (slot < 0) slot = head.getOrCreateSeries(labels);
-    const own = head.table.refs[slot]!;
-    const earlier = pending.get(own);
-    let lastTimeMs: number;
-    let isSame: boolean;
-    if (earlier !== undefined) {
-      lastTimeMs = earlier.timeMs;
-      isSame = earlier.high === high && earlier.low === low;
-    } else if (head.table.hasSamples(slot)) {
-      lastTimeMs = head.table.lastTimeMs(slot);
-      isSame = head.table.isLastValue(slot, high, low);
-    } else {
-      lastTimeMs = Number.NEGATIVE_INFINITY;
-      isSame = false;
+    const { table } = head;
+    const own = table.refs[slot]!;
+    const isInBatch = table.pendingBatch[slot] === batchNumber;
+    if (isInBatch || table.hasSamples(slot)) {
+      const lastTimeMs = isInBatch ? table.pendingTimeMs[slot]! : table.lastTimeMs(slot);
+      if (timeMs < lastTimeMs) return REFUSED.outOfOrder;
+      if (timeMs === lastTimeMs) {
+        const isSame = isInBatch ? table.pendingHigh[slot] === high && table.pendingLow[slot] === low : table.isLastValue(slot, high, low);
+        if (!isSame) return REFUSED.duplicate;
+        repeated++;
+        return own;
+      }
     }
-    if (timeMs < lastTimeMs) return REFUSED.outOfOrder;
-    if (timeMs === lastTimeMs) {
-      if (!isSame) return REFUSED.duplicate;
-      repeated++;
-      return own;
-    }
-    if (earlier === undefined) {
-      pending.set(own, { timeMs, high, low });
-      head.pendingRefs.set(own, (head.pendingRefs.get(own) ?? 0) + 1);
-    } else {
-      earlier.timeMs = timeMs;
-      earlier.high = high;
-      earlier.low = low;
-    }
+    table.pendingBatch[slot] = batchNumber;
+    table.pendingTimeMs[slot] = timeMs;
+    table.pendingHigh[slot] = high;
+    table.pendingLow[slot] = low;
+    table.held[slot]!++;
     batch.push(own, timeMs, high, low);
     return own;
   };
@@ -157,14 +140,14 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     commit() {
       assertOpen();
       if (isDone) throw new TsdbError('ERR_DB_CLOSED', 'commit: the appender has been committed or rolled back');
-      const newSeries = head.unlogged.length;
+      const series = head.unlogged.length;
       try {
         logBatch(head, batch, scratch);
+        head.unlogged.length = 0;
+        return { ...apply(head, batch), series, repeated };
       } finally {
         end();
       }
-      head.unlogged.length = 0;
-      return { ...apply(head, batch), series: newSeries, repeated };
     },
     rollback() {
       if (!isDone) end();

@@ -49,8 +49,8 @@ export class Head {
   minTimeMs: number = Number.POSITIVE_INFINITY;
   maxTimeMs: number = Number.NEGATIVE_INFINITY;
   minValidTimeMs: number = Number.NEGATIVE_INFINITY;
-  /** Samples waiting in open appenders, by reference; their series are not removed. */
-  readonly pendingRefs: Map<number, number> = new Map();
+  /** Number of the newest batch; see `SeriesTable.pendingBatch`. */
+  batchCount = 0;
 
   #nextRef = 1;
   #ids: Uint32Array = new Uint32Array(64);
@@ -188,9 +188,7 @@ export class Head {
       this.minValidTimeMs = Math.max(this.minValidTimeMs, next);
     }
     const unlogged = new Set(this.unlogged);
-    const held = new Set<number>();
-    for (const ref of this.pendingRefs.keys()) held.add(this.refs.get(ref));
-    const removed = table.removeEmpty((slot) => unlogged.has(slot) || held.has(slot));
+    const removed = table.removeEmpty((slot) => unlogged.has(slot));
     if (removed > 0) {
       this.postings.remove((slot) => table.alive[slot] === 0);
       const keepUntil = actualMint === Number.POSITIVE_INFINITY ? this.maxTimeMs : actualMint;

@@ -68,6 +68,14 @@ export class SeriesTable {
   #nextCutMs: Float64Array = new Float64Array(256);
   #open: XorAppendState = createXorAppendState(256);
 
+  /** Batch that last took a sample of the series, and that sample: what the next one of the batch must follow. */
+  pendingBatch: Uint32Array = new Uint32Array(256);
+  pendingTimeMs: Float64Array = new Float64Array(256);
+  pendingHigh: Uint32Array = new Uint32Array(256);
+  pendingLow: Uint32Array = new Uint32Array(256);
+  /** Samples of the series in open batches: it is not removed before they are done. */
+  held: Uint32Array = new Uint32Array(256);
+
   #chunkRows = 0;
   #freeRow = NONE;
   /** First and last timestamp of a chunk row. */
@@ -135,6 +143,15 @@ export class SeriesTable {
     return this.#open.timeMs[slot]!;
   }
 
+  /** Timestamp of the newest sample that is here, −Infinity when there is none. */
+  newestTimeMs(): number {
+    let newest = Number.NEGATIVE_INFINITY;
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      if (this.alive[slot] === 1 && this.#lastChunk[slot] !== NONE && this.#open.timeMs[slot]! > newest) newest = this.#open.timeMs[slot]!;
+    }
+    return newest;
+  }
+
   /** Whether the bits of the last value are these. */
   isLastValue(slot: number, high: number, low: number): boolean {
     return this.#open.high[slot] === high && this.#open.low[slot] === low;
@@ -190,11 +207,11 @@ export class SeriesTable {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** Marks series without chunks dead. Returns how many. @param isHeld keeps a series all the same */
-  removeEmpty(isHeld: (slot: number) => boolean): number {
+  /** Marks series without chunks dead. Returns how many. Those with samples in open batches stay. @param isKept keeps others */
+  removeEmpty(isKept: (slot: number) => boolean): number {
     let removed = 0;
     for (let slot = 0; slot < this.slotCount; slot++) {
-      if (this.alive[slot] === 0 || this.firstChunk[slot] !== NONE || isHeld(slot)) continue;
+      if (this.alive[slot] === 0 || this.firstChunk[slot] !== NONE || this.held[slot]! > 0 || isKept(slot)) continue;
       this.alive[slot] = 0;
       removed++;
     }
@@ -234,10 +251,17 @@ export class SeriesTable {
       open.low[to] = open.low[slot]!;
       open.leading[to] = open.leading[slot]!;
       open.trailing[to] = open.trailing[slot]!;
+      this.pendingBatch[to] = this.pendingBatch[slot]!;
+      this.pendingTimeMs[to] = this.pendingTimeMs[slot]!;
+      this.pendingHigh[to] = this.pendingHigh[slot]!;
+      this.pendingLow[to] = this.pendingLow[slot]!;
+      this.held[to] = this.held[slot]!;
       this.#hash[to] = hashIds(this.labelIds.subarray(this.labelStart[to]!, idTo), idCount);
       to++;
     }
     this.alive.fill(0, to, this.slotCount);
+    this.held.fill(0, to, this.slotCount);
+    this.pendingBatch.fill(0, to, this.slotCount);
     this.slotCount = to;
     this.#labelIdCount = idTo;
     this.#symbols = symbols;
@@ -327,6 +351,11 @@ export class SeriesTable {
     this.firstChunk = grown(this.firstChunk, size).fill(NONE, filled);
     this.#lastChunk = grown(this.#lastChunk, size).fill(NONE, filled);
     this.#nextCutMs = grown(this.#nextCutMs, size);
+    this.pendingBatch = grown(this.pendingBatch, size);
+    this.pendingTimeMs = grown(this.pendingTimeMs, size);
+    this.pendingHigh = grown(this.pendingHigh, size);
+    this.pendingLow = grown(this.pendingLow, size);
+    this.held = grown(this.held, size);
     const open = this.#open;
     this.#open = {
       count: grown(open.count, size),

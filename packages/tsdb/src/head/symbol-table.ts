@@ -24,6 +24,9 @@ function hashBytes(bytes: Uint8Array, start: number, end: number): number {
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
+/** Strings remembered with their id, so that labels that come as strings again and again are not encoded each time. */
+const RECENT_TEXTS_MAX = 65_536;
+
 /** An empty table. */
 export function createSymbolTable(): SymbolTable {
   let pool = new Uint8Array(64 * 1024);
@@ -34,6 +37,12 @@ export function createSymbolTable(): SymbolTable {
   let count = 0;
   const texts: (string | undefined)[] = [];
   let scratch = new Uint8Array(1024);
+  const recent = new Map<string, number>();
+  const remember = (text: string, id: number): number => {
+    if (recent.size >= RECENT_TEXTS_MAX) recent.clear();
+    recent.set(text, id);
+    return id;
+  };
 
   const endOf = (id: number): number => (id + 1 < count ? starts[id + 1]! : poolBytes);
   const isAt = (id: number, bytes: Uint8Array, start: number, end: number): boolean => {
@@ -97,13 +106,19 @@ export function createSymbolTable(): SymbolTable {
     },
     internBytes,
     intern(text) {
-      const id = internBytes(scratch, 0, encode(text));
+      const known = recent.get(text);
+      if (known !== undefined) return known;
+      const bytes = encode(text);
+      const id = internBytes(scratch, 0, bytes);
       texts[id] ??= text;
-      return id;
+      return remember(text, id);
     },
     find(text) {
+      const known = recent.get(text);
+      if (known !== undefined) return known;
       const bytes = encode(text);
-      return slots[slotOf(hashBytes(scratch, 0, bytes), scratch, 0, bytes)]!;
+      const id = slots[slotOf(hashBytes(scratch, 0, bytes), scratch, 0, bytes)]!;
+      return id < 0 ? id : remember(text, id);
     },
     text(id) {
       let text = texts[id];

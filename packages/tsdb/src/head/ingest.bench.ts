@@ -1,0 +1,71 @@
+/**
+ * Appending and replaying: what a sample costs on its way into the head, and how fast a log comes back.
+ *
+ *   node --import tsx packages/tsdb/src/head/ingest.bench.ts          GAUNTLET_BENCH_SMALL=1: a small size, to see that it runs
+ */
+import { createKernels } from '@gauntlet/kernels';
+import { labelsFromPairs } from '@gauntlet/model';
+import { createDb, type Db } from '../db.ts';
+import { createMemoryFileSystem, type MemoryFileSystem } from '../testing/memory-file-system.ts';
+
+const isSmall = process.env['GAUNTLET_BENCH_SMALL'] === '1';
+const SERIES = isSmall ? 200 : 2000;
+const COMMITS = isSmall ? 20 : 480;
+const REPLAY_SERIES = isSmall ? 2000 : 1_000_000;
+const kernels = createKernels();
+
+function open(fs: MemoryFileSystem): Db {
+  return createDb({ fs, dir: 'data', kernels, clock: Date, random: Math.random });
+}
+
+function seriesOf(i: number): readonly string[] {
+  return labelsFromPairs([['__name__', 'http_requests_total'], ['job', `job-${i % 8}`], ['instance', `10.0.${i >> 8}.${i & 255}:9100`], ['method', i % 2 === 0 ? 'GET' : 'POST'], ['code', String(200 + (i % 4) * 100)], ['handler', `/api/v1/${i % 97}`]]);
+}
+
+function report(name: string, samples: number, ms: number): void {
+  console.log(`${name.padEnd(34)} ${samples} samples  ${ms.toFixed(0)} ms  ${((ms * 1e6) / samples).toFixed(0)} ns/sample  rss ${(process.memoryUsage.rss() / 1e6).toFixed(0)} MB`);
+}
+
+const all = Array.from({ length: SERIES }, (_, i) => seriesOf(i));
+for (const byRef of [true, false]) {
+  const fs = createMemoryFileSystem();
+  const db = open(fs);
+  const refs = new Float64Array(SERIES);
+  const values = new Float64Array(SERIES);
+  let state = 1;
+  let start = 0;
+  for (let commit = 0; commit < COMMITS; commit++) {
+    if (commit === 1) start = performance.now();
+    const appender = db.appender();
+    for (let i = 0; i < SERIES; i++) {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+      values[i]! += state >>> 28;
+      refs[i] = appender.append(byRef ? refs[i]! : 0, all[i]!, commit * 15_000, values[i]!);
+    }
+    appender.commit();
+  }
+  report(byRef ? 'append by reference' : 'append by labels', SERIES * (COMMITS - 1), performance.now() - start);
+  start = performance.now();
+  const cut = db.compactHead({ force: true });
+  report('cut a block', cut.reduce((sum, meta) => sum + meta.stats.numSamples, 0), performance.now() - start);
+  db.close();
+}
+
+const fs = createMemoryFileSystem();
+let db = open(fs);
+let start = performance.now();
+for (let round = 0; round < 3; round++) {
+  for (let from = 0; from < REPLAY_SERIES; from += 5000) {
+    const appender = db.appender();
+    for (let i = from; i < Math.min(from + 5000, REPLAY_SERIES); i++) appender.append(round === 0 ? 0 : i + 1, round === 0 ? seriesOf(i) : [], round * 15_000, i);
+    appender.commit();
+  }
+  report(`round ${round} of ${REPLAY_SERIES} series`, REPLAY_SERIES, performance.now() - start);
+  start = performance.now();
+}
+db.close();
+start = performance.now();
+db = open(fs);
+report('replay', db.replay.samples, performance.now() - start);
+console.log(`  ${db.stats().headSeries} series, ${(db.stats().headChunkBytes / 1e6).toFixed(0)} MB of chunks`);
+db.close();
