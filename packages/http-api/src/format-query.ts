@@ -3,10 +3,15 @@ import { type Expr, parseExpr, type ParserOptions, prettifyExpr, PromqlError } f
 import { type ApiAnswer, answerData } from './api-answer.ts';
 import { type ApiParams, badData } from './api-params.ts';
 
+/** Longest query these endpoints take, UTF-16 units: the text or tree made of it is many times as long. */
+const QUERY_LENGTH_MAX = 128 << 10;
+
 /** Parses `query`. @throws HttpApiError `invalid parameter "query": 1:3: parse error: …` */
 export function parseQueryParam(params: ApiParams, options: ParserOptions): Expr {
+  const query = params.get('query');
+  if (query.length > QUERY_LENGTH_MAX) throw badData(`invalid parameter "query": ${query.length} characters, at most ${QUERY_LENGTH_MAX} are formatted`);
   try {
-    return parseExpr(params.get('query'), options);
+    return parseExpr(query, options);
   } catch (error) {
     if (error instanceof PromqlError) throw badData(`invalid parameter "query": ${error.message}`);
     throw error;

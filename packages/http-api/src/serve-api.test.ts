@@ -103,6 +103,11 @@ describe('refused beside the recordings', () => {
     expect(response.headers.get('cache-control')).toBe('no-store');
   });
 
+  test('a query that is too long to be formatted', async () => {
+    const response = await fetch(`${full.url}/api/v1/format_query`, { method: 'POST', body: new URLSearchParams({ query: `"${'x'.repeat(200_000)}"` }) });
+    expect(await response.json()).toEqual({ status: 'error', errorType: 'bad_data', error: 'invalid parameter "query": 200002 characters, at most 131072 are formatted' });
+  });
+
   test('a form that is too large', async () => {
     const response = await fetch(`${full.url}/api/v1/query`, { method: 'POST', body: new URLSearchParams({ query: 'x'.repeat(11 << 20) }) });
     expect(await response.json()).toEqual({ status: 'error', errorType: 'bad_data', error: 'http: POST too large' });

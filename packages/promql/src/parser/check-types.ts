@@ -124,7 +124,8 @@ export function checkTypes(text: string, root: Expr): Expr {
     if (COMPARISONS.has(node.op) && !node.returnBool && scalars) fail(operatorPos(node), 'comparisons between scalars must use BOOL modifier');
     const matching = node.matching!;
     const card = isSet && matching.card === 'one-to-one' ? 'many-to-many' : matching.card;
-    const shared = matching.on ? matching.labels.find((label) => matching.include.includes(label)) : undefined;
+    const included = new Set(matching.include);
+    const shared = matching.on ? matching.labels.find((label) => included.has(label)) : undefined;
     if (shared !== undefined) fail(operatorPos(node), `label ${quoteString(shared)} must not occur in ON and GROUP clause at once`);
     for (const side of [lhs, rhs]) {
       if (side.type !== 'scalar' && side.type !== 'vector') fail(side.expr.pos, 'binary expression must contain only scalar and instant vector types');

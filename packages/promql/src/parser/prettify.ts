@@ -10,40 +10,41 @@ const LINE_BYTES_MAX = 100;
 
 /** The expression as text over several lines. */
 export function prettifyExpr(expr: Expr): string {
-  return pretty(expr, 0);
+  return pretty(expr, 0, new Map());
 }
 
-function pretty(expr: Expr, level: number): string {
+function pretty(expr: Expr, level: number, memo: Map<Expr, string>): string {
   const indent = '  '.repeat(level);
   switch (expr.type) {
     case 'duration':
       return prettyDuration(expr);
     case 'stepInvariant':
-      return pretty(expr.expr, level);
+      return pretty(expr.expr, level, memo);
     case 'unary':
-      return `${indent}${expr.op}${pretty(expr.expr, level).trim()}`;
+      return `${indent}${expr.op}${pretty(expr.expr, level, memo).trim()}`;
     case 'matrixSelector':
     case 'number':
     case 'string':
     case 'vectorSelector':
       return indent + printExpr(expr);
   }
-  const line = printExpr(expr);
+  const line = printExpr(expr, memo);
   // A subquery that fits is not indented; Prometheus does so, and the text must be the same.
-  if (utf8Length(line) <= LINE_BYTES_MAX) return expr.type === 'subquery' ? line : indent + line;
+  // A text of more units than bytes are allowed is not looked at: it may be long, and there is one per level.
+  if (line.length <= LINE_BYTES_MAX && utf8Length(line) <= LINE_BYTES_MAX) return expr.type === 'subquery' ? line : indent + line;
   switch (expr.type) {
     case 'aggregate': {
-      const param = expr.param === undefined ? '' : `${pretty(expr.param, level + 1)},\n`;
-      return `${indent}${printAggregateHead(expr)}(\n${param}${pretty(expr.expr, level + 1)}\n${indent})`;
+      const param = expr.param === undefined ? '' : `${pretty(expr.param, level + 1, memo)},\n`;
+      return `${indent}${printAggregateHead(expr)}(\n${param}${pretty(expr.expr, level + 1, memo)}\n${indent})`;
     }
     case 'binary':
-      return `${pretty(expr.lhs, level + 1)}\n${indent}${printOperator(expr)}\n${pretty(expr.rhs, level + 1)}`;
+      return `${pretty(expr.lhs, level + 1, memo)}\n${indent}${printOperator(expr)}\n${pretty(expr.rhs, level + 1, memo)}`;
     case 'call':
-      return `${indent}${expr.func}(\n${expr.args.map((arg) => pretty(arg, level + 1)).join(',\n')}\n${indent})`;
+      return `${indent}${expr.func}(\n${expr.args.map((arg) => pretty(arg, level + 1, memo)).join(',\n')}\n${indent})`;
     case 'paren':
-      return `${indent}(\n${pretty(expr.expr, level + 1)}\n${indent})`;
+      return `${indent}(\n${pretty(expr.expr, level + 1, memo)}\n${indent})`;
     case 'subquery':
-      return pretty(expr.expr, level) + printSubquerySuffix(expr);
+      return pretty(expr.expr, level, memo) + printSubquerySuffix(expr);
   }
 }
 

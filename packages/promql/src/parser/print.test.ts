@@ -26,6 +26,12 @@ describe('prettifyExpr', () => {
   });
 });
 
+test('a deep query is laid out without printing every level anew', () => {
+  const depth = 900;
+  const text = prettifyExpr(parseExpr(`${'('.repeat(depth)}"${'x'.repeat(100_000)}"${')'.repeat(depth)}`));
+  expect(text.split('\n').length).toBe(2 * depth + 1);
+});
+
 describe('recorded answers of Prometheus', () => {
   interface Exchange {
     readonly file: string;

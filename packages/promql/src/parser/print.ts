@@ -11,15 +11,26 @@ import type { AggregateExpr, BinaryExpr, DurationExpr, DurationOperand, Expr, Ma
 import { formatDecimal, formatGeneral } from './format-number.ts';
 import { quoteString } from './quote.ts';
 
-/** The canonical text of an expression. */
-export function printExpr(expr: Expr): string {
+/**
+ * The canonical text of an expression.
+ * @param memo texts of nodes already printed; who prints every subtree of a tree passes the same map each time
+ */
+export function printExpr(expr: Expr, memo?: Map<Expr, string>): string {
+  const known = memo?.get(expr);
+  if (known !== undefined) return known;
+  const text = printNode(expr, (child) => printExpr(child, memo));
+  memo?.set(expr, text);
+  return text;
+}
+
+function printNode(expr: Expr, print: (child: Expr) => string): string {
   switch (expr.type) {
     case 'aggregate':
-      return `${printAggregateHead(expr)}(${expr.param === undefined ? '' : `${printExpr(expr.param)}, `}${printExpr(expr.expr)})`;
+      return `${printAggregateHead(expr)}(${expr.param === undefined ? '' : `${print(expr.param)}, `}${print(expr.expr)})`;
     case 'binary':
-      return `${printExpr(expr.lhs)} ${printOperator(expr)} ${printExpr(expr.rhs)}`;
+      return `${print(expr.lhs)} ${printOperator(expr)} ${print(expr.rhs)}`;
     case 'call':
-      return `${expr.func}(${expr.args.map(printExpr).join(', ')})`;
+      return `${expr.func}(${expr.args.map(print).join(', ')})`;
     case 'duration':
       return printDurationExpr(expr);
     case 'matrixSelector':
@@ -27,15 +38,15 @@ export function printExpr(expr: Expr): string {
     case 'number':
       return printNumber(expr);
     case 'paren':
-      return `(${printExpr(expr.expr)})`;
+      return `(${print(expr.expr)})`;
     case 'stepInvariant':
-      return printExpr(expr.expr);
+      return print(expr.expr);
     case 'string':
       return quoteString(expr.value);
     case 'subquery':
-      return `${printExpr(expr.expr)}${printSubquerySuffix(expr)}`;
+      return `${print(expr.expr)}${printSubquerySuffix(expr)}`;
     case 'unary':
-      return `${expr.op}${printExpr(expr.expr)}`;
+      return `${expr.op}${print(expr.expr)}`;
     case 'vectorSelector':
       return printVectorSelector(expr);
   }
