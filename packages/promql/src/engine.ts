@@ -132,19 +132,19 @@ type Answer = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' |
 async function answerOf(context: QueryContext, expr: Expr, grid: Grid, isRange: boolean, around: Surroundings): Promise<Answer> {
   let inner = expr;
   while (inner.type === 'paren' || inner.type === 'stepInvariant') inner = inner.expr;
-  if (inner.type === 'string') return { ...columns('string', []), string: inner.value };
+  if (inner.type === 'string') return { ...columns(context, 'string', []), string: inner.value };
   if (inner.type === 'matrixSelector') return matrixSelectorAnswer(context, inner, grid, around);
   if (inner.type === 'subquery') {
     const subGrid = subqueryGrid(context, inner, grid);
-    if (subGrid.steps === 0) return columns('matrix', []);
+    if (subGrid.steps === 0) return columns(context, 'matrix', []);
     const value = await evaluate(context, inner.expr, subGrid, { ...around, stepMs: subGrid.stepMs });
     return matrixAnswer(context, value, subGrid);
   }
-  if (grid.steps === 0) return columns('matrix', []);
+  if (grid.steps === 0) return columns(context, 'matrix', []);
   const value = await evaluate(context, expr, grid, around);
   if (isRange) return matrixAnswer(context, value, grid);
   return value.type === 'scalar'
-    ? columns('scalar', [{ labels: [], timestampsMs: [grid.startMs], values: [value.values[0]!] }])
+    ? columns(context, 'scalar', [{ labels: [], timestampsMs: [grid.startMs], values: [value.values[0]!] }])
     : vectorAnswer(finished(context, value.matrix), grid.startMs);
 }
 
@@ -158,11 +158,15 @@ interface PlainSeries {
   readonly values: ArrayLike<number>;
 }
 
-function columns(type: Answer['type'], series: readonly PlainSeries[]): Answer {
+/** Bytes of one sample in an answer's columns. */
+const SAMPLE_BYTES = 16;
+
+function columns(context: QueryContext, type: Answer['type'], series: readonly PlainSeries[]): Answer {
   const offsets = new Int32Array(series.length + 1);
   series.forEach((one, i) => {
     offsets[i + 1] = offsets[i]! + one.values.length;
   });
+  context.reserve(offsets[series.length]! * SAMPLE_BYTES);
   const timestampsMs = new Float64Array(offsets[series.length]!);
   const values = new Float64Array(offsets[series.length]!);
   series.forEach((one, i) => {
@@ -191,12 +195,13 @@ function matrixAnswer(context: QueryContext, value: Value, grid: Grid): Answer {
   const { steps } = grid;
   const times = new Float64Array(steps);
   for (let k = 0; k < steps; k++) times[k] = grid.startMs + k * grid.stepMs;
-  if (value.type === 'scalar') return columns('matrix', [{ labels: [], timestampsMs: times, values: value.values }]);
+  if (value.type === 'scalar') return columns(context, 'matrix', [{ labels: [], timestampsMs: times, values: value.values }]);
   const matrix = finished(context, value.matrix);
   const order: number[] = [];
   for (let row = 0; row < matrix.rows; row++) if (matrix.hasValues(row)) order.push(row);
   order.sort((a, b) => compareLabels(matrix.labels[a]!, matrix.labels[b]!));
   const count = matrix.count();
+  context.reserve(count * SAMPLE_BYTES);
   const offsets = new Int32Array(order.length + 1);
   const timestampsMs = new Float64Array(count);
   const values = new Float64Array(count);
@@ -231,6 +236,7 @@ async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector,
   const series: PlainSeries[] = [];
   await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count) => {
     if (count === 0) return;
+    context.reserve(count * SAMPLE_BYTES);
     const ptr = kernels.memory.alloc(count * 16);
     try {
       const kept = kernels.dropStale(timestampsPtr, valuesPtr, count, ptr, ptr + count * 8);
@@ -246,5 +252,5 @@ async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector,
       kernels.memory.free(ptr);
     }
   });
-  return columns('matrix', series);
+  return columns(context, 'matrix', series);
 }
