@@ -198,7 +198,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
       { name: 'tracing', stop: () => tracing.close() },
       http,
       grpc,
-      { name: 'query workers', stop: () => runner.close() },
+      { name: 'query workers', start: () => runner.warmUp(), stop: () => runner.close() },
       {
         name: 'endpoints',
         async start() {

@@ -29,6 +29,8 @@ export interface QueryRunner {
    * @throws WorkerTaskError what the task threw · the signal's reason
    */
   run(task: QueryTask, onPiece: (piece: unknown) => Promise<void> | void, signal: AbortSignal): Promise<TaskReport>;
+  /** Starts a shared worker and runs a query without data in it: the first user does not wait for compilers and modules. */
+  warmUp(): Promise<void>;
   /** Workers and tasks now. */
   stats(): ReturnType<WorkerPool<'shared' | 'exclusive'>['stats']>;
   close(): Promise<void>;
@@ -77,6 +79,11 @@ export function createQueryRunner(options: QueryRunnerOptions): QueryRunner {
       } finally {
         release();
       }
+    },
+    async warmUp() {
+      const url = 'query=sum by (a) (rate(warm_up[5m]))&start=0&end=60&step=15';
+      const task: QueryTask = { kind: 'api', route: 'query_range', name: 'warm-up', endpoints: [], tenant: '', url, form: undefined, label: '' };
+      await pool.run('shared', task, { onPiece: () => {} });
     },
     stats: () => pool.stats(),
     close: () => pool.close(),
