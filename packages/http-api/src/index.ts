@@ -16,7 +16,7 @@ export { errorTypeOf, statusOf } from './error-type.ts';
 export { HttpApiError, type HttpApiErrorCode } from './errors.ts';
 export { answerFormatQuery } from './format-query.ts';
 export { JsonBuffer, PIECE_BYTES, type PointKernels } from './json-buffer.ts';
-export type { MetadataDeps } from './label-calls.ts';
+export type { MetadataDeps, MetadataQueryable } from './label-calls.ts';
 export { answerLabelValues } from './label-values.ts';
 export { answerLabels } from './labels.ts';
 export { answerParseQuery } from './parse-query.ts';

@@ -1,14 +1,17 @@
 /** What the endpoints for labels and series share: their parameters, and reading several selectors as one. */
-import type { LabelAnswer, LabelQuery, Matcher, Queryable } from '@gauntlet/model';
+import type { ChunkQueryable, LabelAnswer, LabelQuery, Matcher, Queryable } from '@gauntlet/model';
 import { parseMetricSelector } from '@gauntlet/promql';
 import { compareUtf8 } from '@gauntlet/bytes';
 import { type ApiAnswer, answerData, TRUNCATED_WARNING } from './api-answer.ts';
 import { type ApiParams, checkSelectors, parseLimit, parseMetadataRange } from './api-params.ts';
 import { type ApiDefaults, parsePartialResponse, parseStoreMatchers, type ReadOptions } from './query-call.ts';
 
+/** Data that can be asked for labels; where `selectChunks` is offered, series are listed through it, and no chunk is read. */
+export type MetadataQueryable = Queryable & Partial<Pick<ChunkQueryable, 'selectChunks'>>;
+
 /** What these endpoints need. */
 export interface MetadataDeps {
-  queryable(read: ReadOptions): Queryable;
+  queryable(read: ReadOptions): MetadataQueryable;
   readonly defaults: ApiDefaults;
   /** Time of day, ms since 1970. */
   now(): number;

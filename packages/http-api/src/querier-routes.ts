@@ -2,12 +2,11 @@
  * All routes of a querier's API in one table. How a query is run is left open: in this thread through `runQuery`, or by sending the call to a worker and
  * passing on the pieces that come back.
  */
-import type { Queryable } from '@gauntlet/model';
 import type { ParserOptions } from '@gauntlet/promql';
 import { answerNoAlerts, answerNoExemplars, answerNoMetadata, answerNoRules, answerNoTargets } from './absent-parts.ts';
 import type { ApiAnswer } from './api-answer.ts';
 import { answerFormatQuery } from './format-query.ts';
-import type { MetadataDeps } from './label-calls.ts';
+import type { MetadataDeps, MetadataQueryable } from './label-calls.ts';
 import { answerLabelValues } from './label-values.ts';
 import { answerLabels } from './labels.ts';
 import { answerParseQuery } from './parse-query.ts';
@@ -28,7 +27,7 @@ export interface QuerierRoutesDeps {
   /** Runs a query to its answer; never rejects. The signal is the client's. */
   runQuery(call: QueryCall, request: ApiRequest): Promise<ApiAnswer>;
   /** The data for label and series requests. */
-  queryable(read: ReadOptions, request: ApiRequest): Queryable;
+  queryable(read: ReadOptions, request: ApiRequest): MetadataQueryable;
   stores(): readonly StoreStatus[];
   readonly buildInfo: BuildInfoJson;
   runtimeInfo(): RuntimeInfoJson;

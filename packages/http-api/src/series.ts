@@ -1,10 +1,10 @@
 /** `/api/v1/series`: the label sets of the selected series. Source: Thanos pkg/api/query/v1.go, series. */
-import { compareLabels, type Labels, type Queryable } from '@gauntlet/model';
+import { compareLabels, type Labels, type SelectRequest } from '@gauntlet/model';
 import { parseMetricSelector } from '@gauntlet/promql';
 import { type ApiAnswer, answerDataText, TRUNCATED_WARNING } from './api-answer.ts';
 import { type ApiParams, badData, checkSelectors, parseBoolParam, parseLimit, parseMetadataRange } from './api-params.ts';
 import { labelsText } from './json-text.ts';
-import type { MetadataDeps } from './label-calls.ts';
+import type { MetadataDeps, MetadataQueryable } from './label-calls.ts';
 import { parsePartialResponse, parseReplicaLabels, parseStoreMatchers } from './query-call.ts';
 
 /** Any resolution will do: only labels are read. */
@@ -36,9 +36,16 @@ export async function answerSeries(params: ApiParams, deps: MetadataDeps): Promi
 }
 
 /** The first label sets of one selector, at most `most`. */
-async function collect(queryable: Queryable, request: Parameters<Queryable['select']>[0], most: number): Promise<{ readonly labels: Labels[]; readonly warnings: readonly string[] }> {
-  const set = queryable.select(request);
+async function collect(queryable: MetadataQueryable, request: SelectRequest, most: number): Promise<{ readonly labels: Labels[]; readonly warnings: readonly string[] }> {
   const labels: Labels[] = [];
+  if (queryable.selectChunks !== undefined) {
+    for await (const batch of queryable.selectChunks({ ...request, skipChunks: true })) {
+      for (const one of batch) labels.push(one.labels);
+      if (labels.length >= most) break;
+    }
+    return { labels, warnings: [] };
+  }
+  const set = queryable.select(request);
   for await (const batch of set) {
     for (const one of batch.labels) labels.push(one);
     if (labels.length >= most) break;

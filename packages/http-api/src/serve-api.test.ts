@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createMatcher, labelsFromPairs, type Queryable } from '@gauntlet/model';
+import { type ChunkSeries, createMatcher, labelsFromPairs, type Queryable } from '@gauntlet/model';
 import { createMemoryQueryable, type MemorySeries, parseSeries } from '@gauntlet/promql/testing';
 import { createPrometheusClient, escapeLabelName, externalLabelsOf } from './client.ts';
 import { HttpApiError } from './errors.ts';
@@ -193,6 +193,25 @@ describe('data', () => {
       expect([values.status, await values.json()]).toEqual([422, { status: 'error', errorType: 'execution', error: 'disk gone' }]);
       const names = await fetch(`${server.url}/api/v1/labels`);
       expect([names.headers.get('cache-control'), await names.json()]).toEqual(['no-store', { status: 'success', data: ['a'], warnings: ['store s1 did not answer'] }]);
+    } finally {
+      await server.close();
+    }
+  });
+
+  test('series are listed without their chunks where that is offered', async () => {
+    const asked: boolean[] = [];
+    async function* chunkless(skipChunks = false): AsyncGenerator<readonly ChunkSeries[]> {
+      asked.push(skipChunks);
+      yield [{ labels: ['a', '1'], chunks: [] }, { labels: ['a', '2'], chunks: [] }];
+      yield [{ labels: ['a', '3'], chunks: [] }];
+    }
+    const server = await startApiServer({ queryable: { ...createMemoryQueryable([]), selectChunks: ({ skipChunks }) => chunkless(skipChunks) } });
+    try {
+      const all = await fetch(`${server.url}/api/v1/series?match[]=x`);
+      expect(await all.json()).toEqual({ status: 'success', data: [{ a: '1' }, { a: '2' }, { a: '3' }] });
+      const some = await fetch(`${server.url}/api/v1/series?match[]=x&limit=1`);
+      expect(await some.json()).toEqual({ status: 'success', data: [{ a: '1' }], warnings: ['results truncated due to limit'] });
+      expect(asked).toEqual([true, true]);
     } finally {
       await server.close();
     }

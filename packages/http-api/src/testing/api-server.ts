@@ -7,8 +7,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { createKernels } from '@gauntlet/kernels';
-import type { Queryable } from '@gauntlet/model';
 import { createEngine, type ParserOptions } from '@gauntlet/promql';
+import type { MetadataQueryable } from '../label-calls.ts';
 import { createQuerierRoutes } from '../querier-routes.ts';
 import { API_DEFAULTS, type ApiDefaults, type ReadOptions } from '../query-call.ts';
 import { runQuery } from '../run-query.ts';
@@ -17,7 +17,7 @@ import { answerConfig } from '../status.ts';
 import type { StoreStatus } from '../stores.ts';
 
 export interface ApiServerOptions {
-  readonly queryable: Queryable | ((read: ReadOptions) => Queryable);
+  readonly queryable: MetadataQueryable | ((read: ReadOptions) => MetadataQueryable);
   /** Time of day, ms; default a fixed time. */
   readonly nowMs?: number;
   readonly defaults?: Partial<ApiDefaults>;
@@ -40,7 +40,7 @@ export interface ApiServer {
 /** Starts a server; close it. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { queryable } = options;
-  const read = typeof queryable === 'function' ? queryable : (): Queryable => queryable;
+  const read = typeof queryable === 'function' ? queryable : (): MetadataQueryable => queryable;
   const parser = options.parser ?? {};
   const kernels = createKernels({ backend: 'js' });
   const engine = createEngine({ kernels, parser });
