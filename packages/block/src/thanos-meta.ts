@@ -152,7 +152,7 @@ export function parseThanosMeta(bytes: Uint8Array, name: string): ThanosMeta {
     throw new BlockError('ERR_META_CORRUPT', `read meta.json of block ${name}: not JSON (${errorText(error)})`, error);
   }
   if (!isObject(json)) return refuse('not a JSON object');
-  if ((json['version'] ?? 0) !== 1) throw new BlockError('ERR_META_VERSION', `read meta.json of block ${name}: unexpected meta file version ${String(json['version'] ?? 0)}`);
+  if ((json['version'] ?? 0) !== 1) throw new BlockError('ERR_META_VERSION', `read meta.json of block ${name}: unexpected meta file version ${JSON.stringify(json['version'] ?? 0)}`);
   let base: BlockMeta;
   try {
     base = parseBlockMeta(bytes, name);

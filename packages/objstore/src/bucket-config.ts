@@ -50,6 +50,8 @@ export async function createBucketFromConfig(text: string, deps: BucketDeps): Pr
   let bucket: Bucket;
   if (config.type === 'S3') {
     const settings = config.config.decode(s3ConfigSchema);
+    // Node 20 is supported here by pinning the SDK; its warning on every start would only worry people.
+    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
     const { createS3Bucket } = await import('./s3-bucket.ts');
     bucket = createS3Bucket(settings, { component: deps.component, ...deps.s3 });
   } else if (config.type === 'FILESYSTEM') {

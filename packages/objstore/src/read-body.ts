@@ -12,7 +12,6 @@ import { CutBodyError } from './s3-errors.ts';
 export function readBodyInto(body: Readable, target: Uint8Array, at: number, wanted: number, idleTimeoutMs: number, signal: AbortSignal | undefined, onProgress: (written: number) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     let written = 0;
-    let timer: NodeJS.Timeout | undefined;
     let isSettled = false;
     const settle = (error?: unknown): void => {
       if (isSettled) return;
@@ -30,14 +29,14 @@ export function readBodyInto(body: Readable, target: Uint8Array, at: number, wan
     };
     const onAbort = (): void => settle(signal!.reason);
     const onData = (piece: Uint8Array): void => {
-      timer?.refresh();
+      timer.refresh();
       if (written + piece.length > wanted) return settle(new CutBodyError(`the body is longer than the announced ${wanted} bytes`));
       target.set(piece, at + written);
       written += piece.length;
     };
+    const timer = setTimeout(() => settle(new CutBodyError(`no body bytes for ${idleTimeoutMs} ms after ${written} of ${wanted}`)), idleTimeoutMs);
     if (signal?.aborted === true) return onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    timer = setTimeout(() => settle(new CutBodyError(`no body bytes for ${idleTimeoutMs} ms after ${written} of ${wanted}`)), idleTimeoutMs);
     body.on('data', onData);
     body.once('end', () => settle(written === wanted ? undefined : new CutBodyError(`the body ended after ${written} of ${wanted} bytes`)));
     body.once('error', (error: Error) => settle(new CutBodyError(`the body broke after ${written} of ${wanted} bytes: ${error.message}`)));

@@ -85,6 +85,16 @@ function uvarint(bytes: Uint8Array, cursor: Cursor): number {
   return value;
 }
 
+/** Compares the bytes [at, at + length) with `wanted`, in place: a view per step would cost more than the step. */
+function compareAt(bytes: Uint8Array, at: number, length: number, wanted: Uint8Array): number {
+  const common = length < wanted.length ? length : wanted.length;
+  for (let i = 0; i < common; i++) {
+    const order = bytes[at + i]! - wanted[i]!;
+    if (order !== 0) return order;
+  }
+  return length - wanted.length;
+}
+
 /** The body of a section, its CRC checked. */
 function section(bytes: Uint8Array, start: number, end: number, name: string, block: string): { readonly start: number; readonly end: number } {
   if (start < HEADER_BYTES || start + 8 > end) throw fail(block, start, `${name} does not fit`);
@@ -208,7 +218,7 @@ class MemoryIndexHeader implements IndexHeader {
   readonly #labelNames: readonly string[];
   readonly #cursor: Cursor = new Cursor();
   readonly #cachedOrdinals: Int32Array = new Int32Array(SYMBOL_CACHE_SLOTS).fill(-1);
-  readonly #cachedTexts: string[] = new Array<string>(SYMBOL_CACHE_SLOTS).fill('');
+  readonly #cachedTexts: string[] = Array.from({ length: SYMBOL_CACHE_SLOTS }, () => '');
 
   constructor(bytes: Uint8Array, block: string, parts: Parts) {
     this.#bytes = bytes;
@@ -312,9 +322,9 @@ class MemoryIndexHeader implements IndexHeader {
     const cursor = this.#cursor;
     cursor.at = entry + headBytes;
     const length = uvarint(this.#bytes, cursor);
-    const value = this.#bytes.subarray(cursor.at, cursor.at + length);
-    cursor.at += length;
-    return compareBytes(value, wanted);
+    const at = cursor.at;
+    cursor.at = at + length;
+    return compareAt(this.#bytes, at, length, wanted);
   }
 
   postings(name: string, value: string): PostingsRange | undefined {
