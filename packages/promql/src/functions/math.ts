@@ -1,6 +1,6 @@
 /** Functions of one value, applied to every element of a vector in place. Source: Prometheus promql/functions.go. */
 import type { StepMatrix } from '../exec/step-matrix.ts';
-import { max, min } from './go-math.ts';
+import { log10, log2, max, min } from './go-math.ts';
 
 /** Number in, number out. */
 export type Elementwise = (x: number) => number;
@@ -13,8 +13,8 @@ export const ELEMENTWISE: ReadonlyMap<string, Elementwise> = new Map<string, Ele
   ['exp', Math.exp],
   ['sqrt', Math.sqrt],
   ['ln', Math.log],
-  ['log2', Math.log2],
-  ['log10', Math.log10],
+  ['log2', log2],
+  ['log10', log10],
   ['sgn', (x) => (x < 0 ? -1 : x > 0 ? 1 : x)],
   ['deg', (x) => (x * 180) / Math.PI],
   ['rad', (x) => (x * Math.PI) / 180],
