@@ -44,7 +44,8 @@ describe('against re2js', () => {
   });
 
   test('what is refused', () => {
-    const scrap = fc.string({ unit: fc.constantFrom('a', '(', ')', '[', ']', '{', '}', '*', '+', '?', '|', '\\', '^', '-', '1', ',', ':', 'P', '<', '>', 'Q', 'E', 'x'), maxLength: 7 });
+    // re2js refuses `[[:]`, which Go takes as the class of [ and :.
+    const scrap = fc.string({ unit: fc.constantFrom('a', '(', ')', '[', ']', '{', '}', '*', '+', '?', '|', '\\', '^', '-', '1', ',', ':', 'P', '<', '>', 'Q', 'E', 'x'), maxLength: 7 }).filter((source) => !source.includes('[:'));
     fc.assert(
       fc.property(scrap, (source) => {
         const accepts = (compile: () => unknown): boolean => {

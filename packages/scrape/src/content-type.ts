@@ -1,0 +1,45 @@
+/**
+ * What to ask a target for, and how to read what it sends.
+ * Source: Prometheus scrape/scrape.go, acceptHeader; model/textparse/interface.go, extractMediaType; config, "scrape_protocols".
+ */
+import { quoteGo } from '@gauntlet/model';
+import { ScrapeError } from './errors.ts';
+import type { ExpositionFormat } from './parse-exposition.ts';
+
+/** Formats by their names in configuration. */
+export type ScrapeProtocol = 'OpenMetricsText1.0.0' | 'OpenMetricsText0.0.1' | 'PrometheusText1.0.0' | 'PrometheusText0.0.4';
+
+/** Names of the formats in configuration, best first, with media type and format. Protobuf is not read. */
+export const SCRAPE_PROTOCOLS: Readonly<Record<ScrapeProtocol, { readonly mediaType: string; readonly format: ExpositionFormat }>> = {
+  'OpenMetricsText1.0.0': { mediaType: 'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8', format: 'openmetrics' },
+  'OpenMetricsText0.0.1': { mediaType: 'application/openmetrics-text;version=0.0.1', format: 'openmetrics' },
+  'PrometheusText1.0.0': { mediaType: 'text/plain;version=1.0.0;escaping=allow-utf-8', format: 'text' },
+  'PrometheusText0.0.4': { mediaType: 'text/plain;version=0.0.4', format: 'text' },
+};
+
+/** The names, as Prometheus prefers them. */
+export const DEFAULT_SCRAPE_PROTOCOLS: readonly ScrapeProtocol[] = ['OpenMetricsText1.0.0', 'OpenMetricsText0.0.1', 'PrometheusText1.0.0', 'PrometheusText0.0.4'];
+
+/** The Accept header that asks for these protocols in this order. */
+export function acceptHeader(protocols: readonly ScrapeProtocol[]): string {
+  // Weights as Prometheus sends them: it counts down from one more than the protocols it knows, of which protobuf is a fifth.
+  const values = protocols.map((protocol, i) => `${SCRAPE_PROTOCOLS[protocol].mediaType};q=0.${6 - i}`);
+  return [...values, `*/*;q=0.${6 - protocols.length}`].join(',');
+}
+
+/**
+ * The format of a body by its Content-Type.
+ * @param fallback format to assume where the header is missing or means nothing
+ * @throws ScrapeError ERR_SCRAPE_CONTENT_TYPE where there is no fallback either
+ */
+export function formatOfContentType(contentType: string, fallback: ScrapeProtocol | undefined): ExpositionFormat {
+  const mediaType = contentType.split(';')[0]!.trim().toLowerCase();
+  if (mediaType === 'application/openmetrics-text') return 'openmetrics';
+  if (mediaType === 'text/plain') return 'text';
+  if (fallback !== undefined) return SCRAPE_PROTOCOLS[fallback].format;
+  const reason =
+    contentType === ''
+      ? 'non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target'
+      : `received unsupported Content-Type ${quoteGo(contentType)} and no fallback_scrape_protocol specified for target`;
+  throw new ScrapeError('ERR_SCRAPE_CONTENT_TYPE', reason);
+}
