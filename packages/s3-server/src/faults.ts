@@ -13,6 +13,8 @@ export type FaultAction =
   | { readonly kind: 'latency'; readonly ms: number }
   /** Full headers, then the connection breaks after this many body bytes. */
   | { readonly kind: 'cut-body'; readonly afterBytes: number }
+  /** Full headers and this many body bytes, then silence until the client gives up or the server closes. */
+  | { readonly kind: 'stall-body'; readonly afterBytes: number }
   /** A well-formed answer that holds only this many body bytes, its Content-Length saying so. */
   | { readonly kind: 'truncate'; readonly toBytes: number }
   /** The operation is applied, then the connection breaks without an answer. */

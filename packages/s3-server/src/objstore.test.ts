@@ -108,10 +108,12 @@ describe('between the two', () => {
     else expect(['ERR_OBJECT_CHANGED', 'ERR_BUCKET_UNREACHABLE']).toContain((got as { code: string }).code);
     await other.close();
   });
-  test('silence in the middle of a body ends it', async () => {
-    const impatient = await open(s3, '  http_config: {response_header_timeout: 200ms}\n  max_retries: 2\n', { bodyIdleTimeoutMs: 50 });
+  test('silence, before an answer or in the middle of a body, ends the attempt', async () => {
+    const impatient = await open(s3, '  http_config: {response_header_timeout: 300ms}\n  max_retries: 20\n', { bodyIdleTimeoutMs: 50 });
     s3.server.faults.add({ action: { kind: 'hang' }, operation: 'GetObject' });
-    expect((await impatient.getRange('k', 0, 3)).length).toBe(3);
+    s3.server.faults.add({ action: { kind: 'stall-body', afterBytes: 70_000 }, operation: 'GetObject' });
+    expect(Buffer.compare(await impatient.getRange('k', 0, 100_000), content.subarray(0, 100_000))).toBe(0);
+    expect(s3.server.ledger.entries().slice(0, 2).map((e) => e.fault)).toEqual(['hang', 'stall-body']);
     await impatient.close();
   });
 

@@ -106,12 +106,12 @@ function errorAnswer(error: unknown, resource: string, requestId: string): S3Ans
   return { status: known.status, headers, body: Buffer.from(body) };
 }
 
-/** Writes an answer under a scripted cut or truncation; resolves once it is sent or the connection is gone. */
+/** Writes an answer under a scripted cut, stall or truncation; resolves once it is sent or the connection is gone. */
 async function sendAnswer(response: ServerResponse, answer: S3Answer, requestId: string, isHead: boolean, fault: FaultAction | undefined, entry: LedgerEntry): Promise<void> {
   const { body } = answer;
   const fullLength = body === undefined ? 0 : body instanceof Uint8Array ? body.length : body.length;
   const length = fault?.kind === 'truncate' ? Math.min(fullLength, fault.toBytes) : fullLength;
-  const cutAt = fault?.kind === 'cut-body' ? fault.afterBytes : Infinity;
+  const cutAt = fault?.kind === 'cut-body' || fault?.kind === 'stall-body' ? fault.afterBytes : Infinity;
   entry.status = answer.status;
   const headers: Record<string, string> = { ...answer.headers, 'x-amz-request-id': requestId, server: 'gauntlet-s3' };
   if (answer.status !== 204 && answer.status !== 304) headers['content-length'] = String(length);
@@ -130,6 +130,7 @@ async function sendAnswer(response: ServerResponse, answer: S3Answer, requestId:
       if (cutAt < length) {
         // The bytes written so far must reach the client before the break.
         await new Promise<void>((resolve) => { response.write('', () => resolve()); });
+        if (fault?.kind === 'stall-body' && !response.destroyed) await new Promise<void>((resolve) => { response.once('close', resolve); });
         response.destroy();
         return;
       }
