@@ -81,9 +81,12 @@ export function createMemPostings(symbols: SymbolTable): MemPostings {
     },
     allPostings: () => asPostings(all),
     postings: (name, value) => asPostings(valuesOf(name)?.get(symbols.find(value))),
-    postingsWhere(name, accept) {
+    postingsWhere(name, accept, prefix = '') {
       const lists: Postings[] = [];
-      for (const [value, entry] of valuesOf(name) ?? []) if (accept(symbols.text(value))) lists.push(asPostings(entry));
+      for (const [value, entry] of valuesOf(name) ?? []) {
+        const text = symbols.text(value);
+        if (text.startsWith(prefix) && accept(text)) lists.push(asPostings(entry));
+      }
       return unionPostings(lists);
     },
     postingsOfName: (name) => unionPostings([...(valuesOf(name)?.values() ?? [])].map(asPostings)),

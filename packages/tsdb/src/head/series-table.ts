@@ -128,8 +128,8 @@ export class SeriesTable {
   /** Labels of a series as strings. */
   labels(slot: number): Labels {
     const start = this.labelStart[slot]!;
-    const labels = new Array<string>(this.labelCount[slot]! * 2);
-    for (let i = 0; i < labels.length; i++) labels[i] = this.#symbols.text(this.labelIds[start + i]!);
+    const labels: string[] = [];
+    for (let i = start; i < start + this.labelCount[slot]! * 2; i++) labels.push(this.#symbols.text(this.labelIds[i]!));
     return labels;
   }
 

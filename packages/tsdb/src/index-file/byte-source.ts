@@ -10,9 +10,9 @@ import type { FileHandle } from '../file-system.ts';
 export interface ByteSource {
   /** Length of the file, bytes. */
   readonly bytes: number;
-  /**
-   * The range [offset, offset + length), shorter where the file ends. Read only; valid until the next call.
-   */
+  /** Views stay valid for good. */
+  readonly isStable: boolean;
+  /** The range [offset, offset + length), shorter where the file ends. Read only; valid until the next call unless `isStable`. */
   view(offset: number, length: number): Uint8Array;
 }
 
@@ -24,6 +24,7 @@ const NO_BYTES = new Uint8Array(0);
 export function createMemorySource(data: Uint8Array): ByteSource {
   return {
     bytes: data.length,
+    isStable: true,
     view: (offset, length) => data.subarray(Math.min(offset, data.length), Math.min(offset + length, data.length)),
   };
 }
@@ -45,6 +46,7 @@ export function createFileSource(handle: FileHandle): ByteSource {
   };
   return {
     bytes,
+    isStable: false,
     view(offset, length) {
       const end = Math.min(offset + length, bytes);
       if (offset >= end) return NO_BYTES;

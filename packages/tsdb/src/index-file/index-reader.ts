@@ -30,8 +30,11 @@ export interface LabelIndex {
   allPostings(): Postings;
   /** Series with the label pair. */
   postings(name: string, value: string): Postings;
-  /** Series whose label has a value that `accept` takes; never asked about ''. */
-  postingsWhere(name: string, accept: (value: string) => boolean): Postings;
+  /**
+   * Series whose label has a value that `accept` takes; never asked about ''.
+   * @param prefix every accepted value begins with it; saves asking about others
+   */
+  postingsWhere(name: string, accept: (value: string) => boolean, prefix?: string): Postings;
   /** Series that have the label at all. */
   postingsOfName(name: string): Postings;
   /** In byte order. */
@@ -71,14 +74,14 @@ export function openIndex(source: ByteSource, name: string): IndexReader {
   const tail = source.view(Math.max(source.bytes - INDEX_TOC_BYTES, 0), INDEX_TOC_BYTES);
   const toc = parseIndexToc(tail, source.bytes, name);
   const tocAt = source.bytes - INDEX_TOC_BYTES;
-  /** The body of a framed section, copied out so that later reads do not overwrite it. */
+  /** The body of a framed section; one to be retained is copied out where later reads would overwrite it. */
   const readSection = (section: string, offset: number, retain: boolean): Uint8Array => {
     const head = source.view(offset, 4);
     if (head.length < 4) throw indexCorrupt(name, section, offset, 'length field is outside the file');
     const length = be32(head, 0);
     if (length > tocAt - offset - 4 - CRC_BYTES) throw indexCorrupt(name, section, offset, `length ${length} passes the end of the file`);
     const body = sectionBody(source.view(offset, length + 4 + CRC_BYTES), section, offset, name);
-    return retain ? body.slice() : body;
+    return retain && !source.isStable ? body.slice() : body;
   };
   const symbols = parseSymbols(readSection('symbols', toc.symbols, true), toc.symbols, name);
   const table = parsePostingsTable(readSection('postings table', toc.postingsTable, true), toc.postingsTable, name);
@@ -104,8 +107,8 @@ export function openIndex(source: ByteSource, name: string): IndexReader {
     postingsTable: table,
     allPostings: () => readPostings(table.find('', '')),
     postings: (label, value) => readPostings(table.find(label, value)),
-    postingsWhere(label, accept) {
-      const [first, end] = table.range(label);
+    postingsWhere(label, accept, prefix) {
+      const [first, end] = prefix === undefined ? table.range(label) : table.prefixRange(label, prefix);
       const lists: Postings[] = [];
       for (let entry = first; entry < end; entry++) {
         if (accept(table.valueAt(entry))) lists.push(readPostings(entry));
@@ -149,8 +152,8 @@ export function openIndex(source: ByteSource, name: string): IndexReader {
       if (problem !== '') throw failSeries(offset, problem);
     },
     labelsOf(entry) {
-      const labels = new Array<string>(entry.labelCount * 2);
-      for (let i = 0; i < labels.length; i++) labels[i] = symbols.lookup(entry.symbols[i]!);
+      const labels: string[] = [];
+      for (let i = 0; i < entry.labelCount * 2; i++) labels.push(symbols.lookup(entry.symbols[i]!));
       return labels;
     },
   };

@@ -17,6 +17,8 @@ export interface PostingsTable {
   readonly names: readonly string[];
   /** Entries of a name as [first, end); an empty range for an unknown name. */
   range(name: string): readonly [first: number, end: number];
+  /** Entries of a name whose value begins with `prefix`, as [first, end). */
+  prefixRange(name: string, prefix: string): readonly [first: number, end: number];
   /** The entry of a label pair, −1 when there is none. */
   find(name: string, value: string): number;
   /** Label value of an entry. */
@@ -90,21 +92,31 @@ export function parsePostingsTable(body: Uint8Array, offset: number, blockName: 
 
   const valueBytesAt = (entry: number): Uint8Array => body.subarray(valueStarts[entry]!, valueStarts[entry]! + valueLengths[entry]!);
   const rangeOf = (name: string): readonly [number, number] => ranges.get(name) ?? [0, 0];
+  /** First entry in [low, high) whose value is not below `wanted`; with `isPrefix`, not below and not beginning with it. */
+  const search = (low: number, high: number, wanted: Uint8Array, isPrefix: boolean): number => {
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const value = valueBytesAt(middle);
+      if (compareBytes(isPrefix ? value.subarray(0, wanted.length) : value, wanted) < (isPrefix ? 1 : 0)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
   return {
     count,
     names,
     range: rangeOf,
+    prefixRange(name, prefix) {
+      const wanted = utf8Encode(prefix);
+      const [first, end] = rangeOf(name);
+      const low = search(first, end, wanted, false);
+      return [low, search(low, end, wanted, true)];
+    },
     find(name, value) {
       const wanted = utf8Encode(value);
       const [first, end] = rangeOf(name);
-      let low = first;
-      let high = end;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if (compareBytes(valueBytesAt(middle), wanted) < 0) low = middle + 1;
-        else high = middle;
-      }
-      return low < end && compareBytes(valueBytesAt(low), wanted) === 0 ? low : -1;
+      const entry = search(first, end, wanted, false);
+      return entry < end && compareBytes(valueBytesAt(entry), wanted) === 0 ? entry : -1;
     },
     valueAt: (entry) => utf8Decode(valueBytesAt(entry)),
     valueBytesAt,

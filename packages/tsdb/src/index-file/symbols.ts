@@ -54,7 +54,7 @@ export function parseSymbols(body: Uint8Array, offset: number, name: string): Sy
   }
 
   const cachedOrdinal = new Int32Array(Math.min(CACHE_SLOTS, 1 << (32 - Math.clz32(count)))).fill(-1);
-  const cachedString: string[] = new Array<string>(cachedOrdinal.length).fill('');
+  const cachedString: string[] = Array.from(cachedOrdinal, () => '');
   const mask = cachedOrdinal.length - 1;
   const bytesOf = (ordinal: number): Uint8Array => body.subarray(starts[ordinal]!, starts[ordinal]! + lengths[ordinal]!);
   return {

@@ -24,7 +24,7 @@ function postingsOfExpression(index: LabelIndex, matcher: Matcher): Postings {
   const isNegative = matcher.type === '!=' || matcher.type === '!~';
   const listed = listedValues(matcher);
   if (listed !== undefined) return unionPostings(listed.filter((value) => value !== '').map((value) => index.postings(matcher.name, value)));
-  return index.postingsWhere(matcher.name, (value) => matcher.matches(value) !== isNegative);
+  return index.postingsWhere(matcher.name, (value) => matcher.matches(value) !== isNegative, matcher.prefix);
 }
 
 /** Series that have the label with a value the matcher rejects. */

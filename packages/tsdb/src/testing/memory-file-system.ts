@@ -227,7 +227,7 @@ function createOver(root: DirectoryEntry): MemoryFileSystem {
       }
       // One operation per name, as a recursive removal really is.
       const empty = (folder: DirectoryEntry, at: string): void => {
-        for (const [name, child] of [...folder.entries]) {
+        for (const [name, child] of folder.entries) {
           if (child.kind === 'directory') empty(child, `${at}/${name}`);
           operate('remove', `${at}/${name}`);
           folder.entries.delete(name);
