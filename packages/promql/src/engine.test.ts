@@ -255,9 +255,24 @@ describe('limits', () => {
   }
 
   const queries = [
-    ...['m_total', 'sum by (i) (rate(m_total[5m]))', 'topk(1, n)', 'm_total / n', 'm_total or n', 'max_over_time(rate(m_total[2m])[10m:1m])'],
-    ...['quantile(0.5, n)', 'count_values("v", n)', 'histogram_quantile(0.5, n)', 'absent_over_time(n[1m])', 'label_join(n, "x", "-", "i")', 'n[5m]'],
-    ...['sum(m_total) + on () group_right n', 'timestamp(n)', 'scalar(sum(n))', 'n smoothed', 'rate(m_total[5m] smoothed)', 'sum(avg_over_time(n[5m] @ 300))'],
+    'm_total',
+    'sum by (i) (rate(m_total[5m]))',
+    'topk(1, n)',
+    'm_total / n',
+    'm_total or n',
+    'max_over_time(rate(m_total[2m])[10m:1m])',
+    'quantile(0.5, n)',
+    'count_values("v", n)',
+    'histogram_quantile(0.5, n)',
+    'absent_over_time(n[1m])',
+    'label_join(n, "x", "-", "i")',
+    'n[5m]',
+    'sum(m_total) + on () group_right n',
+    'timestamp(n)',
+    'scalar(sum(n))',
+    'n smoothed',
+    'rate(m_total[5m] smoothed)',
+    'sum(avg_over_time(n[5m] @ 300))',
   ];
 
   test.each(queries)('%s: everything charged is given back, and so is the kernels’ memory', async (expr) => {

@@ -9,11 +9,12 @@ import type { Labels, Queryable } from '@gauntlet/model';
 import { compareLabels } from '@gauntlet/model';
 import { Annotations } from './annotations.ts';
 import { PromqlError } from './errors.ts';
-import { evaluate, type Surroundings, type Value } from './exec/evaluate.ts';
+import { OPERATORS } from './exec/evaluate.ts';
+import { evaluate, type Surroundings, type Value } from './exec/operators.ts';
 import { extendSamples } from './exec/extended-range.ts';
 import { type EngineKernels, type Grid, type QueryControl, QueryContext } from './exec/query-context.ts';
 import { readSeries } from './exec/read-series.ts';
-import { lookTimes } from './exec/select-vector.ts';
+import { lookTimes } from './exec/look-times.ts';
 import { removeDelayedNames, type StepMatrix } from './exec/step-matrix.ts';
 import { subqueryGrid } from './exec/subquery.ts';
 import type { Expr, MatrixSelector } from './parser/ast.ts';
@@ -99,6 +100,7 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
   const context = new QueryContext({
     queryable: query.queryable,
     kernels: options.kernels,
+    operators: OPERATORS,
     settings: {
       lookbackMs: query.lookbackDeltaMs ?? options.lookbackDeltaMs ?? 300_000,
       samplesMax: options.maxSamples ?? 50_000_000,

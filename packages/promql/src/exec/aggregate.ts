@@ -9,7 +9,7 @@ import type { Labels } from '@gauntlet/model';
 import type { AggregateExpr } from '../parser/ast.ts';
 import { aggregateK } from './aggregate-k.ts';
 import { aggregateQuantile, countValues } from './aggregate-values.ts';
-import { evaluateRows, evaluateScalar, evaluateVector, type Surroundings } from './evaluate.ts';
+import { evaluateRows, evaluateScalar, evaluateVector, type Surroundings } from './operators.ts';
 import { groupingKey, groupLabels } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { MatrixSink, type RowSink, Scratch } from './rows.ts';

@@ -5,7 +5,7 @@ import type { BinaryExpr, Expr } from '../parser/ast.ts';
 import { valueType } from '../parser/check-types.ts';
 import { applyColumns, changesQuantity, isComparison } from './binary-ops.ts';
 import { matchVectors } from './binary-vector.ts';
-import { evaluate, type Surroundings, type Value } from './evaluate.ts';
+import { evaluate, type Surroundings, type Value } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { combineSets } from './set-operators.ts';
 import { dropNames, type StepMatrix } from './step-matrix.ts';

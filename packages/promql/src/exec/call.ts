@@ -11,11 +11,11 @@ import { labelJoin, labelReplace } from '../functions/label-functions.ts';
 import { clamp, ELEMENTWISE, mapValues, roundTo } from '../functions/math.ts';
 import { sortByLabel, sortByValue } from '../functions/sort.ts';
 import type { Call, Expr } from '../parser/ast.ts';
-import { evaluateScalar, evaluateVector, type Surroundings, type Value } from './evaluate.ts';
+import { evaluateScalar, evaluateVector, type Surroundings, type Value } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { MatrixSink, Scratch } from './rows.ts';
-import { lookTimes } from './select-vector.ts';
+import { lookTimes } from './look-times.ts';
 import { dropNames, mergeDuplicates, StepMatrix } from './step-matrix.ts';
 
 const ONLY_NATIVE_HISTOGRAMS: ReadonlySet<string> = new Set([

@@ -9,11 +9,11 @@
 import { PromqlError } from '../errors.ts';
 import type { RangeFunction, RangeFunctionCall } from '../functions/range-functions.ts';
 import type { Call, VectorSelector } from '../parser/ast.ts';
-import type { Surroundings } from './evaluate.ts';
+import type { Surroundings } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
-import { lookTimes } from './select-vector.ts';
+import { lookTimes } from './look-times.ts';
 
 const ANCHORED_FUNCTIONS = ['changes', 'delta', 'increase', 'rate', 'resets'] as const;
 const SMOOTHED_FUNCTIONS = ['delta', 'increase', 'rate'] as const;

@@ -8,6 +8,7 @@ import type { AggregateKernels, Kernels, WindowKernels } from '@gauntlet/kernels
 import type { Queryable } from '@gauntlet/model';
 import type { Annotations } from '../annotations.ts';
 import { PromqlError } from '../errors.ts';
+import type { Operators } from './operators.ts';
 
 /** Limits from outside, asked again and again while a query runs. Every method may throw to end the query. */
 export interface QueryControl {
@@ -45,6 +46,8 @@ const POLL_WORK = 10_000;
 export class QueryContext {
   readonly queryable: Queryable;
   readonly kernels: EngineKernels;
+  /** How operators evaluate their operands. */
+  readonly operators: Operators;
   readonly settings: QuerySettings;
   readonly annotations: Annotations;
   readonly signal: AbortSignal | undefined;
@@ -63,6 +66,7 @@ export class QueryContext {
   constructor(parts: {
     readonly queryable: Queryable;
     readonly kernels: EngineKernels;
+    readonly operators: Operators;
     readonly settings: QuerySettings;
     readonly annotations: Annotations;
     readonly signal: AbortSignal | undefined;
@@ -70,6 +74,7 @@ export class QueryContext {
   }) {
     this.queryable = parts.queryable;
     this.kernels = parts.kernels;
+    this.operators = parts.operators;
     this.settings = parts.settings;
     this.annotations = parts.annotations;
     this.signal = parts.signal;

@@ -10,13 +10,13 @@ import { PromqlError } from '../errors.ts';
 import { RANGE_FUNCTIONS, type RangeFunctionCall } from '../functions/range-functions.ts';
 import type { Call, Expr, MatrixSelector, SubqueryExpr } from '../parser/ast.ts';
 import { absentLabels } from '../functions/absent.ts';
-import { evaluateScalar, evaluateVector, type Surroundings } from './evaluate.ts';
+import { evaluateScalar, evaluateVector, type Surroundings } from './operators.ts';
 import { extendedFunction } from './extended-range.ts';
 import { dropMetadata, labelsKey } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
-import { lookTimes } from './select-vector.ts';
+import { lookTimes } from './look-times.ts';
 import { duplicateLabelset } from './step-matrix.ts';
 import { subqueryGrid } from './subquery.ts';
 

@@ -5,28 +5,12 @@
  */
 import type { VectorSelector } from '../parser/ast.ts';
 import { PromqlError } from '../errors.ts';
-import type { Surroundings } from './evaluate.ts';
+import { smoothedVectorRows } from './extended-range.ts';
+import { lookTimes } from './look-times.ts';
+import type { Surroundings } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
-import { smoothedVectorRows } from './extended-range.ts';
-
-/** Times at which a selector looks, one per step: `firstMs + k · stepMs`. */
-export interface LookTimes {
-  readonly firstMs: number;
-  readonly stepMs: number;
-  readonly lastMs: number;
-}
-
-/** Applies offset and `@` of a selector (or subquery) to a grid. */
-export function lookTimes(node: { readonly timestampMs: number | undefined; readonly originalOffsetMs: number }, grid: Grid): LookTimes {
-  if (node.timestampMs !== undefined) {
-    const at = node.timestampMs - node.originalOffsetMs;
-    return { firstMs: at, stepMs: 0, lastMs: at };
-  }
-  const firstMs = grid.startMs - node.originalOffsetMs;
-  return { firstMs, stepMs: grid.stepMs, lastMs: firstMs + (grid.steps - 1) * grid.stepMs };
-}
 
 /** Evaluates a vector selector into a sink. */
 export async function selectVectorRows(context: QueryContext, selector: VectorSelector, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {

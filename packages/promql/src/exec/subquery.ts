@@ -10,7 +10,7 @@
  */
 import type { SubqueryExpr } from '../parser/ast.ts';
 import type { Grid, QueryContext } from './query-context.ts';
-import { lookTimes } from './select-vector.ts';
+import { lookTimes } from './look-times.ts';
 
 /** Steps of the inner expression; 0 of them when no step falls into any window. */
 export function subqueryGrid(context: QueryContext, subquery: SubqueryExpr, grid: Grid): Grid {

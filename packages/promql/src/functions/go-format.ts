@@ -27,7 +27,7 @@ export function formatG(x: number): string {
 export function formatG2(x: number): string {
   if (!Number.isFinite(x) || x === 0) return formatF(x);
   // JavaScript rounds a tie away from zero, Go to even: with an even digit before an exact 5, one less.
-  const exact = Math.abs(x).toExponential(60);
+  const exact = Math.abs(x).toExponential(20);
   const isTie = /^\d\.[02468]50*e/.test(exact);
   const rounded = Number(isTie ? `${x < 0 ? '-' : ''}${exact.slice(0, 3)}${exact.slice(exact.indexOf('e'))}` : x.toExponential(1));
   const parts = decompose(rounded);

@@ -7,11 +7,11 @@
  */
 import { createMatcher, formatLabels, getLabel, type Labels, type Matcher, METRIC_NAME, withLabel } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
-import type { Surroundings } from '../exec/evaluate.ts';
+import type { Surroundings } from '../exec/operators.ts';
 import { labelsKey } from '../exec/labels.ts';
 import type { Grid, QueryContext } from '../exec/query-context.ts';
 import { readSeries } from '../exec/read-series.ts';
-import { lookTimes } from '../exec/select-vector.ts';
+import { lookTimes } from '../exec/look-times.ts';
 import { duplicateLabelset, StepMatrix } from '../exec/step-matrix.ts';
 import type { Call, Expr } from '../parser/ast.ts';
 import { childrenOf } from '../parser/children.ts';

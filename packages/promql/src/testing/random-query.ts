@@ -58,8 +58,25 @@ function special(random: () => number): number | undefined {
 }
 
 const RANGE_FUNCTIONS = [
-  ...['rate', 'increase', 'delta', 'irate', 'idelta', 'count_over_time', 'sum_over_time', 'avg_over_time', 'min_over_time', 'max_over_time'],
-  ...['first_over_time', 'last_over_time', 'present_over_time', 'stdvar_over_time', 'stddev_over_time', 'changes', 'resets', 'deriv', 'absent_over_time'],
+  'rate',
+  'increase',
+  'delta',
+  'irate',
+  'idelta',
+  'count_over_time',
+  'sum_over_time',
+  'avg_over_time',
+  'min_over_time',
+  'max_over_time',
+  'first_over_time',
+  'last_over_time',
+  'present_over_time',
+  'stdvar_over_time',
+  'stddev_over_time',
+  'changes',
+  'resets',
+  'deriv',
+  'absent_over_time',
 ];
 const AGGREGATES = ['sum', 'avg', 'min', 'max', 'count', 'group', 'stddev', 'stdvar'];
 const ARITHMETIC = ['+', '-', '*', '/', '%'];
