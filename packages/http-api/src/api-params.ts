@@ -27,6 +27,11 @@ export class ApiParams {
     return [...(this.#form?.getAll(name) ?? []), ...this.#url.getAll(name)];
   }
 
+  /** The parameters as texts, to make them again in another thread. */
+  toTexts(): { readonly url: string; readonly form: string | undefined } {
+    return { url: this.#url.toString(), form: this.#form?.toString() };
+  }
+
   /** First value in the query string alone: some endpoints look nowhere else. */
   fromUrl(name: string): string {
     return this.#url.get(name) ?? '';

@@ -146,6 +146,8 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
     server: http,
     runner,
     endpoints,
+    settings,
+    clock,
     prefix,
     disableCors: config.webDisableCors,
     tenantHeader: config.tenantHeader,

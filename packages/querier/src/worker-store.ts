@@ -9,6 +9,7 @@ import { WorkerTaskError } from '@gauntlet/service-kit';
 import type { EndpointSnapshot } from './endpoint-set.ts';
 import type { QueryRunner } from './query-runner.ts';
 import type { StoreTask } from './query-task.ts';
+import { streamTask } from './task-stream.ts';
 
 export interface WorkerStoreOptions {
   readonly runner: QueryRunner;
@@ -17,7 +18,7 @@ export interface WorkerStoreOptions {
   readonly defaultTenant: string;
 }
 
-/** Distributes `Omit` over the kinds of task. */
+/** What a StoreAPI call asks for. */
 type TaskRequest = { readonly kind: 'series'; readonly request: SeriesRequest } | { readonly kind: 'labelNames'; readonly request: LabelNamesRequest } | { readonly kind: 'labelValues'; readonly request: LabelValuesRequest };
 
 /** Errors of a worker keep their code, which decides the gRPC status. */
@@ -40,41 +41,10 @@ export function createWorkerStore({ runner, endpoints, selectorLabels, defaultTe
   };
   return {
     async *series(request, options = {}) {
-      // Pieces come by callback, the reader pulls: one piece waits at a time, and the worker waits until it is taken.
-      const stop = new AbortController();
-      const signal = AbortSignal.any([stop.signal, signalOf(options)]);
-      let piece: { readonly frames: readonly Uint8Array[]; readonly taken: () => void } | undefined;
-      let wake = (): void => {};
-      let outcome: { readonly error?: unknown } | undefined;
-      const running = runner.run(taskOf({ kind: 'series', request }, options), (frames) => new Promise<void>((taken) => {
-        piece = { frames: frames as Uint8Array[], taken };
-        wake();
-      }), signal).then(
-        () => (outcome = {}),
-        (error: unknown) => (outcome = { error: asStoreError(error) }),
-      ).finally(() => wake());
       try {
-        for (;;) {
-          if (piece !== undefined) {
-            const { frames, taken } = piece;
-            piece = undefined;
-            yield* frames;
-            taken();
-          } else if (outcome !== undefined) {
-            if ('error' in outcome) throw outcome.error;
-            return;
-          } else {
-            await new Promise<void>((resolve) => {
-              wake = resolve;
-            });
-          }
-        }
-      } finally {
-        if (outcome === undefined) {
-          stop.abort(new StoreError('ERR_STORE_CANCELED', 'series: the reader went away'));
-          piece?.taken();
-          await running;
-        }
+        for await (const frames of streamTask(runner, taskOf({ kind: 'series', request }, options), signalOf(options))) yield* frames as Uint8Array[];
+      } catch (error) {
+        throw asStoreError(error);
       }
     },
     labelNames: (request, options = {}) => ask({ kind: 'labelNames', request }, options) as Promise<LabelNamesResponse>,
