@@ -328,6 +328,26 @@ describe('limits', () => {
     else await expect(run).rejects.toMatchObject({ code: 'ERR_TOO_MANY_SAMPLES', message: 'query processing would load too many samples into memory in query execution' });
   });
 
+  test('one long series with long windows is polled too', async () => {
+    const queryable = load('long 0.5+0.25x9999');
+    for (const expr of ['sum_over_time(long[9000m])', 'quantile_over_time(0.5, long[100m])']) {
+      const ledger = control();
+      const result = await engine().range({ expr, queryable, startMs: 0, endMs: 9999 * 60_000, stepMs: 300_000, control: ledger });
+      expect(result.values).toHaveLength(2000);
+      expect(ledger.polls).toBeGreaterThanOrEqual(expr.startsWith('sum') ? 5 : 15);
+      result.dispose();
+    }
+  });
+
+  test('kernel memory that is not enough is an error of the query, and nothing else', async () => {
+    const tight = createKernels({ maxMemoryBytes: 256 * 1024 });
+    const many = load(...Array.from({ length: 400 }, (_unused, i) => `many{i="${i}"} 1x20`));
+    const run = engine({ kernels: tight }).range({ expr: 'sum by (i) (many)', queryable: many, startMs: 0, endMs: 1_200_000, stepMs: 10_000 });
+    await expect(run).rejects.toMatchObject({ code: 'ERR_EXECUTION', message: expect.stringMatching(/^evaluate query: .*262144/) as unknown });
+    expect(tight.memory.usedBytes).toBe(0);
+    expect(show(await engine({ kernels: tight }).instant({ expr: 'sum(many)', queryable: many, timeMs: 600_000 }))).toEqual(['{} 400@10']);
+  });
+
   test('counters', async () => {
     expect((await instant(data, 'sum(m_total)')).stats).toEqual({ samples: 2, peakSamples: 2, series: 2 });
   });

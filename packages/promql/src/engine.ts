@@ -5,8 +5,8 @@
  *
  * One engine serves many queries, also at the same time; all state of a query is in its QueryContext.
  */
-import type { Labels, Queryable } from '@gauntlet/model';
-import { compareLabels } from '@gauntlet/model';
+import { KernelError } from '@gauntlet/kernels';
+import { compareLabels, type Labels, type Queryable } from '@gauntlet/model';
 import { Annotations } from './annotations.ts';
 import { PromqlError } from './errors.ts';
 import { OPERATORS } from './exec/evaluate.ts';
@@ -125,6 +125,7 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
     };
   } catch (error) {
     context.releaseAll();
+    if (error instanceof KernelError) throw new PromqlError('ERR_EXECUTION', `evaluate query: ${error.message}`, { cause: error });
     throw error;
   }
 }

@@ -55,6 +55,7 @@ function extendedWindows(lookbackMs: number, smoothed: boolean, fold: (window: E
       while (window.hi < count && timestampsMs[window.hi]! <= last) window.hi++;
       while (window.lo < window.hi && timestampsMs[window.lo]! <= window.startMs - lookbackMs) window.lo++;
       const value = window.hi > window.lo ? fold(window) : undefined;
+      call.worked(window.hi - window.lo);
       present[k] = value === undefined ? 0 : 1;
       if (value === undefined) continue;
       out[k] = value;

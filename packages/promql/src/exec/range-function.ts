@@ -42,6 +42,11 @@ const KERNEL_FUNCTIONS: ReadonlyMap<string, number> = new Map([
   ['resets', WINDOW.resets],
 ]);
 
+/** Kernels whose time grows with samples times steps. */
+const ADDING_FUNCTIONS: ReadonlySet<number> = new Set([WINDOW.sum, WINDOW.avg, WINDOW.stdvar, WINDOW.stddev]);
+/** Samples times steps of one kernel call; some 10 ms. */
+const WORK_PER_CALL = 5_000_000;
+
 /** Whether a call takes a range vector. */
 export function isRangeCall(call: Call): boolean {
   return KERNEL_FUNCTIONS.has(call.func) || RANGE_FUNCTIONS.has(call.func);
@@ -74,6 +79,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     rangeMs: range.rangeMs,
     args,
     annotations: context.annotations,
+    worked: (samples) => context.worked(samples, 0),
     // Where messages about the call point to: its first argument.
     pos: call.args[0]!.pos,
   };
@@ -99,7 +105,15 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     let found: number;
     if (extended === undefined && kernel !== undefined) {
       const scratchPtr = work.ensure(8 * (n + 2));
-      found = kernels.windowFunction(kernel, t, v, n, look.firstMs, look.stepMs, steps, range.rangeMs, outPtr, presentPtr, scratchPtr);
+      // Functions that add up every window may take long over one series: they go a part of the steps at a time, to poll in between.
+      const part = ADDING_FUNCTIONS.has(kernel) ? Math.max(1, Math.floor(WORK_PER_CALL / (n + 1))) : steps;
+      found = 0;
+      for (let k = 0; k < steps; k += part) {
+        const end = look.firstMs + k * look.stepMs;
+        const count = Math.min(part, steps - k);
+        found += kernels.windowFunction(kernel, t, v, n, end, look.stepMs, count, range.rangeMs, outPtr + k * 8, presentPtr + k, scratchPtr);
+        if (part < steps) context.poll();
+      }
     } else {
       const { memory } = kernels;
       found = run!(functionCall, memory.f64(t, n), memory.f64(v, n), memory.f64(outPtr, steps), memory.u8(presentPtr, steps));

@@ -21,6 +21,8 @@ export interface RangeFunctionCall {
   /** Scalar arguments, one value per step. */
   readonly args: readonly Float64Array[];
   readonly annotations: Annotations;
+  /** Told the samples of every window, so that a long call can be canceled. */
+  worked(samples: number): void;
   readonly pos: PositionRange;
 }
 
@@ -41,6 +43,7 @@ function overWindows(fold: WindowFold): RangeFunction {
       while (hi < count && timestampsMs[hi]! <= end) hi++;
       while (lo < hi && timestampsMs[lo]! <= start) lo++;
       const value = hi > lo ? fold(call, timestampsMs, values, lo, hi, k) : undefined;
+      call.worked(hi - lo);
       present[k] = value === undefined ? 0 : 1;
       if (value === undefined) continue;
       out[k] = value;
