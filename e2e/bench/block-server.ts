@@ -1,6 +1,6 @@
 /** Serves query_range over a folder of blocks: engine, block reader and http-api in one process. Arguments: folder, host:port. */
 import { readdirSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import { join } from 'node:path';
 import { API_DEFAULTS, ApiParams, answerError, parseRangeQuery, runQuery } from '@gauntlet/http-api';
 import { createKernels } from '@gauntlet/kernels';
@@ -14,7 +14,7 @@ const kernels = createKernels({ maxMemoryBytes: 1 << 30 });
 const queryable = createBlockQueryable(readdirSync(dir).map((name) => openBlock(fs, join(dir, name))), kernels);
 const engine = createEngine({ kernels });
 
-const server = createServer(async (request, response) => {
+async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://localhost');
   if (url.pathname === '/-/ready') {
     response.end('ready');
@@ -29,5 +29,7 @@ const server = createServer(async (request, response) => {
   response.writeHead(answer.status, { 'Content-Type': 'application/json' });
   for await (const bytes of answer.body) response.write(bytes);
   response.end();
-});
+}
+
+const server = createServer((request, response) => void serve(request, response));
 server.listen(Number(address.split(':')[1]), address.split(':')[0]);
