@@ -17,6 +17,7 @@ import type { Labels } from '@gauntlet/model';
 import { addInterval, type Intervals } from '../block/tombstones.ts';
 import { TsdbError } from '../errors.ts';
 import type { WalWriter } from '../wal/wal-writer.ts';
+import { LabelOrder } from './label-order.ts';
 import { createMemPostings, type MemPostings } from './mem-postings.ts';
 import { createRefMap, type RefMap } from './ref-map.ts';
 import { SeriesTable } from './series-table.ts';
@@ -37,6 +38,7 @@ export class Head {
   symbols: SymbolTable = createSymbolTable();
   table: SeriesTable;
   postings: MemPostings;
+  readonly order: LabelOrder = new LabelOrder();
   /** Reference → slot; several references may lead to one series after a replay. */
   readonly refs: RefMap = createRefMap();
   /** Deleted ranges by reference. */
@@ -214,6 +216,7 @@ export class Head {
     const unlogged = this.unlogged.map((slot) => this.table.refs[slot]!);
     this.symbols = createSymbolTable();
     this.table.compact(this.symbols);
+    this.order.reset();
     this.postings = createMemPostings(this.symbols);
     this.refs.retain(() => false);
     for (let slot = 0; slot < this.table.slotCount; slot++) {

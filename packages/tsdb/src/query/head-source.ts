@@ -4,7 +4,7 @@
  * References are slots, chunk references are rows of the chunk table. Slots are in order of creation, so a selection is sorted by labels
  * first. What is appended while a query runs may or may not be seen by it, batch by batch; a commit is never seen in part within a batch.
  */
-import { CHUNK_ENCODING, compareLabels } from '@gauntlet/model';
+import { CHUNK_ENCODING } from '@gauntlet/model';
 import { type Intervals, isCovered } from '../block/tombstones.ts';
 import type { Head } from '../head/head.ts';
 import type { Postings } from '../index-file/postings.ts';
@@ -23,25 +23,19 @@ class HeadCursor implements SeriesCursor {
   readonly #from: number;
   readonly #to: number;
   readonly #slots: Uint32Array;
-  readonly #labels: (readonly string[])[];
   #position = 0;
 
   constructor(head: Head, slots: Postings, from: number, to: number) {
     this.#head = head;
     this.#from = from;
     this.#to = to;
-    const labels: (readonly string[])[] = [];
-    for (let i = 0; i < slots.length; i++) labels.push(head.table.labels(slots[i]!));
-    const order = Uint32Array.from(labels.keys()).sort((a, b) => compareLabels(labels[a]!, labels[b]!));
-    this.#slots = order.map((i) => slots[i]!);
-    this.#labels = Array.from(order, (i) => labels[i]!);
+    this.#slots = head.order.sort(slots, head.table);
   }
 
   next(): boolean {
     const { table, tombstones } = this.#head;
     while (this.#position < this.#slots.length) {
-      const position = this.#position++;
-      const slot = this.#slots[position]!;
+      const slot = this.#slots[this.#position++]!;
       const intervals = tombstones.size === 0 ? undefined : tombstones.get(table.refs[slot]!);
       let count = 0;
       for (let row = table.firstChunk[slot]!; row >= 0; row = table.chunkNext[row]!) {
@@ -57,7 +51,7 @@ class HeadCursor implements SeriesCursor {
       if (count === 0) continue;
       this.chunkCount = count;
       this.intervals = intervals ?? NO_INTERVALS;
-      this.labels = this.#labels[position]!;
+      this.labels = table.labels(slot);
       return true;
     }
     return false;
