@@ -13,7 +13,7 @@ import type { Target } from './target.ts';
 export const BODY_BYTES_MAX: number = 256 * 1024 * 1024;
 
 /** What is needed of the platform's fetch. */
-export type Fetch = (url: string, init: { headers: Record<string, string>; redirect: 'follow' | 'error'; signal: AbortSignal }) => Promise<Response>;
+export type Fetch = (url: string, init: { headers: Record<string, string>; redirect: 'follow' | 'manual'; signal: AbortSignal }) => Promise<Response>;
 
 /** A fetched exposition. */
 export interface Exposition {
@@ -45,7 +45,7 @@ export async function fetchTarget(target: Target, deps: { readonly fetch: Fetch;
         'user-agent': deps.userAgent,
         'x-prometheus-scrape-timeout-seconds': String(target.timeoutMs / 1000),
       },
-      redirect: config.followRedirects ? 'follow' : 'error',
+      redirect: config.followRedirects ? 'follow' : 'manual',
       signal: abort.signal,
     });
     if (response.status !== 200) {

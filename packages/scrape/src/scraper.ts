@@ -88,7 +88,7 @@ export function createScraper(jobs: readonly ScrapeConfig[], deps: ScraperDeps, 
 
 /** Equal for targets whose samples would be the same. */
 function targetKey(target: TargetState['target']): string {
-  const { staticConfigs, relabelConfigs, metricRelabelConfigs, params, ...settings } = target.config;
-  const rules = metricRelabelConfigs.map((rule) => [rule.action, rule.sourceLabels, rule.separator, rule.regex.pattern, rule.isDefaultRegex, rule.modulus, rule.targetLabel.text, rule.replacement.text]);
+  const settings = { ...target.config, staticConfigs: [], relabelConfigs: [], metricRelabelConfigs: [], params: [] };
+  const rules = target.config.metricRelabelConfigs.map((rule) => [rule.action, rule.sourceLabels, rule.separator, rule.regex.pattern, rule.isDefaultRegex, rule.modulus, rule.targetLabel.text, rule.replacement.text]);
   return JSON.stringify([target.url, target.labels, target.intervalMs, target.timeoutMs, settings, rules]);
 }

@@ -119,7 +119,8 @@ function targetUrl(config: ScrapeConfig, builder: LabelsBuilder): string {
   }
   url.pathname = builder.get('__metrics_path__');
   url.search = query.toString();
-  return url.href;
+  // Not `href`, which leaves out default ports: the URL is shown as configured.
+  return `${scheme}://${builder.get('__address__')}${url.pathname}${url.search}`;
 }
 
 function refuse(message: string): ScrapeError {

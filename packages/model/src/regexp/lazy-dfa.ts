@@ -174,7 +174,6 @@ export class LazyDfa {
     this.#kinds.push(kind);
     this.#instructionCount += instructions.length;
     this.#stateOf.set(key, state);
-    const symbolCount = this.#program.symbolCount;
     if (state >= this.#accepts.length) {
       const table = new Int32Array(2 * this.#table.length).fill(UNKNOWN);
       table.set(this.#table);

@@ -142,7 +142,7 @@ function listMatches(node: RegexNode): string[] | undefined {
       if (node.max < 0) return undefined;
       const matches: string[] = [];
       for (let count = node.min; count <= node.max; count++) {
-        const more = multiply(new Array<RegexNode>(count).fill(node.sub));
+        const more = multiply(Array.from({ length: count }, () => node.sub));
         if (more === undefined || more.length + matches.length > PRODUCT_MAX) return undefined;
         for (const text of more) matches.push(text);
       }
