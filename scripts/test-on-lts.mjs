@@ -23,9 +23,9 @@ if (!existsSync(node)) {
 }
 const { code, output } = await run(node, [
   '--experimental-vm-modules', '--no-warnings', join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
-  '--config', join(root, 'jest.config.mjs'), '--maxWorkers=2', '--testPathIgnorePatterns', '/e2e/',
+  '--config', join(root, 'jest.config.mjs'), '--no-color', '--maxWorkers=2', '--testPathIgnorePatterns', '/e2e/',
 ]);
-const counts = /^Tests:\s+(?:(\d+) failed, )?(?:(\d+) skipped, )?(?:\d+ todo, )?(?:(\d+) passed, )?\d+ total/m.exec(output.replace(/\x1b\[[0-9;]*m/g, ''));
+const counts = /^Tests:\s+(?:(\d+) failed, )?(?:(\d+) skipped, )?(?:\d+ todo, )?(?:(\d+) passed, )?\d+ total/m.exec(output);
 if (counts === null) fail(`Node ${VERSION}: jest printed no summary`);
 console.log(`${counts[3] ?? 0} passed, ${counts[1] ?? (code === 0 ? 0 : 1)} failed, ${counts[2] ?? 0} skipped`);
 process.exit(code === 0 && Number(counts[3] ?? 0) > 0 ? 0 : 1);

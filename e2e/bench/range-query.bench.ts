@@ -44,7 +44,7 @@ async function timed(base: string, expr: string, startS: number, endS: number, s
 function compare(expr: string, ours: string, theirs: string): number {
   const [a, b] = [JSON.parse(ours) as Answer, JSON.parse(theirs) as Answer];
   if (a.status !== 'success' || b.status !== 'success') throw new Error(`${expr}: ${a.error ?? ''} ${b.error ?? ''}`);
-  const byLabels = (answer: Answer): Map<string, readonly (readonly [number, string])[]> => new Map(answer.data.result.map(({ metric, values }) => [JSON.stringify(Object.entries(metric).sort()), values]));
+  const byLabels = (answer: Answer): Map<string, readonly (readonly [number, string])[]> => new Map(answer.data.result.map(({ metric, values }) => [JSON.stringify(Object.entries(metric).sort(([x], [y]) => (x < y ? -1 : 1))), values]));
   const [x, y] = [byLabels(a), byLabels(b)];
   if (x.size !== y.size) throw new Error(`${expr}: ${x.size} series here, ${y.size} there`);
   let equal = 0;

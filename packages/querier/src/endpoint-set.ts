@@ -156,7 +156,7 @@ export class EndpointSet {
         known.isStrict = isStrict;
       }
     }
-    for (const address of [...this.#endpoints.keys()]) if (!targets.has(address)) this.#remove(address, 'is not configured any more');
+    for (const address of this.#endpoints.keys()) if (!targets.has(address)) this.#remove(address, 'is not configured any more');
     await Promise.allSettled([...this.#endpoints.values()].map((endpoint) => this.#check(endpoint)));
     for (const [address, endpoint] of this.#endpoints) {
       const badSinceMs = endpoint.lastGoodMs > 0 ? endpoint.lastGoodMs : endpoint.firstSeenMs;

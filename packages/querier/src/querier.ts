@@ -85,7 +85,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
   const clients = new StoreClients(clock);
   const sources = createEndpointSources(config, log);
   const endpoints = new EndpointSet({
-    specs: sources.specs,
+    specs: () => sources.specs(),
     clients,
     resolver: createDnsProvider({ log, metrics: metrics.withPrefix('thanos_query_endpoints_') }),
     infoTimeoutMs: config.endpointInfoTimeoutMs,
