@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { compareUtf8 } from '@gauntlet/bytes';
 import fc from 'fast-check';
 import { ScrapeError } from './errors.ts';
-import { formatOpenMetricsFloat, parseFloatText, parseShortInteger } from './parse-float.ts';
+import { formatOpenMetricsFloat, parseFloatText, parseShortDecimal } from './parse-float.ts';
 import { type ExpositionFormat, ExpositionParser } from './parse-exposition.ts';
 
 interface Entry {
@@ -175,9 +175,17 @@ describe('numbers', () => {
   test.each(['', '+', '.', '1p3', '0x1', '1_0', '1e', 'infinit', '+nan', '1e999', ' 1'])('%j is no number', (text) => {
     expect(parseFloatText(text)).toBeUndefined();
   });
-  test('short integers', () => {
-    const read = (text: string): number => parseShortInteger(utf8(text), 0, text.length);
-    expect([read('0'), read('-12'), read('123456789012345')]).toEqual([0, -12, 123_456_789_012_345]);
-    for (const text of ['', '-', '+1', '1.5', '1234567890123456', '1a']) expect(read(text)).toBeNaN();
+  test('short decimals are what Number reads, others are left to it', () => {
+    const read = (text: string): number => parseShortDecimal(utf8(text), 0, text.length);
+    expect([read('0'), read('-12'), read('.5'), read('5.'), read('123456789012345'), read('0.1')]).toEqual([0, -12, 0.5, 5, 123_456_789_012_345, 0.1]);
+    for (const text of ['', '-', '.', '-.', '+1', '1.5.1', '1e3', '1234567890123456', '123456789.1234567', '1a']) expect(read(text)).toBeNaN();
+    fc.assert(
+      fc.property(fc.integer({ min: -999_999_999_999_999, max: 999_999_999_999_999 }), fc.nat({ max: 15 }), (digits, places) => {
+        const padded = String(Math.abs(digits)).padStart(places + 1, '0');
+        const text = (digits < 0 ? '-' : '') + (places === 0 ? padded : `${padded.slice(0, -places)}.${padded.slice(-places)}`);
+        if (padded.length <= 15) expect(read(text)).toBe(Number(text));
+        else expect(read(text)).toBeNaN();
+      }),
+    );
   });
 });

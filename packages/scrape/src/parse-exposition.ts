@@ -12,7 +12,7 @@
 import { utf8Decode } from '@gauntlet/bytes';
 import { METRIC_NAME, quoteGo } from '@gauntlet/model';
 import { ScrapeError } from './errors.ts';
-import { formatOpenMetricsFloat, parseFloatText, parseShortInteger } from './parse-float.ts';
+import { formatOpenMetricsFloat, parseFloatText, parseShortDecimal } from './parse-float.ts';
 
 /** Which of the two formats. */
 export type ExpositionFormat = 'text' | 'openmetrics';
@@ -310,7 +310,7 @@ export class ExpositionParser {
   }
 
   #readValue(start: number, end: number): void {
-    const short = parseShortInteger(this.#bytes, start, end);
+    const short = parseShortDecimal(this.#bytes, start, end);
     if (short === short) {
       this.value = short;
       return;

@@ -43,7 +43,7 @@ function rig(config: Partial<ScrapeConfig> = {}, options: ScrapeLoopOptions = {}
   };
   const warnings: string[] = [];
   const counts: PassCounts[] = [];
-  const warn = (message: string, fields?: Readonly<Record<string, unknown>>): void => void warnings.push(`${message} ${String(fields?.['numDropped'] ?? '')}`.trim());
+  const warn = (message: string, fields?: Readonly<Record<string, unknown>>): void => void warnings.push(typeof fields?.['numDropped'] === 'number' ? `${message} ${fields['numDropped']}` : message);
   let turn = 0;
   const loop = createScrapeLoop(
     target,

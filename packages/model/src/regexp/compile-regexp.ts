@@ -23,8 +23,8 @@ export interface AnchoredRegexp {
   readonly setMatches: readonly string[] | undefined;
   /** Every match begins with this; '' if nothing is known. */
   readonly prefix: string;
-  /** Whether the whole of `text` matches. */
-  matches(text: string): boolean;
+  /** Whether the whole of a text matches. Needs no `this`. */
+  readonly matches: (text: string) => boolean;
 }
 
 /** An anchored pattern with groups. */
