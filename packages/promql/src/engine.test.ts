@@ -81,6 +81,38 @@ describe('shapes of answers', () => {
   });
 });
 
+describe('choosing series', () => {
+  const many = load(...Array.from({ length: 40 }, (_unused, i) => `v{i="${i}", g="${i % 3}"} ${i}x20`));
+  const names = async (expr: string): Promise<string[]> => (await instant(many, expr)).labels.map(formatLabels).sort();
+
+  test.each([0.1, 0.3, 0.5, 0.9])('limit_ratio(%d) and its complement part the series', async (ratio) => {
+    const [taken, rest, all] = await Promise.all([names(`limit_ratio(${ratio}, v)`), names(`limit_ratio(${ratio - 1}, v)`), names('v')]);
+    expect([...taken, ...rest].sort()).toEqual(all);
+    expect(taken.length).toBeGreaterThan(0);
+    expect(await names(`limit_ratio(${ratio + 0.05}, v)`)).toEqual(expect.arrayContaining(taken));
+  });
+
+  test.each([
+    { expr: 'limitk(2, v)', count: 2 },
+    { expr: 'limitk by (g) (2, v)', count: 6 },
+    { expr: 'limitk(100, v)', count: 40 },
+    { expr: 'limitk(0, v)', count: 0 },
+    { expr: 'limit_ratio(0, v)', count: 0 },
+    { expr: 'limit_ratio(1, v)', count: 40 },
+    { expr: 'limit_ratio(-1, v)', count: 40 },
+    { expr: 'topk(-1, v)', count: 0 },
+  ])('$expr gives $count', async ({ expr, count }) => {
+    expect(await names(expr)).toHaveLength(count);
+  });
+
+  test('topk of equal values keeps those that came first; the parameter may change from step to step', async () => {
+    const equal = load('e{i="1"} 1x20', 'e{i="2"} 1x20', 'e{i="3"} 1x20');
+    expect(show(await instant(equal, 'topk(2, e)')).sort()).toEqual(['{__name__="e", i="1"} 1@10', '{__name__="e", i="2"} 1@10']);
+    const varying = await engine().range({ expr: 'topk(scalar(vector(time() / 60)), e)', queryable: equal, startMs: 0, endMs: 180_000, stepMs: 60_000 });
+    expect(show(varying)).toEqual(['{__name__="e", i="1"} 1@1 1@2 1@3', '{__name__="e", i="2"} 1@2 1@3', '{__name__="e", i="3"} 1@3']);
+  });
+});
+
 describe('names', () => {
   const both = load('a{x="1"} 0+1x20', 'b{x="1"} 0+1x20');
   test.each([

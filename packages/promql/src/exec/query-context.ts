@@ -4,7 +4,7 @@
  * Samples are counted as Prometheus does: every float that is held in memory at a time counts one; the limit and `peakSamples` are about the
  * sum over everything held at once, `samples` about what was looked at in all.
  */
-import type { AggregateKernels, Kernels, WindowKernels } from '@gauntlet/kernels';
+import type { Kernels } from '@gauntlet/kernels';
 import type { Queryable } from '@gauntlet/model';
 import type { Annotations } from '../annotations.ts';
 import { PromqlError } from '../errors.ts';
@@ -21,7 +21,7 @@ export interface QueryControl {
 }
 
 /** Kernels the engine computes with. */
-export type EngineKernels = Kernels & WindowKernels & AggregateKernels;
+export type EngineKernels = Kernels;
 
 /** Settings of one query. */
 export interface QuerySettings {

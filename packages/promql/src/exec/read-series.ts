@@ -41,11 +41,14 @@ export async function readSeries(context: QueryContext, request: ReadRequest, vi
         const end = offsets[labels.length]!;
         const inPlace = timestampsMs.buffer === memory.buffer && values.buffer === memory.buffer;
         if (!inPlace) {
-          // Only what the offsets cover: a producer may hand out a larger buffer.
+          // Only what the offsets cover: a producer may hand out a larger buffer. A column that does lie in kernel memory is taken out
+          // first, because making room may detach it.
+          const times = timestampsMs.buffer === memory.buffer ? timestampsMs.slice(0, end) : timestampsMs.subarray(0, end);
+          const column = values.buffer === memory.buffer ? values.slice(0, end) : values.subarray(0, end);
           timestampsPtr = scratch.ensure(end * 16);
           valuesPtr = timestampsPtr + end * 8;
-          memory.f64(timestampsPtr, end).set(timestampsMs.subarray(0, end));
-          memory.f64(valuesPtr, end).set(values.subarray(0, end));
+          memory.f64(timestampsPtr, end).set(times);
+          memory.f64(valuesPtr, end).set(column);
         }
         for (let i = 0; i < labels.length; i++) {
           const from = offsets[i]!;
