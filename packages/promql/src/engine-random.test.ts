@@ -9,7 +9,7 @@ import { createEngine, type Engine } from './engine.ts';
 import { PromqlError } from './errors.ts';
 import { parseExpr } from './parser/parse.ts';
 import type { QueryResult } from './query-result.ts';
-import { createMemoryQueryable } from './testing/memory-queryable.ts';
+import { createMemoryQueryable } from './promqltest/memory-queryable.ts';
 import { evaluateNaive, NaiveError, type Sample } from './testing/naive.ts';
 import { randomFrom, randomQuery, randomSeries } from './testing/random-query.ts';
 

@@ -8,7 +8,7 @@ import type { QueryControl } from './exec/query-context.ts';
 import { loadSeries } from './promqltest/load-data.ts';
 import { type LoadStatement, parseScript } from './promqltest/parse-script.ts';
 import type { QueryResult } from './query-result.ts';
-import { createMemoryQueryable } from './testing/memory-queryable.ts';
+import { createMemoryQueryable } from './promqltest/memory-queryable.ts';
 
 const kernels = createKernels();
 

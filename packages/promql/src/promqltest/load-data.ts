@@ -1,6 +1,6 @@
 /** What `load` statements put into storage: columns per series, from sequences of values one step apart. */
 import { compareLabels, getLabel, type Labels, labelsFromPairs, wordsOf, writeStaleNaN } from '@gauntlet/model';
-import type { MemorySeries } from '../testing/memory-queryable.ts';
+import type { MemorySeries } from './memory-queryable.ts';
 import type { LoadStatement } from './parse-script.ts';
 
 type Sample = { readonly kind: 'float'; readonly value: number } | { readonly kind: 'stale' | 'histogram' };

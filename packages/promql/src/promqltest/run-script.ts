@@ -9,7 +9,7 @@ import type { Expr } from '../parser/ast.ts';
 import type { ParserOptions } from '../parser/options.ts';
 import { parseExpr } from '../parser/parse.ts';
 import { printExpr } from '../parser/print.ts';
-import { createMemoryQueryable } from '../testing/memory-queryable.ts';
+import { createMemoryQueryable } from './memory-queryable.ts';
 import { compareResult, type ScriptResult } from './compare-result.ts';
 import { loadSeries } from './load-data.ts';
 import { type EvalStatement, type LoadStatement, matchesExpectation, parseScript, type TextExpectation } from './parse-script.ts';

@@ -6,7 +6,7 @@
  */
 import { compareLabels, getLabel, labelsFromPairs, type Labels, type Matcher } from '@gauntlet/model';
 import type { AggregateExpr, BinaryExpr, Call, Expr, MatrixSelector, SubqueryExpr, VectorMatching, VectorSelector } from '../parser/ast.ts';
-import type { MemorySeries } from './memory-queryable.ts';
+import type { MemorySeries } from '../promqltest/memory-queryable.ts';
 
 export interface Sample {
   readonly labels: Labels;

@@ -3,7 +3,7 @@
  * troubles engines: gaps, stale markers, NaN, infinities, counter resets, series that differ only in their name.
  */
 import { labelsFromPairs } from '@gauntlet/model';
-import type { MemorySeries } from './memory-queryable.ts';
+import type { MemorySeries } from '../promqltest/memory-queryable.ts';
 
 /** Numbers in [0, 1) from a 32-bit seed (mulberry32). */
 export function randomFrom(seed: number): () => number {
