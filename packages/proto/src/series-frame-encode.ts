@@ -106,6 +106,7 @@ export class SeriesFrameEncoder {
   beginChunk(mint: number, maxt: number): void {
     this.#w.uint32(0x12);
     this.#chunkStart = this.#w.open();
+    this.#w.reserve(22);
     writeTimes(this.#w, mint, maxt);
   }
 
@@ -177,38 +178,46 @@ export function writeRawChunkField(
   hashHi: number,
   hashLo: number,
 ): void {
+  // One reservation, then straight into the buffer: called per chunk, 20 times a series.
+  w.reserve(64 + data.length);
   const part = partLength(encoding, data.length, hashHi, hashLo);
-  w.uint32(0x12);
-  w.uint32(timesLength(mint, maxt) + 1 + uint32Length(part) + part);
+  const length = timesLength(mint, maxt) + 1 + uint32Length(part) + part;
+  const out = w.buffer;
+  out[w.pos] = 0x12;
+  w.pos = putUint32(out, w.pos + 1, length);
   writeTimes(w, mint, maxt);
   writePart(w, AGGREGATE.raw, part, encoding, data, hashHi, hashLo);
 }
 
+/** Needs 22 bytes reserved. */
 function writeTimes(w: WireWriter, mint: number, maxt: number): void {
   if (mint !== 0) {
-    w.byte(0x08);
+    w.buffer[w.pos++] = 0x08;
     w.int64(mint);
   }
   if (maxt !== 0) {
-    w.byte(0x10);
+    w.buffer[w.pos++] = 0x10;
     w.int64(maxt);
   }
 }
 
 function writePart(w: WireWriter, aggregate: number, length: number, encoding: number, data: Uint8Array, hashHi: number, hashLo: number): void {
-  w.reserve(16 + data.length);
-  w.byte(((aggregate + 3) << 3) | 2);
-  w.uint32(length);
+  w.reserve(32 + data.length);
+  const out = w.buffer;
+  out[w.pos] = ((aggregate + 3) << 3) | 2;
+  w.pos = putUint32(out, w.pos + 1, length);
   if (encoding > 1) {
-    w.byte(0x08);
-    w.uint32(encoding - 1);
+    out[w.pos] = 0x08;
+    w.pos = putUint32(out, w.pos + 1, encoding - 1);
   }
   if (data.length > 0) {
-    w.byte(0x12);
-    w.lengthDelimited(data);
+    out[w.pos] = 0x12;
+    const at = putUint32(out, w.pos + 1, data.length);
+    out.set(data, at);
+    w.pos = at + data.length;
   }
   if (hashHi !== 0 || hashLo !== 0) {
-    w.byte(0x18);
+    w.buffer[w.pos++] = 0x18;
     w.words64(hashLo, hashHi);
   }
 }

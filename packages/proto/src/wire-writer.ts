@@ -16,10 +16,12 @@ export function uint32Length(n: number): number {
 /** Bytes that {@link WireWriter.int64} takes for `n`. */
 export function int64Length(n: number): number {
   if (n < 0) return 10;
-  if (n >= MAX_TIME_MS) return 9;
-  let length = 1;
-  for (let rest = n; rest >= 0x80; rest = Math.floor(rest / 0x80)) length++;
-  return length;
+  if (n < 0x80000000) return uint32Length(n);
+  // 2^35, 2^42, 2^49: timestamps of our time take six bytes.
+  if (n < 0x800000000) return 5;
+  if (n < 0x40000000000) return 6;
+  if (n < 0x2000000000000) return 7;
+  return n >= MAX_TIME_MS ? 9 : 8;
 }
 
 /** Append-only buffer. `bytes()` is a view that the next write or reset may change; `take()` copies. */
@@ -84,6 +86,25 @@ export class WireWriter {
 
   /** @throws ProtoError ERR_PROTO_VALUE if `n` is not an integer */
   int64(n: number): void {
+    if (n >= 0x10000000 && n < 0x100000000000000 && n < MAX_TIME_MS && Number.isInteger(n)) {
+      // 28 bits at once keep timestamps off 64-bit arithmetic.
+      this.reserve(10);
+      const out = this.buffer;
+      let low = n % 0x10000000;
+      let high = (n - low) / 0x10000000;
+      let p = this.pos;
+      for (let i = 0; i < 4; i++) {
+        out[p++] = (low & 0x7f) | 0x80;
+        low >>>= 7;
+      }
+      while (high >= 0x80) {
+        out[p++] = (high & 0x7f) | 0x80;
+        high >>>= 7;
+      }
+      out[p++] = high;
+      this.pos = p;
+      return;
+    }
     if (n >= MAX_TIME_MS) return this.words64(0xffffffff, 0x7fffffff);
     if (n <= MIN_TIME_MS) return this.words64(0, 0x80000000);
     if (!Number.isSafeInteger(n)) throw new ProtoError('ERR_PROTO_VALUE', `write protobuf: int64 field got ${n}`);

@@ -16,7 +16,7 @@ export { SeriesRewriter, type SeriesRewriterOptions } from './series-rewriter.ts
 export { resortFrames } from './resort-frames.ts';
 export { type ByteCharge, FrameBuffer, type FrameBufferOptions, type StreamEnd } from './frame-buffer.ts';
 export {
-  type ChunkRows,
+  ChunkRows,
   createChunkRows,
   mergeChunks,
   type MergedBatch,

@@ -241,19 +241,61 @@ function unsorted(cursor: Cursor, frame: SeriesFrame): StoreError {
   return new StoreError('ERR_STORE_INTERNAL', `series are not sorted by labels: ${formatLabels(frameLabels(frame, cursor.series))} came too late`);
 }
 
-/** Rows of `mergeChunks`, reused from call to call. */
-export interface ChunkRows {
+/** Rows of `mergeChunks`, reused from call to call. Read the columns up to `count`. */
+export class ChunkRows {
   /** Number of chunks. */
-  count: number;
+  count = 0;
   /** Source (row of the batch) of each chunk. */
-  sources: number[];
+  sources: Int32Array = new Int32Array(64);
   /** Chunk (row of that source's frame). */
-  chunks: number[];
+  chunks: Int32Array = new Int32Array(64);
+  /** The columns before the last merge step. */
+  #oldSources: Int32Array = new Int32Array(64);
+  #oldChunks: Int32Array = new Int32Array(64);
+
+  /** Appends one row. */
+  push(source: number, chunk: number): void {
+    const row = this.count++;
+    if (row === this.sources.length) {
+      this.sources = grown(this.sources);
+      this.chunks = grown(this.chunks);
+    }
+    this.sources[row] = source;
+    this.chunks[row] = chunk;
+  }
+
+  /** Merges chunks `[from, to)` of one source, which are in order, into the rows, which are too. */
+  merge(batch: MergedBatch, source: number, from: number, to: number): void {
+    const oldCount = this.count;
+    const oldSources = this.sources;
+    const oldChunks = this.chunks;
+    this.sources = this.#oldSources;
+    this.chunks = this.#oldChunks;
+    this.#oldSources = oldSources;
+    this.#oldChunks = oldChunks;
+    this.count = 0;
+    const frame = batch.frames[source]!;
+    let chunk = from;
+    for (let row = 0; row < oldCount; row++) {
+      const old = batch.frames[oldSources[row]!]!;
+      let order = -1;
+      while (chunk < to && (order = compareChunks(frame, chunk, old, oldChunks[row]!)) < 0) this.push(source, chunk++);
+      if (chunk < to && order === 0) chunk++;
+      this.push(oldSources[row]!, oldChunks[row]!);
+    }
+    while (chunk < to) this.push(source, chunk++);
+  }
+}
+
+function grown(old: Int32Array): Int32Array {
+  const next = new Int32Array(old.length * 2);
+  next.set(old);
+  return next;
 }
 
 /** Creates empty rows for {@link mergeChunks}. */
 export function createChunkRows(): ChunkRows {
-  return { count: 0, sources: [], chunks: [] };
+  return new ChunkRows();
 }
 
 /**
@@ -262,36 +304,29 @@ export function createChunkRows(): ChunkRows {
  * @param rows out
  */
 export function mergeChunks(batch: MergedBatch, series: number, rows: ChunkRows): void {
-  const firstSource = batch.sourceOffsets[series]!;
-  const endSource = batch.sourceOffsets[series + 1]!;
   rows.count = 0;
-  let isAscending = true;
   let lastMint = -Infinity;
-  for (let source = firstSource; source < endSource; source++) {
+  for (let source = batch.sourceOffsets[series]!; source < batch.sourceOffsets[series + 1]!; source++) {
     const frame = batch.frames[source]!;
-    const s = batch.series[source]!;
-    for (let chunk = frame.chunkOffsets[s]!; chunk < frame.chunkOffsets[s + 1]!; chunk++) {
-      const mint = frame.chunkMint[chunk]!;
-      if (mint <= lastMint) isAscending = false;
-      lastMint = mint;
-      rows.sources[rows.count] = source;
-      rows.chunks[rows.count++] = chunk;
+    const from = frame.chunkOffsets[batch.series[source]!]!;
+    const to = frame.chunkOffsets[batch.series[source]! + 1]!;
+    // Pieces of one store follow each other in time; stores with the same series overlap.
+    let chunk = from;
+    while (chunk < to) {
+      const first = chunk;
+      const isAfter = frame.chunkMint[chunk]! > lastMint;
+      if (isAfter) {
+        for (; chunk < to && frame.chunkMint[chunk]! > lastMint; chunk++) {
+          lastMint = frame.chunkMint[chunk]!;
+          rows.push(source, chunk);
+        }
+        continue;
+      }
+      chunk++;
+      while (chunk < to && compareChunks(frame, chunk - 1, frame, chunk) < 0) chunk++;
+      rows.merge(batch, source, first, chunk);
+      lastMint = Math.max(lastMint, frame.chunkMint[chunk - 1]!);
     }
-  }
-  if (!isAscending) sortChunks(batch, rows);
-}
-
-function sortChunks(batch: MergedBatch, rows: ChunkRows): void {
-  const order = Array.from({ length: rows.count }, (_, i) => i);
-  const sources = rows.sources.slice(0, rows.count);
-  const chunks = rows.chunks.slice(0, rows.count);
-  const compare = (i: number, j: number): number => compareChunks(batch.frames[sources[i]!]!, chunks[i]!, batch.frames[sources[j]!]!, chunks[j]!);
-  order.sort(compare);
-  rows.count = 0;
-  for (const [at, i] of order.entries()) {
-    if (at > 0 && compare(order[at - 1]!, i) === 0) continue;
-    rows.sources[rows.count] = sources[i]!;
-    rows.chunks[rows.count++] = chunks[i]!;
   }
 }
 
