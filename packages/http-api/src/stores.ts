@@ -1,7 +1,8 @@
 /** `/api/v1/stores`: the endpoints behind a querier. Source: Thanos pkg/api/query/v1.go, stores. */
 import { type Labels, labelsToObject } from '@gauntlet/model';
-import { type ApiAnswer, answerData } from './api-answer.ts';
-import type { StoreJson } from './types.ts';
+import { type ApiAnswer, answerDataText } from './api-answer.ts';
+import { TIME_MAX_MS, TIME_MIN_MS } from './api-params.ts';
+import { jsonText } from './json-text.ts';
 
 /** State of one endpoint. */
 export interface StoreStatus {
@@ -22,21 +23,27 @@ export function formatRfc3339(timeMs: number): string {
   return new Date(timeMs).toISOString().replace(/\.?0*Z$/, 'Z');
 }
 
+/** Times past what a double holds exactly stand for "open"; on the wire they are the limits of int64. */
+function int64Text(timeMs: number): string {
+  if (timeMs >= TIME_MAX_MS) return '9223372036854775807';
+  return timeMs <= TIME_MIN_MS ? '-9223372036854775808' : String(timeMs);
+}
+
+function storeText(store: StoreStatus): string {
+  const { name, lastCheckMs, lastError, labelSets, minTimeMs, maxTimeMs } = store;
+  const head = jsonText({ name, lastCheck: formatRfc3339(lastCheckMs), lastError: lastError ?? null, labelSets: labelSets.map(labelsToObject) });
+  return `${head.slice(0, -1)},"minTime":${int64Text(minTimeMs)},"maxTime":${int64Text(maxTimeMs)}}`;
+}
+
 /** Answers with all endpoints by kind, kinds in alphabetical order. */
 export function answerStores(stores: readonly StoreStatus[]): ApiAnswer {
-  const byKind = new Map<string, StoreJson[]>();
+  const byKind = new Map<string, string[]>();
   for (const store of stores) {
     if (store.component === undefined) continue;
     const list = byKind.get(store.component) ?? [];
     byKind.set(store.component, list);
-    list.push({
-      name: store.name,
-      lastCheck: formatRfc3339(store.lastCheckMs),
-      lastError: store.lastError ?? null,
-      labelSets: store.labelSets.map(labelsToObject),
-      minTime: store.minTimeMs,
-      maxTime: store.maxTimeMs,
-    });
+    list.push(storeText(store));
   }
-  return answerData(Object.fromEntries([...byKind].sort(([a], [b]) => (a < b ? -1 : 1))));
+  const kinds = [...byKind].sort(([a], [b]) => (a < b ? -1 : 1));
+  return answerDataText(`{${kinds.map(([kind, list]) => `${jsonText(kind)}:[${list.join(',')}]`).join(',')}}`);
 }
