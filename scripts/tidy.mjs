@@ -99,7 +99,7 @@ export function tidy(root) {
         if (packages.has(name)) {
           const other = packages.get(name);
           const sub = specifier.slice(name.length);
-          if (!['', '/testing', '/types'].includes(sub)) problems.push(`${where}: deep import ${specifier}; use what ${name} exports`);
+          if (!['', '/testing', '/types', '/worker', '/grpc-client'].includes(sub)) problems.push(`${where}: deep import ${specifier}; use what ${name} exports`);
           if (sub === '/testing' && !isTest && pkg.layer < 7) problems.push(`${where}: imports ${specifier} outside a test`);
           if (typeof pkg.layer === 'number' && other.layer >= pkg.layer && name !== pkg.manifest.name && !isTest) problems.push(`${where}: layer ${pkg.layer} imports ${name} of layer ${other.layer}`);
           if (name !== pkg.manifest.name && !pkg.manifest.dependencies?.[name] && !pkg.manifest.devDependencies?.[name]) problems.push(`${where}: ${name} is not declared in packages/${pkg.dir}/package.json`);
@@ -107,7 +107,7 @@ export function tidy(root) {
           problems.push(`${where}: ${name} is not declared in packages/${pkg.dir}/package.json`);
         }
       }
-      if (isTest || ['index.ts', 'main.ts', 'main.tsx', 'types.ts'].includes(relative(src, file)) || /(^|\/)[\w-]*worker\.ts$/.test(relative(src, file))) entries.push(file);
+      if (isTest || ['index.ts', 'main.ts', 'main.tsx', 'types.ts', 'worker.ts', 'grpc-client.ts'].includes(relative(src, file)) || /(^|\/)[\w-]*worker\.ts$/.test(relative(src, file))) entries.push(file);
       if (basename(file) === 'index.ts' && dirname(file) === src) {
         const logic = stripComments(text).replace(/export\s+(type\s+)?(\{[^}]*\}|\*(\s+as\s+\w+)?)\s*(from\s*['"][^'"]+['"])?\s*;?/g, '').trim();
         if (logic !== '') problems.push(`${where}: an index only re-exports; found: ${logic.split('\n')[0]}`);

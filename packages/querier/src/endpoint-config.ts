@@ -2,19 +2,9 @@
  * Which endpoints there are, from flags and files: plain addresses, strict ones, groups, `--endpoint.sd-config`, `--store.sd-files`.
  * What is found here still has its DNS prefix; endpoint-set.ts resolves and asks.
  */
-import { type ClientTlsOptions, ServiceKitError, decodeYaml, isDynamicAddress, schema, type Schema } from '@gauntlet/service-kit';
+import { ServiceKitError, decodeYaml, isDynamicAddress, schema, type Schema } from '@gauntlet/service-kit';
+import type { EndpointTls } from './endpoint-tls.ts';
 import type { QuerierConfig } from './flags.ts';
-
-/** TLS towards one endpoint. */
-export interface EndpointTls {
-  readonly enabled: boolean;
-  readonly skipVerify: boolean;
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly caFile: string;
-  readonly serverName: string;
-  readonly minVersion: string;
-}
 
 /** One configured endpoint. */
 export interface EndpointSpec {
@@ -122,16 +112,4 @@ export function endpointsOfFlags(config: QuerierConfig): EndpointSpec[] {
     ...specs(config.endpointGroups, false, true),
     ...specs(config.strictEndpointGroups, true, true),
   ];
-}
-
-/** The options of service-kit's TLS reader. */
-export function clientTlsOptions(tls: EndpointTls): ClientTlsOptions {
-  return {
-    skipVerify: tls.skipVerify,
-    certFile: tls.certFile,
-    keyFile: tls.keyFile,
-    caFile: tls.caFile,
-    serverName: tls.serverName,
-    minVersion: tls.minVersion,
-  } as ClientTlsOptions;
 }

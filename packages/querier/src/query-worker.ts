@@ -18,11 +18,11 @@ import {
   parseInstantQuery,
   parseRangeQuery,
   runQuery,
-} from '@gauntlet/http-api';
+} from '@gauntlet/http-api/worker';
 import { type Kernels, createKernels } from '@gauntlet/kernels';
 import { type Labels, type Matcher, labelsFromPairs } from '@gauntlet/model';
 import { type Engine, type EngineKernels, type ParserOptions, type QueryControl, createEngine, parseMetricSelector } from '@gauntlet/promql';
-import { type MemoryAccount, MemoryLedger, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit';
+import { type MemoryAccount, MemoryLedger, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit/worker';
 import { type ProxyStore, createProxyStore } from '@gauntlet/storeapi';
 import { QuerierError } from './errors.ts';
 import { type ApiTask, type AnswerHead, OUTGROWN, type QueryTask, SHARED_BYTES_MAX, SHARED_MS_MAX, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';

@@ -2,9 +2,9 @@
  * gRPC clients by endpoint, opened when first asked for and closed when idle. The main thread keeps them for health checks, each
  * query worker for the endpoints its queries select.
  */
-import { openGrpcChannel } from '@gauntlet/service-kit';
+import { openGrpcChannel } from '@gauntlet/service-kit/grpc-client';
 import { GrpcStoreClient } from '@gauntlet/storeapi';
-import { type EndpointTls, clientTlsOptions } from './endpoint-config.ts';
+import { type EndpointTls, clientTlsOptions } from './endpoint-tls.ts';
 
 /** How to reach one endpoint; travels to workers as it is. */
 export interface EndpointTarget {

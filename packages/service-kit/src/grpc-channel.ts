@@ -18,16 +18,19 @@ import {
   credentials,
 } from '@grpc/grpc-js';
 import { ServiceKitError } from './errors.ts';
-import { GRPC_MESSAGE_BYTES_MAX } from './grpc-server.ts';
 import type { GrpcMetrics } from './grpc-metrics.ts';
 import type { GrpcMethod } from './load-protos.ts';
 import { isIPv6 } from 'node:net';
 import { splitHostPort } from './dns.ts';
 import { type ClientTlsOptions, readClientTls } from './tls.ts';
-import { headerFromContext, type TraceSpan, type Tracing } from './tracing.ts';
+import { headerFromContext } from './trace-context.ts';
+import type { TraceSpan, Tracing } from './tracing.ts';
 
 /** Receive window of a stream, bytes; also the most a peer can have in flight to us. */
 export const GRPC_WINDOW_BYTES = 1_048_576;
+
+/** Largest message taken, bytes: Go's limit would be 2 GiB; no frame of a store comes near this. */
+export const GRPC_MESSAGE_BYTES_MAX = 536_870_912;
 
 /** What {@link openGrpcChannel} needs. */
 export interface GrpcChannelOptions {

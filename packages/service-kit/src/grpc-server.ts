@@ -22,6 +22,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import type { SecureContextOptions } from 'node:tls';
 import { errorText } from './errors.ts';
 import { type FileWatch, watchFiles } from './file-watch.ts';
+import { GRPC_MESSAGE_BYTES_MAX } from './grpc-channel.ts';
 import { createGrpcMetrics, grpcCodeLevel, grpcCodeName } from './grpc-metrics.ts';
 import { listenError, parseListenAddress } from './http-server.ts';
 import type { GrpcService, LoadedProtos } from './load-protos.ts';
@@ -31,12 +32,11 @@ import type { Probe } from './probe.ts';
 import { createRequestId } from './request-id.ts';
 import { NO_REQUEST_LOGGING, type RequestLogging, ruleAllows, ruleMatches } from './request-logging.ts';
 import { type ServerTlsOptions, readServerTls, tlsFiles } from './tls.ts';
-import { type Tracing, contextFromHeader } from './tracing.ts';
+import { contextFromHeader } from './trace-context.ts';
+import type { Tracing } from './tracing.ts';
 
 /** Metadata key of the request id. */
 export const REQUEST_ID_KEY = 'request-id';
-/** Largest message taken, bytes: Go's limit would be 2 GiB; no frame of a store comes near this. */
-export const GRPC_MESSAGE_BYTES_MAX = 536_870_912;
 
 /** What {@link createGrpcServer} needs. */
 export interface GrpcServerOptions {

@@ -24,7 +24,8 @@ import { createRequestId } from './request-id.ts';
 import { NO_REQUEST_LOGGING, type RequestLogging, ruleAllows, ruleMatches } from './request-logging.ts';
 import { joinHostPort } from './dns.ts';
 import { readServerTls, tlsFiles } from './tls.ts';
-import { FORCE_TRACING_HEADER, TRACE_ID_HEADER, type TraceSpan, type Tracing, contextFromHeader } from './tracing.ts';
+import { contextFromHeader } from './trace-context.ts';
+import { FORCE_TRACING_HEADER, TRACE_ID_HEADER, type TraceSpan, type Tracing } from './tracing.ts';
 import { type WebConfig, readWebConfig } from './web-config.ts';
 
 /** Buckets of request durations, seconds. */

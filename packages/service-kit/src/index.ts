@@ -108,9 +108,9 @@ export { createFileDiscovery, expandGlob, readTargets, type FileDiscovery, type 
 export { createNodeFileSystem, type NodeFileHandle, type NodeFileStat, type NodeFileSystem, type NodeFileSystemOptions } from './file-system.ts';
 export { digestFiles, watchFiles, type FileWatch, type FileWatchOptions } from './file-watch.ts';
 export { createGate, type Gate, type GateOptions } from './gate.ts';
-export { GRPC_WINDOW_BYTES, openGrpcChannel, type CallSettings, type GrpcChannel, type GrpcChannelOptions } from './grpc-channel.ts';
+export { GRPC_MESSAGE_BYTES_MAX, GRPC_WINDOW_BYTES, openGrpcChannel, type CallSettings, type GrpcChannel, type GrpcChannelOptions } from './grpc-channel.ts';
 export { GRPC_CODE_NAMES, GrpcMetrics, createGrpcMetrics, grpcCodeName, type CallMeter, type MethodShape } from './grpc-metrics.ts';
-export { GRPC_MESSAGE_BYTES_MAX, GrpcServer, REQUEST_ID_KEY, createGrpcServer, metadataText, type GrpcServerOptions } from './grpc-server.ts';
+export { GrpcServer, REQUEST_ID_KEY, createGrpcServer, metadataText, type GrpcServerOptions } from './grpc-server.ts';
 export { HttpServer, createHttpServer, parseListenAddress, requestFacts, type HttpServerOptions, type RequestFacts } from './http-server.ts';
 export {
   loadProtos,
@@ -137,12 +137,11 @@ export { createRequestId } from './request-id.ts';
 export { NO_REQUEST_LOGGING, parseRequestLogging, type RequestLogRule, type RequestLogging } from './request-logging.ts';
 export { createRunGroup, type RunGroup, type RunGroupDeps, type RunPart, type SignalSource } from './run-group.ts';
 export { readClientTls, readServerTls, tlsFiles, type ClientTlsOptions, type ServerTlsOptions } from './tls.ts';
+export { contextFromHeader, headerFromContext } from './trace-context.ts';
 export {
   FORCE_TRACING_HEADER,
   TRACE_ID_HEADER,
-  contextFromHeader,
   createTracing,
-  headerFromContext,
   tracingOver,
   type TraceSpan,
   type Tracing,

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { ROOT_CONTEXT } from '@opentelemetry/api';
 import { describe, expect, test } from '@jest/globals';
 import { createNopLogger } from './log.ts';
-import { contextFromHeader, createTracing, headerFromContext } from './tracing.ts';
+import { contextFromHeader, headerFromContext } from './trace-context.ts';
+import { createTracing } from './tracing.ts';
 
 const base = { source: 't.yml', component: 'query', version: '1', log: createNopLogger() };
 

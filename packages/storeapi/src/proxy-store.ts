@@ -25,7 +25,7 @@ import {
   SeriesFrameEncoder,
   type SeriesRequest,
 } from '@gauntlet/proto';
-import { formatDurationText } from '@gauntlet/service-kit';
+import { formatDurationText } from '@gauntlet/service-kit/worker';
 import { StoreError } from './errors.ts';
 import { type ByteCharge, FrameBuffer, type StreamEnd } from './frame-buffer.ts';
 import { errorCode, errorText } from './grpc-status.ts';
