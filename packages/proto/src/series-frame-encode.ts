@@ -33,7 +33,7 @@ export interface SeriesFrameEncoderOptions {
 /** Encodes labels as the `labels` fields of a Series message, to be given to `beginSeries`. */
 export function encodeLabelFields(labels: Labels): Uint8Array {
   let total = 0;
-  const lengths = new Array<number>(labels.length);
+  const lengths = new Int32Array(labels.length);
   for (let i = 0; i < labels.length; i += 2) {
     const name = (lengths[i] = utf8Length(labels[i]!));
     const value = (lengths[i + 1] = utf8Length(labels[i + 1]!));

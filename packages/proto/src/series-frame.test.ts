@@ -28,7 +28,7 @@ describe('encoder', () => {
       expect(framePartData(frame, 0).length).toBe(size);
       expect([frame.chunkCount, frame.chunkMaxt[1], frame.partHashLo[1]]).toEqual([2, 19, 1]);
     }
-    decodeSeriesFrame(frameOf(Array.from({ length: 600 }, (_, i) => String(i)), new Array<number>(1000).fill(2)), frame);
+    decodeSeriesFrame(frameOf(Array.from({ length: 600 }, (_, i) => String(i)), Array.from({ length: 1000 }, () => 2)), frame);
     expect([frame.labelCount, frame.chunkCount, frame.partCount, frame.partOffsets[1000]]).toEqual([300, 1000, 1000, 1000]);
     expect(frameLabels(frame, 0)[599]).toBe('599');
   });

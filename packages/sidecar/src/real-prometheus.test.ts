@@ -16,9 +16,12 @@ import { EMPTY_LABEL_NAMES_REQUEST } from '@gauntlet/proto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createSidecar, sidecarFlags } from './index.ts';
 
-const binary = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'prometheus')).find((path) => existsSync(path));
-if (binary === undefined) console.warn('prometheus is not on PATH: the sidecar is not tried against a real one');
+// oxlint-disable-next-line typescript/no-explicit-any -- JSON of many shapes
+type Json = any;
 
+const binary = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'prometheus')).find((path) => existsSync(path));
+
+// Skipped where prometheus is not on PATH.
 (binary === undefined ? describe.skip : describe)('over a real Prometheus', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gauntlet-real-prometheus-'));
   let prometheus: ChildProcess;
@@ -26,7 +29,7 @@ if (binary === undefined) console.warn('prometheus is not on PATH: the sidecar i
   let client: GrpcStoreClient;
   let stop: () => Promise<void>;
 
-  const api = async (path: string): Promise<any> => ((await (await fetch(url + path)).json()) as { data: unknown }).data; // any: JSON of the API
+  const api = async (path: string): Promise<Json> => ((await (await fetch(url + path)).json()) as { data: unknown }).data;
 
   beforeAll(async () => {
     const port = await new Promise<number>((resolve) => {
