@@ -1,0 +1,34 @@
+/** The worker thread of the store gateway: one module, started by the pool of task-runner.ts. */
+import type { MessagePort } from 'node:worker_threads';
+import { poolData, serveTasks } from '@gauntlet/service-kit';
+import { createPortBlockIo } from './block-io-port.ts';
+import { createHeaderCache } from './header-cache.ts';
+import { runTask } from './run-task.ts';
+import type { StoreTask, TaskSettings } from './store-task.ts';
+
+/** What the pool posts: the job, and the port its reads go through. */
+export interface WorkerRequest {
+  readonly task: StoreTask;
+  readonly port: MessagePort;
+}
+
+const settings = poolData() as TaskSettings;
+const headers = createHeaderCache();
+
+serveTasks(async (request, task) => {
+  const { task: job, port } = request as WorkerRequest;
+  const io = createPortBlockIo(port, task.signal);
+  try {
+    const value = await runTask(job, {
+      io,
+      headers,
+      settings,
+      clock: () => performance.now(),
+      throwIfCancelled: () => task.throwIfCancelled(),
+      send: (frames) => task.send(frames, [...new Set(frames.map((frame) => frame.buffer as ArrayBuffer))]),
+    });
+    return { value };
+  } finally {
+    io.close();
+  }
+});
