@@ -99,7 +99,7 @@ export class PrometheusClient {
     }
   }
 
-  /** First timestamp in the database, ms, from its own metrics. @throws SidecarError if the gauge is missing */
+  /** First timestamp in the database, ms, from its own metrics; MIN_TIME_MS if it has none yet. @throws SidecarError if the gauge is missing */
   async lowestTimestampMs(signal?: AbortSignal): Promise<number> {
     const answer = await this.request('GET', '/metrics', [], {}, undefined, signal);
     const text = await readText(answer);
@@ -108,8 +108,8 @@ export class PrometheusClient {
     const value = Number(line?.[1]);
     if (line === null || Number.isNaN(value)) throw new SidecarError('ERR_SIDECAR_PROMETHEUS', 'read metrics of Prometheus: prometheus_tsdb_lowest_timestamp_seconds is missing');
     const ms = value * 1000;
-    // An empty database reports the largest integer.
-    return ms >= MAX_TIME_MS ? MAX_TIME_MS : ms <= MIN_TIME_MS ? MIN_TIME_MS : Math.trunc(ms);
+    // A database without samples reports the largest integer. Its begin is open: samples come before the next look.
+    return ms >= MAX_TIME_MS || ms <= MIN_TIME_MS ? MIN_TIME_MS : Math.trunc(ms);
   }
 
   /** Starts a remote read that prefers streamed chunks over samples. The caller checks status and content type. */

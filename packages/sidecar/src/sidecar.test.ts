@@ -118,6 +118,12 @@ describe('a sidecar', () => {
     expect(client.info().mint).toBe(Date.UTC(2020, 0, 1));
   });
 
+  test('a Prometheus without samples yet is asked all the same', async () => {
+    const fake = await fakeWith({ lowestTimestampSeconds: 9.223372036854776e15 });
+    const client = await grpcClient(await start(`--prometheus.url=${fake.url.href}`));
+    expect(client.info().mint).toBe(Date.parse('0000-01-01T00:00:00Z'));
+  });
+
   test('refuses a Prometheus without external labels', async () => {
     const fake = await fakeWith({ externalLabels: {} });
     const running = await start(`--prometheus.url=${fake.url.href}`);
