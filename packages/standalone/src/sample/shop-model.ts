@@ -20,6 +20,9 @@ export interface ModelFamily {
   readonly series: readonly ModelSeries[];
 }
 
+/** Job its targets are scraped under. */
+export const SHOP_JOB = 'shop';
+
 /** Names of the instances; one scrape target each. */
 export const SHOP_INSTANCES: readonly string[] = ['shop-0', 'shop-1', 'shop-2'];
 

@@ -1,0 +1,51 @@
+/** Flags of `gauntlet standalone`. The only reader of argv in this package. */
+import {
+  boolFlag,
+  durationFlag,
+  enumFlag,
+  type Flag,
+  type FlagValues,
+  LOG_FORMATS,
+  type LogFormat,
+  type LogLevel,
+  type PathOrContent,
+  pathOrContentFlag,
+  stringFlag,
+} from '@gauntlet/service-kit';
+
+/** All flags. A type, since interfaces are no flag tables. */
+export type StandaloneFlags = {
+  readonly httpAddress: Flag<string>;
+  readonly grpcAddress: Flag<string>;
+  readonly dataDir: Flag<string>;
+  readonly scrapeIntervalMs: Flag<number>;
+  readonly scrapeConfig: Flag<PathOrContent>;
+  readonly sampleService: Flag<boolean>;
+  readonly backfill: Flag<boolean>;
+  readonly localRetentionMs: Flag<number>;
+  readonly blockDurationMs: Flag<number>;
+  readonly shipIntervalMs: Flag<number>;
+  readonly ackLog: Flag<boolean>;
+  readonly logLevel: Flag<LogLevel>;
+  readonly logFormat: Flag<LogFormat>;
+};
+
+/** See the head of this file. */
+export const standaloneFlags: StandaloneFlags = {
+  httpAddress: stringFlag('http-address', { default: '127.0.0.1:10902', help: 'Listen host:port for the page and the HTTP API.' }),
+  grpcAddress: stringFlag('grpc-address', { default: '127.0.0.1:10901', help: 'Listen ip:port for gRPC (StoreAPI over everything here).' }),
+  dataDir: stringFlag('data-dir', { default: './data', help: 'Folder for everything that is kept: two replicas, the bucket, caches. Made when missing.' }),
+  scrapeIntervalMs: durationFlag('scrape.interval', { default: '5s', help: 'How often the built-in targets are scraped, and default interval of --scrape.config.' }),
+  scrapeConfig: pathOrContentFlag('scrape.config', { help: 'YAML file with own targets: global and scrape_configs with static_configs, as in the configuration of Prometheus.' }),
+  sampleService: boolFlag('sample-service', { default: true, help: 'Runs and scrapes a sample web shop, so that there is something to look at.' }),
+  backfill: boolFlag('backfill', { default: true, help: 'At the first start, fills the bucket with two days of generated history of the sample shop.' }),
+  localRetentionMs: durationFlag('tsdb.retention', { default: '6h', help: 'How long a replica keeps blocks that are in the bucket already. The bucket keeps everything.' }),
+  blockDurationMs: durationFlag('tsdb.block-duration', { default: '2h', help: 'Range of a block cut from a head; for tests.', hidden: true }),
+  shipIntervalMs: durationFlag('shipper.interval', { default: '30s', help: 'Time between looks for blocks to cut and upload.', hidden: true }),
+  ackLog: boolFlag('debug.ack-log', { help: 'Writes what each replica has acknowledged to <data-dir>/ack-<replica>.log; for tests.', hidden: true }),
+  logLevel: enumFlag('log.level', ['error', 'warn', 'info', 'debug'], { default: 'warn', help: 'Least level of log lines that are written: error, warn, info or debug.' }),
+  logFormat: enumFlag('log.format', LOG_FORMATS, { default: 'logfmt', help: 'Format of log lines: logfmt, json or journald.' }),
+};
+
+/** Values of all flags. */
+export type StandaloneConfig = FlagValues<StandaloneFlags>;

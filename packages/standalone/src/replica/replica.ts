@@ -1,0 +1,181 @@
+/**
+ * One replica: what a Prometheus with its sidecar is elsewhere, in one thread.
+ *
+ *   targets ─ scraper ─► database ─► StoreAPI over gRPC (loopback)
+ *                            └─ every half minute: cut what is due, upload what is cut, delete what is uploaded and old
+ *
+ * Replica `a` and `b` scrape the same targets at different moments and carry the external label `replica`.
+ */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import { createShipper } from '@gauntlet/block';
+import { createKernels } from '@gauntlet/kernels';
+import { extendLabels, type Labels, labelsFromMap, labelsFromPairs, MIN_TIME_MS } from '@gauntlet/model';
+import { createFilesystemBucket } from '@gauntlet/objstore';
+import { createScrapeConfig, createScrapeMetrics, createScraper, parseScrapeFile, type ScrapeConfig } from '@gauntlet/scrape';
+import { BUILD_INFO, createGrpcServer, createNodeFileSystem, loadProtos, type Logger, type Metrics, renderMetrics } from '@gauntlet/service-kit';
+import { createInfoService, createStoreService, createTsdbStore, infoToMessage } from '@gauntlet/storeapi';
+import { createDb, type Db } from '@gauntlet/tsdb';
+import type { BackfillPlan } from '../backfill/backfill-plan.ts';
+import { runBackfill } from '../backfill/run-backfill.ts';
+import { createAckLog } from './ack-log.ts';
+import type { BuiltInJob, ReplicaSettings } from './replica-protocol.ts';
+
+/** External label that tells replicas apart. */
+export const REPLICA_LABEL = 'replica';
+
+const LOOPBACK = '127.0.0.1';
+const GRPC_GRACE_MS = 1000;
+/** Cutting and generating work on one chunk at a time; queries are decoded elsewhere. */
+const KERNEL_BYTES_MAX = 64 << 20;
+
+/** What a replica works with. */
+export interface ReplicaDeps {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+/** A running replica. */
+export interface Replica {
+  /** `host:port` of its StoreAPI. */
+  readonly grpcAddress: string;
+  /** `host:port` of its `/metrics`. */
+  readonly metricsAddress: string;
+  readonly db: Db;
+  /** Replaces the built-in targets. */
+  setTargets(jobs: readonly BuiltInJob[]): void;
+  /** Generates history into the bucket; scraping goes on meanwhile. @throws the signal's reason; errors of the disk */
+  backfill(plan: BackfillPlan, signal: AbortSignal, onProgress: (blocksDone: number, blocks: number) => void): Promise<void>;
+  /** Ends in order: no further scrape, everything closed. */
+  stop(): Promise<void>;
+}
+
+/** External labels of a replica. @param given labels of the scrape file */
+export function replicaLabels(name: string, given: Labels = []): Labels {
+  return extendLabels(extendLabels(labelsFromMap({ cluster: 'local' }), given), [REPLICA_LABEL, name]);
+}
+
+/**
+ * Starts a replica; it scrapes its own targets at once and the built-in ones once `setTargets` names them.
+ * @throws TsdbError when the database is locked or damaged; ConfigError, ScrapeError for the scrape file
+ */
+export async function startReplica(settings: ReplicaSettings, { log, metrics, clock, random }: ReplicaDeps): Promise<Replica> {
+  const file = settings.scrapeFile === undefined ? { externalLabels: [], jobs: [] } : parseScrapeFile(settings.scrapeFile.text, settings.scrapeFile.source);
+  const externalLabels = replicaLabels(settings.name, file.externalLabels);
+  const fs = createNodeFileSystem();
+  const kernels = createKernels({ maxMemoryBytes: KERNEL_BYTES_MAX });
+  const shipped = new Set<string>();
+  const db = createDb(
+    { fs, dir: settings.dir, kernels, clock: { now: clock }, random, hooks: { canDeleteBlock: ({ ulid }) => shipped.has(ulid) } },
+    { blockRangeMs: settings.blockRangeMs, retentionMs: settings.localRetentionMs },
+  );
+  if (db.replay.repair !== undefined) log.warn('log repaired', { dir: settings.dir, repair: JSON.stringify(db.replay.repair) });
+  for (const { ulid, error } of db.damagedBlocks()) log.error('block is not read', { block: ulid, err: error });
+  declareDbMetrics(metrics, db);
+
+  const bucket = await createFilesystemBucket({ directory: settings.bucketDir });
+  const shipper = createShipper({ bucket, log, metrics, clock, labels: () => externalLabels }, { dir: settings.dir, source: 'sidecar' });
+  const ackLog = settings.ackLogPath === undefined ? undefined : createAckLog(db, settings.ackLogPath);
+  const scraper = createScraper(file.jobs, { appendable: ackLog ?? db, log, metrics: createScrapeMetrics(metrics), random, userAgent: `Gauntlet/${BUILD_INFO.version}` }, { offsetSeed: settings.name });
+
+  const store = createTsdbStore({ queryable: db.chunkQueryable, externalLabels: () => externalLabels, mint: () => firstTimeMs(db), storeType: 'sidecar' });
+  const grpc = createGrpcServer({ address: `${LOOPBACK}:0`, gracePeriodMs: GRPC_GRACE_MS, component: 'sidecar', log, metrics, protos: loadProtos(['store', 'info']), clock });
+  for (const service of [createStoreService(store), createInfoService(() => infoToMessage(store.info()))]) grpc.addService(service.methods, service.handlers);
+  await grpc.start();
+  const metricsServer = await serveMetrics(metrics);
+
+  const ending = new AbortController();
+  const shipping = shipRounds();
+  async function shipRounds(): Promise<void> {
+    for (;;) {
+      try {
+        const cut = db.compactHead();
+        for (const meta of cut) log.info('block cut', { block: meta.ulid, samples: meta.stats.numSamples });
+        await shipper.sync(ending.signal);
+        for (const ulid of await shipper.uploadedBlocks()) shipped.add(ulid);
+        db.reloadBlocks();
+      } catch (error) {
+        if (ending.signal.aborted) return;
+        log.warn('cutting or shipping blocks', { err: error });
+      }
+      try {
+        await sleepFor(settings.shipIntervalMs, undefined, { signal: ending.signal });
+      } catch {
+        return;
+      }
+    }
+  }
+
+  return {
+    grpcAddress: `${LOOPBACK}:${grpc.port}`,
+    metricsAddress: `${LOOPBACK}:${(metricsServer.address() as AddressInfo).port}`,
+    db,
+    setTargets: (jobs) => scraper.applyConfig([...file.jobs, ...jobs.map((job) => scrapeConfigOf(job, settings.scrapeIntervalMs))]),
+    backfill: (plan, signal, onProgress) =>
+      runBackfill(
+        { fs, kernels, bucket, log, clock, onProgress },
+        plan,
+        { replica: settings.name, replicaDir: settings.dir, externalLabels, offsetMs: settings.historyOffsetMs, signal },
+      ),
+    async stop() {
+      await scraper.stop();
+      ending.abort();
+      await shipping;
+      await grpc.stop('stopped');
+      metricsServer.close();
+      metricsServer.closeAllConnections();
+      await bucket.close();
+      ackLog?.close();
+      db.close();
+    },
+  };
+}
+
+function scrapeConfigOf({ jobName, targets }: BuiltInJob, scrapeIntervalMs: number): ScrapeConfig {
+  return createScrapeConfig({
+    jobName,
+    scrapeIntervalMs,
+    staticConfigs: targets.map(({ address, metricsPath, instance }) => ({
+      targets: [address],
+      labels: labelsFromPairs([['__metrics_path__', metricsPath], ['instance', instance]]),
+    })),
+  });
+}
+
+/** First time the database may have a sample of; MIN_TIME_MS when it has none. */
+function firstTimeMs(db: Db): number {
+  const { headMinTimeMs } = db.stats();
+  const first = Math.min(db.blocks()[0]?.meta.minTime ?? Number.POSITIVE_INFINITY, headMinTimeMs);
+  return Number.isFinite(first) ? first : MIN_TIME_MS;
+}
+
+/** Sizes of the database by Prometheus' names. */
+function declareDbMetrics(metrics: Metrics, db: Db): void {
+  const scope = metrics.withPrefix('prometheus_tsdb_');
+  scope.gauge({ name: 'head_series', help: 'Total number of series in the head block.', collect: () => db.stats().headSeries });
+  scope.gauge({ name: 'head_chunks', help: 'Total number of chunks in the head block.', collect: () => db.stats().headChunks });
+  scope.gauge({ name: 'blocks_loaded', help: 'Number of currently loaded data blocks', collect: () => db.stats().blocks });
+  scope.gauge({ name: 'storage_blocks_bytes', help: 'The number of bytes that are currently used for local storage by all blocks.', collect: () => db.stats().blockBytes });
+}
+
+function serveMetrics(metrics: Metrics): Promise<Server> {
+  const server = createServer((request, response) => {
+    if ((request.url ?? '').split('?')[0] !== '/metrics') {
+      response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8' }).end('not here; metrics are at /metrics\n');
+      return;
+    }
+    renderMetrics(metrics.registry, request.headers.accept).then(
+      ({ contentType, body }) => response.writeHead(200, { 'Content-Type': contentType }).end(body),
+      (error: unknown) => response.writeHead(500, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${String(error)}\n`),
+    );
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, LOOPBACK, () => resolve(server));
+  });
+}
