@@ -1,5 +1,5 @@
 /** The page: `index.html` for every page address, its files below `/static`. Built by the `ui` package; without it the routes say so. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import express, { type Response } from 'express';
 import type { HttpServer } from '@gauntlet/service-kit';
@@ -14,10 +14,10 @@ const PAGES = ['/graph', '/query', '/stores', '/status', '/alerts', '/rules', '/
 export function addUiRoutes(server: HttpServer, dir: string, prefix: string, externalPrefix: string): void {
   const { app } = server;
   const index = join(dir, 'index.html');
-  const page = existsSync(index) ? readFileSync(index) : undefined;
+  // Looked at again each time: a rebuild under a running querier changes the names of the files the page asks for.
   const sendPage = (response: Response): void => {
-    if (page === undefined) response.status(404).type('text/plain').end('The page is not built here: run `npm run build`. The API is below /api/v1.\n');
-    else response.setHeader('Content-Type', 'text/html; charset=utf-8').setHeader('Cache-Control', 'no-cache').end(page);
+    if (!existsSync(index)) response.status(404).type('text/plain').end('The page is not built here: run `npm run build`. The API is below /api/v1.\n');
+    else response.setHeader('Cache-Control', 'no-cache').sendFile(index, { cacheControl: false, dotfiles: 'allow' });
   };
   app.get(prefix === '' ? '/' : [prefix, `${prefix}/`], (_request, response) => response.redirect(302, `${externalPrefix}/graph`));
   for (const path of PAGES) app.get(`${prefix}${path}`, server.instrument('ui'), (_request, response) => sendPage(response));

@@ -79,7 +79,7 @@ export function Graph({ series, startS, endS, stepS, stacked, onSelectRange }: G
         cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
         scales: { x: { time: true, range: [startS, endS] } },
         // Days first, 24 hours: as every other time on the page.
-        fmtDate: (template) => uPlot.fmtDate(template.replace('{h}:', '{HH}:').replace('{aa}', '').replace('{M}/{D}/{YY}', '{YYYY}-{MM}-{DD}').replace('{M}/{D}', '{MM}-{DD}')),
+        fmtDate: (template) => uPlot.fmtDate(template.replace('{h}{aa}', '{HH}:00').replace('{h}:', '{HH}:').replace('{aa}', '').replace('{M}/{D}/{YY}', '{YYYY}-{MM}-{DD}').replace('{M}/{D}', '{MM}-{DD}')),
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
         axes: [
           { stroke: ink, grid, ticks: grid },
