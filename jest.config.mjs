@@ -1,16 +1,19 @@
-/** Tier 1. Sources run through swc; imports between packages resolve to sources, so unit tests need no build. */
+/**
+ * Tier 1. Sources run through swc; imports between packages resolve to sources, so unit tests need no build.
+ *
+ *   unit   packages/<name>/src/<file>.test.ts
+ *   e2e    e2e/<behaviour>.e2e.ts: whole processes of the built bin/gauntlet on loopback
+ *
+ * One of them alone: `--selectProjects unit`, or a path.
+ */
+import { moduleNameMapper, modulePathIgnorePatterns, transform } from './e2e/jest.shared.mjs';
+
+const shared = { testEnvironment: 'node', extensionsToTreatAsEsm: ['.ts'], transform, moduleNameMapper, modulePathIgnorePatterns };
+
 export default {
-  testEnvironment: 'node',
-  extensionsToTreatAsEsm: ['.ts'],
-  transform: {
-    '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'es6' }, sourceMaps: 'inline' }],
-  },
-  moduleNameMapper: {
-    '^@gauntlet/([^/]+)$': '<rootDir>/packages/$1/src/index.ts',
-    '^@gauntlet/([^/]+)/testing$': '<rootDir>/packages/$1/src/testing/index.ts',
-  },
-  roots: ['<rootDir>/packages'],
-  testMatch: ['<rootDir>/packages/*/src/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/packages/[^/]+/dist'],
   workerIdleMemoryLimit: '512MB',
+  projects: [
+    { ...shared, displayName: 'unit', roots: ['<rootDir>/packages'], testMatch: ['<rootDir>/packages/*/src/**/*.test.ts'] },
+    { ...shared, displayName: 'e2e', roots: ['<rootDir>/e2e'], testMatch: ['<rootDir>/e2e/*.e2e.ts'], setupFilesAfterEnv: ['<rootDir>/e2e/harness/end-everything.ts'] },
+  ],
 };

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { signHeaders } from '@gauntlet/s3-server/testing';
 import { type RunningProcess, freePort, startProcess, temporaryDir, waitForUrl } from './process.ts';
 
 const CANDIDATES: Readonly<Record<string, readonly string[]>> = {
@@ -36,7 +37,8 @@ export function missingPeers(peers: readonly Peer[]): readonly Peer[] {
   return missing;
 }
 
-function needPeer(peer: Peer): string {
+/** Path of a peer. @throws with the way to get it */
+export function needPeer(peer: Peer): string {
   const path = findPeer(peer);
   if (path === undefined) throw new Error(`${peer} is not on PATH; scripts/install-peers.sh puts it on a Debian machine`);
   return path;
@@ -88,6 +90,8 @@ export async function startPrometheus({ config, dataDir = temporaryDir('promethe
 export interface MinioServer extends PeerServer {
   readonly accessKey: string;
   readonly secretKey: string;
+  /** Makes a bucket; returns the Thanos configuration text that leads to it. */
+  createBucket(name: string): Promise<string>;
 }
 
 /** MinIO over a temporary folder. */
@@ -103,7 +107,13 @@ export async function startMinio(): Promise<MinioServer> {
     env: { MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey, MINIO_UPDATE: 'off', MINIO_CALLHOME_ENABLE: 'off' },
   });
   await waitForUrl(`http://${address}/minio/health/ready`, child, 60_000);
-  return { process: child, url: `http://${address}`, address, dataDir, accessKey, secretKey, stop: (signal) => child.stop(signal) };
+  const createBucket = async (name: string): Promise<string> => {
+    const { headers } = signHeaders({ method: 'PUT', target: `/${name}`, headers: { host: address }, payloadHash: 'UNSIGNED-PAYLOAD', accessKey, secretKey, nowMs: Date.now() });
+    const created = await fetch(`http://${address}/${name}`, { method: 'PUT', headers });
+    if (!created.ok) throw new Error(`create bucket ${name}: HTTP ${created.status} ${await created.text()}`);
+    return `type: S3\nconfig:\n  bucket: ${name}\n  endpoint: ${address}\n  insecure: true\n  access_key: ${accessKey}\n  secret_key: ${secretKey}\n`;
+  };
+  return { process: child, url: `http://${address}`, address, dataDir, accessKey, secretKey, createBucket, stop: (signal) => child.stop(signal) };
 }
 
 /** node-exporter of this machine. */

@@ -3,10 +3,23 @@
  * failure message, ended by pid.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+/** What is to be ended and removed when the run is over, however it went. */
+const leftovers = new Set<() => void>();
+process.once('exit', endEverything);
+
+/** Kills every process and removes every folder of this harness that is still there. Jest hides the process' exit from tests, so a set-up file calls this after each. */
+export function endEverything(): void {
+  for (const end of leftovers) end();
+  leftovers.clear();
+}
+
+/** Where the kernel can be asked to (util-linux), a child dies with this process even when this one is killed; the pid stays the program's own. */
+const LEASH: readonly string[] = existsSync('/usr/bin/setpriv') ? ['/usr/bin/setpriv', '--pdeathsig=KILL'] : [];
 
 export interface ProcessOptions {
   readonly name: string;
@@ -32,7 +45,8 @@ const OUTPUT_BYTES_MAX = 1 << 20;
 
 /** Starts a process. It is ended with the test run if nobody stops it. */
 export function startProcess({ name, command, args, env = {}, cwd }: ProcessOptions): RunningProcess {
-  const child: ChildProcess = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...words] = [...LEASH, command, ...args] as [string, ...string[]];
+  const child: ChildProcess = spawn(program, words, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const take = (data: Buffer): void => {
     output = (output + data.toString()).slice(-OUTPUT_BYTES_MAX);
@@ -52,8 +66,8 @@ export function startProcess({ name, command, args, env = {}, cwd }: ProcessOpti
     });
   });
   const end = (): void => void child.kill('SIGKILL');
-  process.once('exit', end);
-  void exited.then(() => process.off('exit', end));
+  leftovers.add(end);
+  void exited.then(() => leftovers.delete(end));
   return {
     name,
     pid: child.pid ?? -1,
@@ -112,6 +126,6 @@ export function freePort(): Promise<number> {
 /** A folder that goes with the test run. */
 export function temporaryDir(name: string): string {
   const dir = mkdtempSync(join(tmpdir(), `gauntlet-${name}-`));
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+  leftovers.add(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
