@@ -23,6 +23,8 @@ export interface QueryDeps {
   /** Cancellation and memory budget from outside. */
   readonly control?: QueryControl;
   readonly signal?: AbortSignal;
+  /** What to say in place of an error that the user cannot act upon. */
+  explain?(error: unknown): unknown;
   /** A clock that never goes back, ms. */
   now(): number;
 }
@@ -90,7 +92,7 @@ export async function runQuery(call: QueryCall, deps: QueryDeps): Promise<ApiAns
   } catch (error) {
     // What waits is told to stop without a reason; here is the reason.
     const isLate = deadline.isOver && deps.signal?.aborted !== true;
-    return answerError(isLate ? timedOut() : error);
+    return answerError(isLate ? timedOut() : (deps.explain?.(error) ?? error));
   } finally {
     deadline.clear();
   }

@@ -23,7 +23,7 @@ import {
   parseRequestLogging,
   watchFiles,
 } from '@gauntlet/service-kit';
-import { createInfoService, createStoreService, infoToMessage, limitSeries } from '@gauntlet/storeapi';
+import { createInfoService, createStoreService, infoToMessage } from '@gauntlet/storeapi';
 import { type EndpointSpec, endpointsOfFlags, parseEndpointConfig, tlsOfFlags } from './endpoint-config.ts';
 import { EndpointSet } from './endpoint-set.ts';
 import type { QuerierConfig } from './flags.ts';
@@ -122,6 +122,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
     responseTimeoutMs: config.storeResponseTimeoutMs,
     proxyStrategy: config.proxyStrategy,
     selectorLabels: config.selectorLabels,
+    storeLimits: { seriesMax: config.storeLimitSeries, samplesMax: config.storeLimitSamples },
     ledger: ledger.share,
   };
   const runner = createQueryRunner({ settings, maxConcurrent: config.maxConcurrent, ledger, log, metrics, module: deps.workerModule });
@@ -168,7 +169,6 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
 
   const selectorLabels: Labels = labelsFromPairs(config.selectorLabels);
   const store = createWorkerStore({ runner, endpoints: () => endpoints.snapshot(), selectorLabels, defaultTenant: config.defaultTenantId });
-  const limited = limitSeries(store, { seriesMax: config.storeLimitSeries, samplesMax: config.storeLimitSamples });
   const grpc = createGrpcServer({
     address: config.grpcAddress,
     gracePeriodMs: config.grpcGracePeriodMs,
@@ -190,7 +190,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
     tracing,
     clock,
   });
-  for (const service of [createStoreService(limited), createInfoService(() => (probe.isReady ? infoToMessage(store.info()) : undefined))]) grpc.addService(service.methods, service.handlers);
+  for (const service of [createStoreService(store), createInfoService(() => (probe.isReady ? infoToMessage(store.info()) : undefined))]) grpc.addService(service.methods, service.handlers);
 
   return {
     endpoints,

@@ -1,16 +1,28 @@
 /**
- * Gives tasks to query workers. Small queries share workers; one that grows past 32 MiB or 2 s is started again in a worker of its
- * own. What a query may not do to others: block them (workers), starve them (gate), or take their memory (ledger).
+ * Gives tasks to query workers. Small queries share workers; one that grows past 32 MiB or 2 s of work is started again in a worker of
+ * its own. What a query may not do to others: block them (workers), starve them (gate), or take their memory (ledger).
  *
- *   run ─► gate (--query.max-concurrent) ─► shared worker ──outgrown──► exclusive worker
+ *   PromQL     ─► gate (--query.max-concurrent) ─► shared worker ──outgrown──► exclusive worker
+ *   metadata   ─► shared worker ──outgrown──► exclusive worker
+ *   StoreAPI   ─► store worker                    streams go at their reader's pace, so that many wait at once; a gate over them
+ *                                                 could leave stacked queriers waiting for each other
+ *
+ * The gate counts evaluations: it is left when the answer begins, not when its reader has it all.
  */
 import { availableParallelism } from 'node:os';
-import { type Gate, type Logger, type MemoryLedger, type Metrics, type WorkerPool, WorkerTaskError, createGate, createWorkerPool } from '@gauntlet/service-kit';
-import { OUTGROWN, type QueryTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { type Gate, type Logger, type MemoryLedger, type Metrics, type RunOptions, type WorkerPool, WorkerTaskError, createGate, createWorkerPool } from '@gauntlet/service-kit';
+import { type ApiRoute, OUTGROWN, type QueryTask, type TaskReport, type WorkerSettings } from './query-task.ts';
 
 /** Small queries at once in one shared worker. */
 const SHARED_JOBS = 16;
+/** StoreAPI streams at once in one store worker; most wait for a peer. */
+const STORE_JOBS = 512;
 const IDLE_MS = 60_000;
+/** Buckets of the time a cancelled query still occupies its worker, seconds. */
+const CANCEL_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+/** What evaluates PromQL. */
+const GATED: ReadonlySet<ApiRoute> = new Set<ApiRoute>(['query', 'query_range']);
+type Kind = 'shared' | 'exclusive' | 'store';
 
 export interface QueryRunnerOptions {
   readonly settings: WorkerSettings;
@@ -32,7 +44,7 @@ export interface QueryRunner {
   /** Starts a shared worker and runs a query without data in it: the first user does not wait for compilers and modules. */
   warmUp(): Promise<void>;
   /** Workers and tasks now. */
-  stats(): ReturnType<WorkerPool<'shared' | 'exclusive'>['stats']>;
+  stats(): ReturnType<WorkerPool<Kind>['stats']>;
   close(): Promise<void>;
 }
 
@@ -40,13 +52,17 @@ export interface QueryRunner {
 export function createQueryRunner(options: QueryRunnerOptions): QueryRunner {
   const { metrics, maxConcurrent, settings, log } = options;
   const gate: Gate = createGate({ max: maxConcurrent, metrics: metrics.withPrefix('thanos_query_concurrent_'), operation: 'queries' });
-  const pool = createWorkerPool({
+  const cancelSeconds = metrics.histogram({ name: 'gauntlet_query_cancel_duration_seconds', help: 'Time from the cancellation of a query to its worker being free again.', buckets: CANCEL_BUCKETS });
+  const pool = createWorkerPool<Kind>({
     module: options.module,
     kinds: {
       shared: { workersMax: availableParallelism(), jobsPerWorker: SHARED_JOBS, idleMs: 10 * IDLE_MS },
       exclusive: { workersMax: maxConcurrent, jobsPerWorker: 1, idleMs: IDLE_MS },
+      store: { workersMax: availableParallelism(), jobsPerWorker: STORE_JOBS, idleMs: IDLE_MS },
     },
     data: settings,
+    onWorkerEnd: (threadId) => options.ledger.closeAccountsOf(threadId),
+    onCancelEnd: (elapsedMs) => cancelSeconds.observe(elapsedMs / 1000),
     log,
   });
   const counters = declareCounters(metrics);
@@ -55,29 +71,34 @@ export function createQueryRunner(options: QueryRunnerOptions): QueryRunner {
   metrics.gauge({ name: 'gauntlet_query_workers', help: 'Query worker threads.', collect: () => pool.stats().workers });
   metrics.gauge({ name: 'gauntlet_query_tasks_running', help: 'Query tasks in workers.', collect: () => pool.stats().running });
 
-  const count = (report: TaskReport): void => {
+  const count = (report: TaskReport): TaskReport => {
     const thread = report.isMainThread ? 'main' : 'worker';
     counters.decodedChunks.with({ thread }).inc(report.decodedChunks);
     counters.mergedSeries.with({ thread }).inc(report.mergedSeries);
     counters.encodedBytes.with({ thread }).inc(report.encodedBytes);
+    return report;
   };
 
   return {
     async run(task, onPiece, signal) {
-      const release = await gate.acquire(signal);
+      if (task.kind !== 'api') return count((await pool.run('store', task, { signal, onPiece })) as TaskReport);
+      const leave = GATED.has(task.route) ? await gate.acquire(signal) : () => {};
+      const options: RunOptions = {
+        signal,
+        onPiece(piece) {
+          leave();
+          return onPiece(piece);
+        },
+      };
       try {
-        let report: TaskReport;
-        try {
-          report = (await pool.run('shared', task, { signal, onPiece })) as TaskReport;
-        } catch (error) {
-          if (!(error instanceof WorkerTaskError) || error.task.code !== OUTGROWN) throw error;
-          counters.outgrown.inc();
-          report = (await pool.run('exclusive', task, { signal, onPiece })) as TaskReport;
-        }
-        count(report);
-        return report;
+        return count((await pool.run('shared', task, options)) as TaskReport);
+      } catch (error) {
+        // A worker says so before its first piece, so that nothing was answered yet.
+        if (!(error instanceof WorkerTaskError) || error.task.code !== OUTGROWN) throw error;
+        counters.outgrown.inc();
+        return count((await pool.run('exclusive', task, options)) as TaskReport);
       } finally {
-        release();
+        leave();
       }
     },
     async warmUp() {

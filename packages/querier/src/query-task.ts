@@ -2,11 +2,12 @@
  * What the main thread asks a query worker to do, and what comes back. Everything is plain data: requests keep their parameters
  * as texts, and the worker reads them.
  *
- *   task ─► worker ─► pieces: AnswerHead, then bytes of the body (HTTP) or frames (StoreAPI) ─► TaskReport
+ *   task ─► worker ─► pieces: AnswerHead, then bytes of the body (HTTP) or FramesPiece (StoreAPI) ─► TaskReport
  */
 import type { ApiDefaults } from '@gauntlet/http-api';
 import type { LabelNamesRequest, LabelValuesRequest, SeriesRequest } from '@gauntlet/proto';
 import type { MemoryLedgerShare } from '@gauntlet/service-kit';
+import type { SeriesLimits } from '@gauntlet/storeapi';
 import type { EndpointSnapshot } from './endpoint-set.ts';
 import type { DedupFunction } from './store-queryable.ts';
 
@@ -25,6 +26,8 @@ export interface WorkerSettings {
   readonly responseTimeoutMs: number;
   readonly proxyStrategy: 'eager' | 'lazy';
   readonly selectorLabels: readonly (readonly [string, string])[];
+  /** Limits of a StoreAPI call, 0 = none. */
+  readonly storeLimits: SeriesLimits;
   readonly ledger: MemoryLedgerShare;
 }
 
@@ -63,6 +66,13 @@ export interface AnswerHead {
   readonly noStore: boolean;
 }
 
+/** Frames of a StoreAPI answer, one behind the other in one buffer, so that one buffer changes threads. */
+export interface FramesPiece {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** End of each frame in `bytes`. */
+  readonly ends: readonly number[];
+}
+
 /** What a task cost; the thread that did the work counts it. */
 export interface TaskReport {
   readonly isMainThread: boolean;
@@ -77,6 +87,6 @@ export interface TaskReport {
 
 /** Code of the error by which a query in a shared worker says that it needs one of its own. */
 export const OUTGROWN = 'ERR_QUERY_OUTGROWN';
-/** What a query in a shared worker may hold and how long it may compute, before it moves to an exclusive one. */
+/** What a query in a shared worker may hold and how long it may work, before it moves to an exclusive one. Waiting for stores is no work. */
 export const SHARED_BYTES_MAX: number = 32 << 20;
 export const SHARED_MS_MAX = 2000;

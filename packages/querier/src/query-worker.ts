@@ -4,7 +4,7 @@
  * Each running query has kernels (and with them a linear memory) of its own, taken from a small pool; a memory that grew past
  * 64 MiB is dropped after its query, since WebAssembly memory never shrinks.
  */
-import { isMainThread } from 'node:worker_threads';
+import { isMainThread, threadId } from 'node:worker_threads';
 import {
   type ApiAnswer,
   ApiParams,
@@ -19,13 +19,13 @@ import {
   parseRangeQuery,
   runQuery,
 } from '@gauntlet/http-api/worker';
-import { type Kernels, createKernels } from '@gauntlet/kernels';
+import { KernelError, type Kernels, createKernels } from '@gauntlet/kernels';
 import { type Labels, type Matcher, labelsFromPairs } from '@gauntlet/model';
 import { type Engine, type EngineKernels, type ParserOptions, type QueryControl, createEngine, parseMetricSelector } from '@gauntlet/promql';
-import { type MemoryAccount, MemoryLedger, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit/worker';
-import { type ProxyStore, createProxyStore } from '@gauntlet/storeapi';
+import { type MemoryAccount, MemoryLedger, formatDurationText, showBytes, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit/worker';
+import { type ProxyCallOptions, type ProxyStore, createProxyStore, limitSeries } from '@gauntlet/storeapi';
 import { QuerierError } from './errors.ts';
-import { type ApiTask, type AnswerHead, OUTGROWN, type QueryTask, SHARED_BYTES_MAX, SHARED_MS_MAX, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { type ApiTask, type AnswerHead, type FramesPiece, OUTGROWN, type QueryTask, SHARED_BYTES_MAX, SHARED_MS_MAX, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
 import { StoreClients } from './store-clients.ts';
 import { type QueryCounters, StoreQueryable } from './store-queryable.ts';
 
@@ -33,6 +33,10 @@ const IDLE_CLIENT_MS = 300_000;
 const KEPT_MEMORY_BYTES = 64 << 20;
 /** Bytes per piece handed to the main thread. */
 const PIECE_BYTES = 1 << 20;
+/** Frames wait no longer than this for more of them, ms. */
+const FLUSH_MS = 20;
+/** Most of the time between two polls that counts as work, ms. */
+const POLL_GAP_MS = 25;
 
 const settings = poolData() as WorkerSettings;
 const ledger = new MemoryLedger(settings.ledger);
@@ -76,7 +80,8 @@ class OutgrownError extends Error {
 class TaskControl implements QueryControl {
   readonly #task: WorkerTask;
   readonly #account: MemoryAccount;
-  readonly #startedMs = performance.now();
+  #polledMs = performance.now();
+  #workedMs = 0;
   #mayOutgrow: boolean;
   /** Set once the query said that it needs a worker of its own. */
   outgrown: OutgrownError | undefined;
@@ -89,7 +94,12 @@ class TaskControl implements QueryControl {
 
   poll(): void {
     this.#task.throwIfCancelled();
-    if (this.#mayOutgrow && performance.now() - this.#startedMs > SHARED_MS_MAX) this.#outgrow();
+    if (!this.#mayOutgrow) return;
+    // Polls follow each other within milliseconds while the query computes; a long gap was a wait for a store, which harms nobody.
+    const nowMs = performance.now();
+    this.#workedMs += Math.min(nowMs - this.#polledMs, POLL_GAP_MS);
+    this.#polledMs = nowMs;
+    if (this.#workedMs > SHARED_MS_MAX) this.#outgrow();
   }
 
   reserve(bytes: number): void {
@@ -176,6 +186,7 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
           timeoutMs: settings.timeoutMs,
           control,
           signal: task.signal,
+          explain: explainMemory,
           now: () => performance.now(),
         });
       }
@@ -195,6 +206,30 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
   }
 }
 
+/** Kernel memory ends where the budget ends: the user hears of the flag, not of the allocator. */
+function explainMemory(error: unknown): unknown {
+  const cause = error instanceof KernelError ? error : error instanceof Error ? error.cause : undefined;
+  if (!(cause instanceof KernelError) || cause.code !== 'ERR_KERNEL_MEMORY') return error;
+  return new QuerierError('ERR_QUERY_MEMORY', `evaluate query: it needs more than the ${showBytes(settings.maxMemoryBytes)} of memory one query may use (raise with --query.max-memory)`, { cause });
+}
+
+/**
+ * Hands a piece to the main thread, which hands it to the reader. One that takes nothing for the time of a whole query must not keep a
+ * worker and its memory.
+ */
+async function sendPiece(task: WorkerTask, piece: Uint8Array<ArrayBuffer>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new QuerierError('ERR_TIMEOUT', `write answer: the reader took nothing for ${formatDurationText(settings.timeoutMs)} (--query.timeout)`)), Math.min(settings.timeoutMs, 0x7fff_ffff));
+  });
+  try {
+    await Promise.race([task.send(piece, [piece.buffer]), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+  task.throwIfCancelled();
+}
+
 async function runApi(request: ApiTask, running: Running): Promise<TaskAnswer> {
   const computer = takeComputer();
   try {
@@ -208,7 +243,7 @@ async function runApi(request: ApiTask, running: Running): Promise<TaskAnswer> {
       running.encodedBytes += bytes.length;
       // The buffer is handed over whole, so it must hold nothing else.
       const piece = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
-      await running.task.send(piece, [piece.buffer]);
+      await sendPiece(running.task, piece);
     }
     return { value: reportOf(running) };
   } finally {
@@ -216,27 +251,48 @@ async function runApi(request: ApiTask, running: Running): Promise<TaskAnswer> {
   }
 }
 
-/** Frames of a StoreAPI call, in pieces of about 1 MB. */
+/**
+ * Frames of a StoreAPI call, in pieces of about 1 MB, or of what came in FLUSH_MS when stores are slow: who asks may have a limit on
+ * silence. One piece is on its way while the next fills.
+ */
 async function runSeries(request: StoreTask & { readonly kind: 'series' }, running: Running): Promise<TaskAnswer> {
-  const { task, control } = running;
-  control.settle();
-  let frames: Uint8Array<ArrayBuffer>[] = [];
-  let bytes = 0;
-  const flush = async (): Promise<void> => {
-    const piece = frames;
-    frames = [];
-    bytes = 0;
-    await task.send(piece, piece.map((frame) => frame.buffer));
+  const { task, control, counters } = running;
+  const store = limitSeries(proxyOver(request), settings.storeLimits);
+  const options: ProxyCallOptions = { signal: task.signal, tenant: request.tenant, timeoutMs: settings.timeoutMs, charge: control };
+  let bytes = new Uint8Array(PIECE_BYTES);
+  let ends: number[] = [];
+  let length = 0;
+  let sending: Promise<void> | undefined;
+  const flush = (): void => {
+    const piece: FramesPiece = { bytes, ends };
+    [bytes, ends, length] = [new Uint8Array(PIECE_BYTES), [], 0];
+    sending = task.send(piece, [piece.bytes.buffer]).then(() => {
+      sending = undefined;
+    });
   };
-  for await (const frame of proxyOver(request).series(request.request, { signal: task.signal, tenant: request.tenant, timeoutMs: settings.timeoutMs, charge: control })) {
-    task.throwIfCancelled();
-    running.counters.series++;
-    running.encodedBytes += frame.length;
-    frames.push(frame.slice());
-    bytes += frame.length;
-    if (bytes >= PIECE_BYTES) await flush();
+  const timer = setInterval(() => {
+    if (length > 0 && sending === undefined) flush();
+  }, FLUSH_MS);
+  try {
+    for await (const frame of store.series(request.request, options)) {
+      task.throwIfCancelled();
+      counters.series++;
+      running.encodedBytes += frame.length;
+      if (length > 0 && length + frame.length > bytes.length) {
+        await sending;
+        if (length > 0) flush();
+      }
+      if (frame.length > bytes.length) bytes = new Uint8Array(frame.length);
+      bytes.set(frame, length);
+      length += frame.length;
+      ends.push(length);
+    }
+    await sending;
+    if (length > 0) flush();
+    await sending;
+  } finally {
+    clearInterval(timer);
   }
-  if (frames.length > 0) await flush();
   return { value: reportOf(running) };
 }
 
@@ -254,7 +310,7 @@ function reportOf({ account, counters, encodedBytes }: Running, value?: unknown)
 
 serveTasks(async (request, task) => {
   const query = request as QueryTask;
-  const account = ledger.openAccount(query.name, settings.maxMemoryBytes);
+  const account = ledger.openAccount(query.name, settings.maxMemoryBytes, threadId);
   const running: Running = { task, account, control: new TaskControl(task, account), counters: { series: 0, chunks: 0, samples: 0 }, encodedBytes: 0 };
   try {
     switch (query.kind) {

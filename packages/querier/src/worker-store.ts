@@ -8,7 +8,7 @@ import { type CallOptions, type Store, StoreError, type StoreErrorCode, type Sto
 import { WorkerTaskError } from '@gauntlet/service-kit';
 import type { EndpointSnapshot } from './endpoint-set.ts';
 import type { QueryRunner } from './query-runner.ts';
-import type { StoreTask } from './query-task.ts';
+import type { FramesPiece, StoreTask } from './query-task.ts';
 import { streamTask } from './task-stream.ts';
 
 export interface WorkerStoreOptions {
@@ -42,7 +42,14 @@ export function createWorkerStore({ runner, endpoints, selectorLabels, defaultTe
   return {
     async *series(request, options = {}) {
       try {
-        for await (const frames of streamTask(runner, taskOf({ kind: 'series', request }, options), signalOf(options))) yield* frames as Uint8Array[];
+        for await (const piece of streamTask(runner, taskOf({ kind: 'series', request }, options), signalOf(options))) {
+          const { bytes, ends } = piece as FramesPiece;
+          let start = 0;
+          for (const end of ends) {
+            yield bytes.subarray(start, end);
+            start = end;
+          }
+        }
       } catch (error) {
         throw asStoreError(error);
       }

@@ -63,6 +63,27 @@ test('misuse is named', () => {
   expect(() => account.reserve(Number.NaN)).toThrow('wanted at least 0 bytes');
 });
 
+test('a thread that ended gives back what its accounts held, others keep theirs', () => {
+  const ledger = createMemoryLedger(options);
+  const [first, second, other] = [ledger.openAccount('q1', MIB, 7), ledger.openAccount('q2', MIB, 7), ledger.openAccount('q3', MIB, 8)];
+  for (const account of [first, second, other]) account.reserve(8192);
+  expect(ledger.closeAccountsOf(7)).toBe(2);
+  expect(ledger.usedBytes).toBe(8192);
+  expect(ledger.closeAccountsOf(7)).toBe(0);
+  other.close();
+  expect(ledger.usedBytes).toBe(0);
+});
+
+test('a closed account takes no charge and ignores what comes back late', () => {
+  const ledger = createMemoryLedger(options);
+  const account = ledger.openAccount('q', MIB);
+  account.reserve(8192);
+  account.close();
+  expect(() => account.reserve(1)).toThrow('reserve 1 bytes for q: its account is closed');
+  account.release(8192);
+  expect(ledger.usedBytes).toBe(0);
+});
+
 test('the shared words are the sum of the accounts, in pages, after any reserves and releases', () => {
   fc.assert(
     fc.property(fc.array(fc.record({ who: fc.nat(2), bytes: fc.integer({ min: 0, max: 30_000 }), take: fc.boolean() })), (steps) => {

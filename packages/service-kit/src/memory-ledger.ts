@@ -3,7 +3,7 @@
  *
  *   Int32 words of a SharedArrayBuffer, in pages of 4 KiB (so that one word counts to 8 TiB):
  *   [0] process used  [1] process limit  [2] process peak  [3] unused
- *   then per account: [taken 0/1] [used] [limit] [peak]
+ *   then per account: [owner, 0 = free] [used] [limit] [peak]
  *
  * An account belongs to one thread at a time; it keeps exact bytes itself and moves whole pages in the shared words, so that a charge inside the page already held
  * costs no atomic operation.
@@ -90,13 +90,14 @@ export class MemoryLedger {
    * Opens an account.
    * @param name what messages call it, such as `query 17`
    * @param bytesMax limit of this account
+   * @param owner number of the thread that uses it, at least 1; {@link MemoryLedger.closeAccountsOf} finds accounts by it
    * @throws MemoryLimitError when all accounts are taken
    */
-  openAccount(name: string, bytesMax: number): MemoryAccount {
+  openAccount(name: string, bytesMax: number, owner = 1): MemoryAccount {
     const accounts = (this.#words.length - HEADER_WORDS) / ACCOUNT_WORDS;
     for (let i = 0; i < accounts; i++) {
       const base = HEADER_WORDS + i * ACCOUNT_WORDS;
-      if (Atomics.compareExchange(this.#words, base, 0, 1) !== 0) continue;
+      if (Atomics.compareExchange(this.#words, base, 0, owner) !== 0) continue;
       Atomics.store(this.#words, base + 1, 0);
       Atomics.store(this.#words, base + 2, toPages(bytesMax));
       Atomics.store(this.#words, base + 3, 0);
@@ -108,13 +109,27 @@ export class MemoryLedger {
   /** The account with this index, opened by another thread that no longer charges it. */
   attachAccount(index: number, name: string): MemoryAccount {
     const base = HEADER_WORDS + index * ACCOUNT_WORDS;
-    if (Atomics.load(this.#words, base) !== 1) throw new ServiceKitError('ERR_CONFIG', `attach memory account ${index}: it is not open`);
+    if (Atomics.load(this.#words, base) === 0) throw new ServiceKitError('ERR_CONFIG', `attach memory account ${index}: it is not open`);
     return new MemoryAccount(this.#words, this.share, base, name);
   }
 
   /** Gives back all that an account holds and closes it; for accounts of threads that died. */
   closeAccount(index: number): void {
     closeAccountAt(this.#words, HEADER_WORDS + index * ACCOUNT_WORDS);
+  }
+
+  /**
+   * Closes all accounts of a thread that has ended; a terminated one could not.
+   * @returns accounts closed
+   */
+  closeAccountsOf(owner: number): number {
+    let closed = 0;
+    for (let base = HEADER_WORDS; base < this.#words.length; base += ACCOUNT_WORDS) {
+      if (Atomics.load(this.#words, base) !== owner) continue;
+      closeAccountAt(this.#words, base);
+      closed++;
+    }
+    return closed;
   }
 }
 
@@ -154,8 +169,9 @@ export class MemoryAccount {
     return Atomics.load(this.#words, this.#base + 2) * PAGE_BYTES;
   }
 
-  /** Charges bytes before they are allocated. @throws MemoryLimitError; nothing is charged then */
+  /** Charges bytes before they are allocated. @throws MemoryLimitError, or ServiceKitError ERR_CONFIG when the account is closed; nothing is charged then */
   reserve(bytes: number): void {
+    if (this.#pages < 0) throw new ServiceKitError('ERR_CONFIG', `reserve ${bytes} bytes for ${this.name}: its account is closed`);
     const wanted = this.#usedBytes + bytes;
     const pages = toPages(wanted);
     const more = pages - this.#pages;
@@ -176,8 +192,9 @@ export class MemoryAccount {
     this.#usedBytes = wanted;
   }
 
-  /** Gives bytes back. @throws ServiceKitError ERR_CONFIG when more than was reserved */
+  /** Gives bytes back; after the account was closed there is nothing to give. @throws ServiceKitError ERR_CONFIG when more than was reserved */
   release(bytes: number): void {
+    if (this.#pages < 0) return;
     if (bytes > this.#usedBytes) throw new ServiceKitError('ERR_CONFIG', `release ${bytes} bytes of ${this.name}: only ${this.#usedBytes} are reserved`);
     this.#usedBytes -= bytes;
     const pages = toPages(this.#usedBytes);

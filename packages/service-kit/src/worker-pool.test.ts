@@ -62,11 +62,14 @@ inThreads('in threads (needs the built package)', () => {
   });
 
   test('a computing job notices by polling, and its worker lives on', async () => {
-    const workers = open({ acknowledgeMs: 60_000 });
+    let freed = (_elapsedMs: number): void => {};
+    const isFreed = new Promise<number>((resolve) => (freed = resolve));
+    const workers = open({ acknowledgeMs: 60_000, onCancelEnd: (elapsedMs) => freed(elapsedMs) });
     const controller = new AbortController();
     const job = workers.run('exclusive', { do: 'compute' }, { signal: controller.signal });
     controller.abort(new Error('enough'));
     await expect(job).rejects.toThrow('enough');
+    expect(await isFreed).toBeGreaterThan(0);
     const other = new AbortController();
     const again = Promise.all([1, 2].map((value) => workers.run('exclusive', { do: 'echo', value }, { signal: other.signal })));
     expect(await again).toHaveLength(2);
@@ -87,8 +90,11 @@ inThreads('in threads (needs the built package)', () => {
   });
 
   test('a worker that dies fails its jobs only', async () => {
-    const workers = open();
+    const ended: number[] = [];
+    const workers = open({ onWorkerEnd: (threadId) => ended.push(threadId) });
     await expect(workers.run('exclusive', { do: 'exit' })).rejects.toThrow('its worker ended (exit code 3)');
+    while (ended.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(ended[0]).toBeGreaterThan(0);
     expect(await workers.run('exclusive', { do: 'echo', value: 1 })).toMatchObject({ got: 1 });
   });
 

@@ -75,6 +75,10 @@ export interface WorkerPoolOptions<K extends string> {
   readonly acknowledgeMs?: number;
   /** Time for a job that noticed to end; default 10 s. */
   readonly endMs?: number;
+  /** Told when a worker has ended, by whatever: its `threadId` as the worker saw it. What it had not given back can be taken back now. */
+  readonly onWorkerEnd?: (threadId: number) => void;
+  /** Told when a cancelled job no longer occupies its worker: milliseconds since it was cancelled. */
+  readonly onCancelEnd?: (elapsedMs: number) => void;
   readonly log: Logger;
 }
 
@@ -133,11 +137,14 @@ interface Job {
   pieces: Promise<void>;
   onAbort: (() => void) | undefined;
   ladder: NodeJS.Timeout | undefined;
+  cancelledAtMs: number;
 }
 
 interface PoolWorker {
   readonly kind: string;
   readonly thread: Worker;
+  /** The thread's own number; `thread.threadId` forgets it at the end. */
+  readonly threadId: number;
   readonly flags: Int32Array;
   /** Job per slot. */
   readonly slots: (Job | undefined)[];
@@ -169,7 +176,7 @@ class Pool<K extends string> implements WorkerPool<K> {
       if (waiting === undefined) throw new ServiceKitError('ERR_CONFIG', `run job: no worker kind '${kind}'`);
       const waitingMax = this.#options.kinds[kind].waitingMax ?? 10_000;
       if (waiting.size >= waitingMax) throw new ServiceKitError('ERR_CANCELLED', `run ${kind} job: ${waiting.size} jobs are waiting already, limit ${waitingMax}`);
-      const job: Job = { id: this.#nextId++, kind, request, options, resolve, reject, settled: false, slot: -1, worker: undefined, pieces: Promise.resolve(), onAbort: undefined, ladder: undefined };
+      const job: Job = { id: this.#nextId++, kind, request, options, resolve, reject, settled: false, slot: -1, worker: undefined, pieces: Promise.resolve(), onAbort: undefined, ladder: undefined, cancelledAtMs: 0 };
       if (options.signal !== undefined) {
         job.onAbort = () => this.#cancel(job);
         options.signal.addEventListener('abort', job.onAbort, { once: true });
@@ -226,7 +233,7 @@ class Pool<K extends string> implements WorkerPool<K> {
       workerData: { flags: shared, kind, data: this.#options.data },
       ...(this.#options.resourceLimits === undefined ? {} : { resourceLimits: this.#options.resourceLimits }),
     });
-    const worker: PoolWorker = { kind, thread, flags: new Int32Array(shared), slots: Array.from({ length: slots }, () => undefined), busy: 0, dead: false, idle: undefined };
+    const worker: PoolWorker = { kind, thread, threadId: thread.threadId, flags: new Int32Array(shared), slots: Array.from({ length: slots }, () => undefined), busy: 0, dead: false, idle: undefined };
     this.#workers.add(worker);
     this.#started++;
     let failure: unknown;
@@ -299,6 +306,7 @@ class Pool<K extends string> implements WorkerPool<K> {
   #askToStop(job: Job): void {
     const { worker, slot } = job;
     if (worker === undefined || job.ladder !== undefined || worker.slots[slot] !== job) return;
+    job.cancelledAtMs = performance.now();
     Atomics.compareExchange(worker.flags, slot, SLOT_FLAG.running, SLOT_FLAG.cancelAsked);
     this.#post(job, { type: 'cancel', id: job.id });
     const terminate = (why: string): void => {
@@ -331,6 +339,7 @@ class Pool<K extends string> implements WorkerPool<K> {
       this.#settle(job, () => job.reject(new ServiceKitError('ERR_WORKER_EXIT', `run ${job.kind} job ${job.id}: its worker ended (${reason})`, failure)));
     }
     if (failure !== undefined) this.#options.log.error('worker ended', { kind: worker.kind, reason });
+    this.#options.onWorkerEnd?.(worker.threadId);
     if (!this.#closed) this.#schedule(worker.kind);
   }
 
@@ -345,6 +354,7 @@ class Pool<K extends string> implements WorkerPool<K> {
     const { worker } = job;
     if (worker === undefined || worker.slots[job.slot] !== job) return;
     clearTimeout(job.ladder);
+    if (job.cancelledAtMs > 0) this.#options.onCancelEnd?.(performance.now() - job.cancelledAtMs);
     worker.slots[job.slot] = undefined;
     worker.busy--;
     this.#jobs.delete(job.id);
