@@ -14,20 +14,17 @@ import { join } from 'node:path';
 import { createBucketFromConfig } from '@gauntlet/objstore';
 import { createNopLogger } from '@gauntlet/service-kit';
 import { SHOP_INSTANCES, SHOP_JOB, type SampleService, shopModel, startSampleService } from '@gauntlet/standalone/testing';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type ApiSeries, getApi, instant, instantAnswer, labelsKey } from '../harness/api.ts';
 import { blocksIn, writeHistory } from '../harness/blocks.ts';
+import { describeWithPeers } from '../harness/describe-peers.ts';
 import { type Service, startService } from '../harness/gauntlet.ts';
-import { type MinioServer, type PeerServer, missingPeers, startMinio, startNodeExporter, startPrometheus } from '../harness/peers.ts';
+import { type MinioServer, type PeerServer, startMinio, startNodeExporter, startPrometheus } from '../harness/peers.ts';
 import { freePort, temporaryDir, waitFor } from '../harness/process.ts';
 
 const REPLICAS = ['a', 'b'] as const;
 const HISTORY_MS = 4 * 3_600_000;
 const STEP_MS = 15_000;
-const missing = missingPeers(['prometheus', 'promtool', 'minio', 'node-exporter']);
-const isSkipped = missing.length > 0;
-if (isSkipped) console.warn(`two replicas: skipped, this machine has no ${missing.join(', ')} (scripts/install-peers.sh)`);
-
 interface Replica {
   readonly name: string;
   readonly dir: string;
@@ -72,7 +69,7 @@ ${SHOP_INSTANCES.map(
 /** Range selectors compared sample by sample, at `x[3h]`. */
 const SELECTORS = [`{job="${SHOP_JOB}",instance="shop-0"}`, 'up', 'node_cpu_seconds_total', '{job="shop",__name__=~"http_requests_total|shop_.*"}'];
 
-(isSkipped ? describe.skip : describe)(`two replicas of a Prometheus${isSkipped ? ` (skipped: no ${missing.join(', ')})` : ''}`, () => {
+describeWithPeers('two replicas of a Prometheus', ['prometheus', 'promtool', 'minio', 'node-exporter'], () => {
   let shop: SampleService;
   let minio: MinioServer;
   let store: Service;
