@@ -2,6 +2,7 @@
  * A gate: at most `max` units of work at once, the rest wait in the order they came. Hold a slot for a unit of work, never while waiting for a peer to read.
  * Metrics are those of Thanos' gate: `gate_<operation>_{max,in_flight,total,duration_seconds}` under the scope's prefix.
  */
+import { setMaxListeners } from 'node:events';
 import { ServiceKitError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -105,6 +106,8 @@ class FifoGate implements Gate {
   }
 
   #wait(signal: AbortSignal | undefined): Promise<void> {
+    // Many may wait under one signal, as when all blocks of a bucket are loaded; that is no leak.
+    if (signal !== undefined) setMaxListeners(0, signal);
     return new Promise((resolve, reject) => {
       const admit = (): void => {
         signal?.removeEventListener('abort', abort);

@@ -14,11 +14,11 @@ export interface WelcomeFacts {
   readonly ownTargets: number;
 }
 
-/** Queries that show something at once. */
+/** Queries that show something at once. With the job, since this process has metrics of the same names. */
 export const SAMPLE_QUERIES: readonly string[] = [
-  'sum by (route) (rate(http_requests_total[5m]))',
-  'histogram_quantile(0.99, sum by (le, route) (rate(http_request_duration_seconds_bucket[5m])))',
-  'sum(rate(http_requests_total{code="500"}[10m])) / sum(rate(http_requests_total[10m]))',
+  'sum by (route) (rate(http_requests_total{job="shop"}[5m]))',
+  'histogram_quantile(0.99, sum by (le, route) (rate(http_request_duration_seconds_bucket{job="shop"}[5m])))',
+  'sum(rate(http_requests_total{job="shop",code="500"}[10m])) / sum(rate(http_requests_total{job="shop"}[10m]))',
 ];
 const OWN_QUERIES: readonly string[] = ['up', 'prometheus_tsdb_head_series', 'rate(process_cpu_seconds_total[1m])'];
 
