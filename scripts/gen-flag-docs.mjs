@@ -26,7 +26,7 @@ const importBuilt = (name) => import(pathToFileURL(join(root, 'packages', name, 
 
 /** The one export that is a flag table: an object of flags by the names code uses. */
 function flagTableOf(exports, name) {
-  const tables = Object.entries(exports).filter(([key, value]) => /Flags$/.test(key) && typeof value === 'object' && Object.values(value).every((flag) => typeof flag?.read === 'function'));
+  const tables = Object.entries(exports).filter(([key, value]) => key.endsWith('Flags') && typeof value === 'object' && Object.values(value).every((flag) => typeof flag?.read === 'function'));
   if (tables.length !== 1) throw new Error(`read the flags of packages/${name}: its index exports ${tables.length} flag tables, wanted 1 (an export named …Flags)`);
   return tables[0][1];
 }
