@@ -109,4 +109,3 @@ try {
   await prometheus.stop();
 }
 process.exit(0);
-export {};

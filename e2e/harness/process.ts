@@ -8,14 +8,18 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What is to be ended and removed when the run is over, however it went. */
-const leftovers = new Set<() => void>();
+/** What is to be ended, and then removed, when the run is over, however it went. */
+const processes = new Set<() => void>();
+const folders = new Set<string>();
 process.once('exit', endEverything);
 
 /** Kills every process and removes every folder of this harness that is still there. Jest hides the process' exit from tests, so a set-up file calls this after each. */
 export function endEverything(): void {
-  for (const end of leftovers) end();
-  leftovers.clear();
+  for (const end of processes) end();
+  processes.clear();
+  // A process that was just killed may still be writing: a folder that is not empty after all is tried again.
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  folders.clear();
 }
 
 /** Where the kernel can be asked to (util-linux), a child dies with this process even when this one is killed; the pid stays the program's own. */
@@ -53,29 +57,29 @@ export function startProcess({ name, command, args, env = {}, cwd }: ProcessOpti
   };
   child.stdout!.on('data', take);
   child.stderr!.on('data', take);
-  let running = true;
+  let isRunning = true;
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.on('error', (error) => {
-      running = false;
+      isRunning = false;
       output += `${error}\n`;
       resolve({ code: 127, signal: null });
     });
     child.on('close', (code, signal) => {
-      running = false;
+      isRunning = false;
       resolve({ code, signal });
     });
   });
   const end = (): void => void child.kill('SIGKILL');
-  leftovers.add(end);
-  void exited.then(() => leftovers.delete(end));
+  processes.add(end);
+  void exited.then(() => processes.delete(end));
   return {
     name,
     pid: child.pid ?? -1,
     output: () => output,
     exited,
-    isRunning: () => running,
+    isRunning: () => isRunning,
     async stop(signal = 'SIGTERM') {
-      if (!running) return;
+      if (!isRunning) return;
       child.kill(signal);
       const timer = setTimeout(end, 15_000);
       await exited;
@@ -126,6 +130,6 @@ export function freePort(): Promise<number> {
 /** A folder that goes with the test run. */
 export function temporaryDir(name: string): string {
   const dir = mkdtempSync(join(tmpdir(), `gauntlet-${name}-`));
-  leftovers.add(() => rmSync(dir, { recursive: true, force: true }));
+  folders.add(dir);
   return dir;
 }
