@@ -3,6 +3,8 @@
 //
 // Source of the numerics: Prometheus promql/engine.go, `aggregation` (3.14).
 
+import { at, compensate, put } from './columns';
+
 const SUM: i32 = 1;
 const AVG: i32 = 2;
 const MIN: i32 = 3;
@@ -11,26 +13,6 @@ const COUNT: i32 = 5;
 const GROUP: i32 = 6;
 const STDVAR: i32 = 7;
 const STDDEV: i32 = 8;
-
-// @ts-ignore: decorator
-@inline
-function at(ptr: usize, index: i32): f64 {
-  return load<f64>(ptr + ((<usize>index) << 3));
-}
-
-// @ts-ignore: decorator
-@inline
-function put(ptr: usize, index: i32, value: f64): void {
-  store<f64>(ptr + ((<usize>index) << 3), value);
-}
-
-/** Neumaier's compensation after next = sum + x. */
-// @ts-ignore: decorator
-@inline
-function compensate(sum: f64, x: f64, next: f64, c: f64): f64 {
-  if (abs<f64>(next) == Infinity) return 0;
-  return abs<f64>(sum) >= abs<f64>(x) ? c + (sum - next + x) : c + (x - next + sum);
-}
 
 /** Float64 columns of an operation's state. */
 function columnsOf(op: i32): i32 {

@@ -6,6 +6,8 @@
 //
 // Source of the numerics: Prometheus promql/functions.go and promql/engine.go (3.14), util/kahansum.
 
+import { at, compensate, isInfinite, put } from './columns';
+
 const RATE: i32 = 1;
 const INCREASE: i32 = 2;
 const DELTA: i32 = 3;
@@ -27,34 +29,8 @@ const STALE: u64 = 0x7ff0000000000002;
 
 // @ts-ignore: decorator
 @inline
-function at(ptr: usize, index: i32): f64 {
-  return load<f64>(ptr + ((<usize>index) << 3));
-}
-
-// @ts-ignore: decorator
-@inline
-function put(ptr: usize, index: i32, value: f64): void {
-  store<f64>(ptr + ((<usize>index) << 3), value);
-}
-
-// @ts-ignore: decorator
-@inline
 function indexAt(ptr: usize, index: i32): i32 {
   return load<i32>(ptr + ((<usize>index) << 2));
-}
-
-// @ts-ignore: decorator
-@inline
-function isInfinite(x: f64): bool {
-  return abs<f64>(x) == Infinity;
-}
-
-/** Neumaier's compensation after next = sum + x. */
-// @ts-ignore: decorator
-@inline
-function compensate(sum: f64, x: f64, next: f64, c: f64): f64 {
-  if (isInfinite(next)) return 0;
-  return abs<f64>(sum) >= abs<f64>(x) ? c + (sum - next + x) : c + (x - next + sum);
 }
 
 /** See WindowKernels.lookback. */

@@ -22,7 +22,7 @@ export interface KernelOptions {
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
 interface ModuleExports extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels {
-  heapBase(): number;
+  readonly heapBase: () => number;
 }
 
 const PAGE_BYTES = 65536;

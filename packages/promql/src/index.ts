@@ -1,3 +1,4 @@
+/** The seam of promql. README.md has the reading order. */
 export { PromqlError, type PromqlErrorCode } from './errors.ts';
 export { FUNCTION_SIGNATURES, type FunctionSignature } from './functions/signatures.ts';
 export { exprToJson, type JsonValue } from './parser/ast-to-json.ts';

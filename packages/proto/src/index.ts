@@ -1,3 +1,4 @@
+/** The seam of proto: messages and their wire form. README.md has the reading order. */
 export { ProtoError, type ProtoErrorCode } from './errors.ts';
 export { MAX_TIME_MS, MIN_TIME_MS, WIRE, WireReader } from './wire-reader.ts';
 export { int64Length, uint32Length, WireWriter } from './wire-writer.ts';

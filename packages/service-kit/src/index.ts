@@ -1,3 +1,4 @@
+/** The seam of service-kit. README.md has the reading order. */
 export {
   ConfigError,
   ConfigReader,

@@ -40,7 +40,10 @@ export function createStoreService(store: Store): GrpcService {
     name: 'thanos.Store',
     methods: STORE_METHODS as unknown as GrpcMethods,
     handlers: {
-      Series: (call: ServerWritableStream<SeriesRequest, Uint8Array>) => streamAnswer(call, (request, options) => store.series(request, options)),
+      Series: (call: ServerWritableStream<SeriesRequest, Uint8Array>) => {
+        // Never rejects: what goes wrong becomes the status of the call.
+        void streamAnswer(call, (request, options) => store.series(request, options));
+      },
       LabelNames: unary<LabelNamesRequest, LabelNamesResponse>((request, options) => store.labelNames(request, options)),
       LabelValues: unary<LabelValuesRequest, LabelValuesResponse>((request, options) => store.labelValues(request, options)),
     },

@@ -85,7 +85,7 @@ test('equals a naive merge', async () => {
 });
 
 test('the rewriter equals sorting everything', () => {
-  const names = fc.uniqueArray(fc.constantFrom('__name__', 'a', 'c', 'm', 'zz', 'A'), { maxLength: 3 });
+  const names = fc.uniqueArray(fc.constantFrom<string[]>('__name__', 'a', 'c', 'm', 'zz', 'A'), { maxLength: 3 });
   fc.assert(
     fc.property(fc.array(labelsArbitrary, { maxLength: 30 }), names, names, fc.constantFrom(0, 3), (series, external, without, batchSize) => {
       // A series that consists of removed labels alone is refused, see below.

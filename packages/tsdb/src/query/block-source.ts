@@ -9,27 +9,20 @@
  *   runs    [───────────────────────────────────+guess]         [─────+guess]
  */
 import { type Block } from '../block/block-reader.ts';
-import { type Intervals, isCovered } from '../block/tombstones.ts';
+import { isCovered } from '../block/tombstones.ts';
 import { type ChunkFrame, frameChunk } from '../chunks/chunk-reader.ts';
 import { chunkCorrupt, chunkRefOffset, chunkRefSegment } from '../chunks/layout.ts';
 import { be32 } from '../index-file/layout.ts';
 import type { Postings } from '../index-file/postings.ts';
 import { createSeriesEntry } from '../index-file/series-entry.ts';
-import type { ChunkRequest, SeriesCursor, SeriesSource } from './series-source.ts';
+import { type ChunkRequest, CursorFields, type SeriesSource } from './series-source.ts';
 
 /** Gap up to which reading through is cheaper than another read. */
 const GAP_BYTES_MAX = 16 * 1024;
 /** First guess of a chunk's length with its frame: float chunks end near 1 KiB. */
 const TAIL_BYTES = 1100;
-const NO_INTERVALS: Intervals = [];
 
-class BlockCursor implements SeriesCursor {
-  labels: readonly string[] = [];
-  intervals: Intervals = NO_INTERVALS;
-  chunkCount = 0;
-  mint: Float64Array = new Float64Array(16);
-  maxt: Float64Array = new Float64Array(16);
-  refs: Float64Array = new Float64Array(16);
+class BlockCursor extends CursorFields {
   readonly #block: Block;
   readonly #postings: Postings;
   readonly #from: number;
@@ -38,6 +31,7 @@ class BlockCursor implements SeriesCursor {
   #position = 0;
 
   constructor(block: Block, postings: Postings, from: number, to: number) {
+    super();
     this.#block = block;
     this.#postings = postings;
     this.#from = from;
@@ -50,11 +44,7 @@ class BlockCursor implements SeriesCursor {
       const ref = this.#postings[this.#position++]!;
       this.#block.index.readSeries(ref, entry);
       const intervals = this.#block.tombstones.size === 0 ? undefined : this.#block.tombstones.get(ref);
-      if (this.mint.length < entry.chunkCount) {
-        this.mint = new Float64Array(entry.mint.length);
-        this.maxt = new Float64Array(entry.mint.length);
-        this.refs = new Float64Array(entry.mint.length);
-      }
+      this.reserve(entry.chunkCount);
       let count = 0;
       for (let i = 0; i < entry.chunkCount; i++) {
         const mint = entry.mint[i]!;
@@ -66,10 +56,7 @@ class BlockCursor implements SeriesCursor {
         this.refs[count++] = entry.refs[i]!;
       }
       if (count === 0) continue;
-      this.chunkCount = count;
-      this.intervals = intervals ?? NO_INTERVALS;
-      this.labels = this.#block.index.labelsOf(entry);
-      return true;
+      return this.accept(this.#block.index.labelsOf(entry), count, intervals);
     }
     return false;
   }

@@ -5,20 +5,12 @@
  * first. What is appended while a query runs may or may not be seen by it, batch by batch; a commit is never seen in part within a batch.
  */
 import { CHUNK_ENCODING } from '@gauntlet/model';
-import { type Intervals, isCovered } from '../block/tombstones.ts';
+import { isCovered } from '../block/tombstones.ts';
 import type { Head } from '../head/head.ts';
 import type { Postings } from '../index-file/postings.ts';
-import type { SeriesCursor, SeriesSource } from './series-source.ts';
+import { CursorFields, type SeriesSource } from './series-source.ts';
 
-const NO_INTERVALS: Intervals = [];
-
-class HeadCursor implements SeriesCursor {
-  labels: readonly string[] = [];
-  intervals: Intervals = NO_INTERVALS;
-  chunkCount = 0;
-  mint: Float64Array = new Float64Array(16);
-  maxt: Float64Array = new Float64Array(16);
-  refs: Float64Array = new Float64Array(16);
+class HeadCursor extends CursorFields {
   readonly #head: Head;
   readonly #from: number;
   readonly #to: number;
@@ -26,6 +18,7 @@ class HeadCursor implements SeriesCursor {
   #position = 0;
 
   constructor(head: Head, slots: Postings, from: number, to: number) {
+    super();
     this.#head = head;
     this.#from = from;
     this.#to = to;
@@ -43,29 +36,15 @@ class HeadCursor implements SeriesCursor {
         const maxt = table.chunkMaxt[row]!;
         if (mint > this.#to) break;
         if (maxt < this.#from || (intervals !== undefined && isCovered(intervals, mint, maxt))) continue;
-        if (count === this.mint.length) this.#grow();
+        this.reserve(count + 1);
         this.mint[count] = mint;
         this.maxt[count] = maxt;
         this.refs[count++] = row;
       }
       if (count === 0) continue;
-      this.chunkCount = count;
-      this.intervals = intervals ?? NO_INTERVALS;
-      this.labels = table.labels(slot);
-      return true;
+      return this.accept(table.labels(slot), count, intervals);
     }
     return false;
-  }
-
-  #grow(): void {
-    const grow = (column: Float64Array): Float64Array => {
-      const bigger = new Float64Array(column.length * 2);
-      bigger.set(column);
-      return bigger;
-    };
-    this.mint = grow(this.mint);
-    this.maxt = grow(this.maxt);
-    this.refs = grow(this.refs);
   }
 }
 

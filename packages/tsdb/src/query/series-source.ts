@@ -22,6 +22,43 @@ export interface SeriesCursor {
   readonly refs: Float64Array;
 }
 
+const NO_INTERVALS: Intervals = [];
+
+/** The fields of a cursor, and how they fill: `reserve` and write columns `0 … count − 1`, then `accept`. */
+export abstract class CursorFields implements SeriesCursor {
+  labels: Labels = [];
+  intervals: Intervals = NO_INTERVALS;
+  chunkCount = 0;
+  mint: Float64Array = new Float64Array(16);
+  maxt: Float64Array = new Float64Array(16);
+  refs: Float64Array = new Float64Array(16);
+
+  abstract next(): boolean;
+
+  /** Makes room for `count` chunks; those already written stay. */
+  protected reserve(count: number): void {
+    if (count <= this.mint.length) return;
+    const room = Math.max(count, this.mint.length * 2);
+    this.mint = grown(this.mint, room);
+    this.maxt = grown(this.maxt, room);
+    this.refs = grown(this.refs, room);
+  }
+
+  /** Ends a series. Returns true, for `next` to return. */
+  protected accept(labels: Labels, chunkCount: number, intervals: Intervals | undefined): true {
+    this.labels = labels;
+    this.chunkCount = chunkCount;
+    this.intervals = intervals ?? NO_INTERVALS;
+    return true;
+  }
+}
+
+function grown(column: Float64Array, room: number): Float64Array {
+  const bigger = new Float64Array(room);
+  bigger.set(column);
+  return bigger;
+}
+
 /** Chunks to load from one source; the last three columns are filled in. */
 export interface ChunkRequest {
   count: number;
