@@ -3,20 +3,9 @@
  * with line and column. Source of the format: Thanos pkg/clientconfig/http.go.
  */
 import { readFileSync } from 'node:fs';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { decodeYaml, schema } from '@gauntlet/service-kit';
 import { SidecarError } from './errors.ts';
-
-/** How to talk to Prometheus. */
-export interface PrometheusTransport {
-  readonly httpAgent: HttpAgent;
-  readonly httpsAgent: HttpsAgent;
-  /** Value of the Authorization header, read anew for each request since files may change; `undefined` for none. */
-  authorization(): string | undefined;
-  /** Most time until the head of an answer, ms; 0 has no limit. */
-  readonly headerTimeoutMs: number;
-}
+import { openTransport, type PrometheusTransport, type TransportCredentials, type TransportSettings } from './prometheus-transport.ts';
 
 const FORMAT = schema.object({
   basic_auth: schema.orEmpty({
@@ -53,32 +42,36 @@ const FORMAT = schema.object({
  * @param source file name for errors
  * @throws ConfigError with line and column; SidecarError ERR_SIDECAR_CONFIG for what is not supported
  */
-export function createPrometheusTransport(text: string, source: string): PrometheusTransport {
+export function readTransportSettings(text: string, source: string): TransportSettings {
   const config = decodeYaml(text.trim() === '' ? '{}' : text, FORMAT, source);
   if (config.proxy_url !== '') throw new SidecarError('ERR_SIDECAR_CONFIG', `${source}: proxy_url is not supported yet`);
   const { basic_auth: basic, tls_config: tls, transport_config: transport } = config;
   const kinds = [basic.username !== '', config.bearer_token !== undefined, config.bearer_token_file !== ''].filter(Boolean).length;
   if (kinds > 1) throw new SidecarError('ERR_SIDECAR_CONFIG', `${source}: at most one of basic_auth, bearer_token and bearer_token_file may be set`);
-  const pool = { keepAlive: true, maxFreeSockets: transport.max_idle_conns_per_host, maxSockets: transport.max_conns_per_host || Infinity, timeout: transport.idle_conn_timeout };
-  return {
-    httpAgent: new HttpAgent(pool),
-    httpsAgent: new HttpsAgent({
-      ...pool,
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: !tls.insecure_skip_verify,
-      ...(tls.ca_file === '' ? {} : { ca: readFileSync(tls.ca_file) }),
-      ...(tls.cert_file === '' ? {} : { cert: readFileSync(tls.cert_file) }),
-      ...(tls.key_file === '' ? {} : { key: readFileSync(tls.key_file) }),
-      ...(tls.server_name === '' ? {} : { servername: tls.server_name }),
-    }),
-    headerTimeoutMs: transport.response_header_timeout,
-    authorization: () => {
-      if (basic.username !== '') {
-        const password = basic.password_file !== '' ? readFileSync(basic.password_file, 'utf8').trim() : (basic.password?.reveal() ?? '');
-        return `Basic ${Buffer.from(`${basic.username}:${password}`).toString('base64')}`;
-      }
-      const token = config.bearer_token_file !== '' ? readFileSync(config.bearer_token_file, 'utf8').trim() : config.bearer_token?.reveal();
-      return token === undefined || token === '' ? undefined : `Bearer ${token}`;
-    },
+  const credentials = (): TransportCredentials => {
+    if (basic.username !== '') {
+      return basic.password_file === '' ? { kind: 'basic', username: basic.username, password: basic.password?.reveal() ?? '' } : { kind: 'basicFile', username: basic.username, passwordFile: basic.password_file };
+    }
+    if (config.bearer_token_file !== '') return { kind: 'bearerFile', tokenFile: config.bearer_token_file };
+    return config.bearer_token === undefined ? { kind: 'none' } : { kind: 'bearer', token: config.bearer_token.reveal() };
   };
+  return {
+    credentials: credentials(),
+    tls: {
+      rejectUnauthorized: !tls.insecure_skip_verify,
+      ...(tls.ca_file === '' ? {} : { ca: readFileSync(tls.ca_file, 'utf8') }),
+      ...(tls.cert_file === '' ? {} : { cert: readFileSync(tls.cert_file, 'utf8') }),
+      ...(tls.key_file === '' ? {} : { key: readFileSync(tls.key_file, 'utf8') }),
+      ...(tls.server_name === '' ? {} : { servername: tls.server_name }),
+    },
+    freeSocketsMax: transport.max_idle_conns_per_host,
+    socketsMax: transport.max_conns_per_host,
+    idleTimeoutMs: transport.idle_conn_timeout,
+    headerTimeoutMs: transport.response_header_timeout,
+  };
+}
+
+/** A transport from a configuration; see {@link readTransportSettings}. */
+export function createPrometheusTransport(text: string, source: string): PrometheusTransport {
+  return openTransport(readTransportSettings(text, source));
 }

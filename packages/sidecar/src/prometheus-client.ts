@@ -7,11 +7,11 @@ import { type ClientRequest, type IncomingMessage, request as httpRequest } from
 import { request as httpsRequest } from 'node:https';
 import { createGunzip } from 'node:zlib';
 import { snappyEncode } from '@gauntlet/bytes';
-import { formatMatcher, type Labels, labelsFromMap, type Matcher } from '@gauntlet/model';
+import { formatMatcher, type LabelQuery, type Labels, labelsFromMap } from '@gauntlet/model';
 import { MAX_TIME_MS, MIN_TIME_MS, READ_RESPONSE_TYPE, type ReadQuery, readRequest } from '@gauntlet/proto';
 import { StoreError, type StoreErrorCode } from '@gauntlet/storeapi';
 import { SidecarError } from './errors.ts';
-import type { PrometheusTransport } from './http-client-config.ts';
+import { basicAuth, type PrometheusTransport } from './prometheus-transport.ts';
 
 /** Most bytes of an API answer that are read; label and series answers of large servers reach hundreds of MB. */
 const ANSWER_BYTES_MAX = 1 << 30;
@@ -26,17 +26,6 @@ export interface PrometheusAnswer {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** What a label or series call asks for. */
-export interface LabelCall {
-  readonly matchers: readonly Matcher[];
-  /** ms, inclusive; MIN_TIME_MS and MAX_TIME_MS are left out: Prometheus then takes its own limits. */
-  readonly startMs: number;
-  readonly endMs: number;
-  /** 0 for all. */
-  readonly limit: number;
-  readonly signal?: AbortSignal;
-}
-
 /** Client of one Prometheus. */
 export class PrometheusClient {
   readonly #base: URL;
@@ -49,25 +38,26 @@ export class PrometheusClient {
   }
 
   /** Names of labels, sorted as Prometheus does. */
-  async labelNames(call: LabelCall): Promise<readonly string[]> {
-    return (await this.#labelCall('/api/v1/labels', call)) as string[];
+  async labelNames(query: LabelQuery): Promise<readonly string[]> {
+    return (await this.#labelCall('/api/v1/labels', query)) as string[];
   }
 
-  async labelValues(name: string, call: LabelCall): Promise<readonly string[]> {
-    return (await this.#labelCall(`/api/v1/label/${encodeURIComponent(name)}/values`, call)) as string[];
+  async labelValues(name: string, query: LabelQuery): Promise<readonly string[]> {
+    return (await this.#labelCall(`/api/v1/label/${encodeURIComponent(name)}/values`, query)) as string[];
   }
 
   /** Label sets, in no order. */
-  async series(call: LabelCall): Promise<readonly Labels[]> {
-    return ((await this.#labelCall('/api/v1/series', call)) as Record<string, string>[]).map((map) => labelsFromMap(new Map(Object.entries(map))));
+  async series(query: LabelQuery): Promise<readonly Labels[]> {
+    return ((await this.#labelCall('/api/v1/series', query)) as Record<string, string>[]).map((map) => labelsFromMap(new Map(Object.entries(map))));
   }
 
-  #labelCall(path: string, { matchers, startMs, endMs, limit, signal }: LabelCall): Promise<unknown> {
+  /** MIN_TIME_MS and MAX_TIME_MS are left out: Prometheus then takes its own limits. */
+  #labelCall(path: string, { matchers, mint, maxt, limit, signal }: LabelQuery): Promise<unknown> {
     const query: [string, string][] = [];
-    if (endMs < MAX_TIME_MS) query.push(['end', String(endMs / 1000)]);
+    if (maxt < MAX_TIME_MS) query.push(['end', String(maxt / 1000)]);
     if (limit > 0) query.push(['limit', String(limit)]);
     if (matchers.length > 0) query.push(['match[]', `{${matchers.map(formatMatcher).join(', ')}}`]);
-    if (startMs > MIN_TIME_MS) query.push(['start', String(startMs / 1000)]);
+    if (mint > MIN_TIME_MS) query.push(['start', String(mint / 1000)]);
     return this.get(path, query, signal);
   }
 
@@ -151,7 +141,7 @@ export class PrometheusClient {
     url.pathname = url.pathname.replace(/\/$/, '') + path;
     url.search = new URLSearchParams(query.map((pair): [string, string] => [...pair])).toString();
     const isTls = url.protocol === 'https:';
-    const authorization = this.#transport.authorization() ?? (this.#base.username === '' ? undefined : basicAuth(this.#base));
+    const authorization = this.#transport.authorization() ?? (this.#base.username === '' ? undefined : basicAuth(decodeURIComponent(this.#base.username), decodeURIComponent(this.#base.password)));
     return new Promise((resolve, reject) => {
       const fail = (cause: Error): void => {
         if (signal?.aborted === true) reject(signal.reason as Error);
@@ -225,10 +215,6 @@ function codeOf(status: number): StoreErrorCode {
     default:
       return 'ERR_STORE_INTERNAL';
   }
-}
-
-function basicAuth(url: URL): string {
-  return `Basic ${Buffer.from(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`).toString('base64')}`;
 }
 
 async function* readBody(response: IncomingMessage, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {

@@ -7,7 +7,6 @@ import { snappyDecode } from '@gauntlet/bytes';
 import { createKernels } from '@gauntlet/kernels';
 import { type Labels, labelsFromMap } from '@gauntlet/model';
 import { labelNamesRequest, labelValuesRequest, readRequest, seriesRequest } from '@gauntlet/proto';
-import { createNopLogger } from '@gauntlet/service-kit';
 import { createProxyStore, type Store } from '@gauntlet/storeapi';
 import { FIXTURE_EXTERNAL_LABELS, FIXTURE_MAXT, FIXTURE_MINT, FIXTURE_SERIES, readSeries, seriesOf, storeCases } from '@gauntlet/storeapi/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -32,7 +31,6 @@ afterEach(async () => {
 function storeOver(override: Partial<PrometheusStoreDeps> = {}): Store {
   return createPrometheusStore({
     client,
-    log: createNopLogger(),
     kernels,
     externalLabels: () => FIXTURE_EXTERNAL_LABELS,
     timeRange: () => ({ mint: 0, maxt: Number.MAX_SAFE_INTEGER }),

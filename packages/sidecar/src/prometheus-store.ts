@@ -8,9 +8,10 @@
  * Source of behaviour: Thanos pkg/store/prometheus.go. Different on purpose: shards, limits and removed labels hold for every kind
  * of call, and an open end of the time range is left open.
  */
-import { compareUtf8, snappyDecode, xxhash64 } from '@gauntlet/bytes';
+import { isMainThread } from 'node:worker_threads';
+import { snappyDecode, xxhash64 } from '@gauntlet/bytes';
 import { type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
-import { CHUNK_ENCODING, getLabel, type Labels, type Matcher } from '@gauntlet/model';
+import { CHUNK_ENCODING, getLabel, type LabelAnswer, type LabelQuery, type Labels, type Matcher } from '@gauntlet/model';
 import {
   ChunkedReadSplitter,
   columnLabels,
@@ -20,17 +21,12 @@ import {
   decodeReadResponse,
   frameLabels,
   framePartData,
-  type LabelNamesRequest,
-  type LabelNamesResponse,
-  type LabelValuesRequest,
-  type LabelValuesResponse,
   type SeriesRequest,
   type TimeSeriesColumns,
   WireWriter,
   writeRawChunkField,
 } from '@gauntlet/proto';
-import type { Histogram, Logger } from '@gauntlet/service-kit';
-import { type CallOptions, compileMatchers, createShardMatcher, matcherToMessage, SeriesRewriter, splitExternalMatchers, type Store, StoreError, type StoreInfo } from '@gauntlet/storeapi';
+import { createLabelledStore, type LabelledSource, matcherToMessage, type SeriesRewriter, type Store, StoreError } from '@gauntlet/storeapi';
 import { type PrometheusAnswer, type PrometheusClient, readText } from './prometheus-client.ts';
 import { spoolWhenStalled, type SpoolOptions } from './spool.ts';
 
@@ -40,10 +36,18 @@ const LABEL_MATCHERS_SINCE = [2, 24] as const;
 /** Largest sampled answer, decompressed. */
 const SAMPLED_BYTES_MAX = 1 << 30;
 
+/** What a remote read cost; the thread that did the work says so. */
+export interface ReadCost {
+  readonly isMainThread: boolean;
+  /** Frames of the answer; `undefined` unless Prometheus streamed chunks. */
+  readonly frames: number | undefined;
+  /** Chunks that were copied and hashed, or encoded. */
+  readonly chunks: number;
+}
+
 /** What {@link createPrometheusStore} needs. */
 export interface PrometheusStoreDeps {
   readonly client: PrometheusClient;
-  readonly log: Logger;
   /** Encodes sampled answers. */
   readonly kernels: Kernels;
   /** Read at every call. */
@@ -52,38 +56,39 @@ export interface PrometheusStoreDeps {
   readonly timeRange: () => { readonly mint: number; readonly maxt: number };
   /** Version of Prometheus. */
   readonly version: () => string;
-  /** `prometheus_store_received_frames`. */
-  readonly framesRead?: Histogram;
+  /** Told at the end of every remote read, whatever ended it. */
+  readonly onRead?: (cost: ReadCost) => void;
   /** Where an answer goes whose reader does not keep up. */
   readonly spool?: SpoolOptions;
 }
 
 /** Creates the store. */
 export function createPrometheusStore(deps: PrometheusStoreDeps): Store {
-  return new PrometheusStore(deps);
+  return createLabelledStore(new PrometheusSource(deps));
 }
 
-class PrometheusStore implements Store {
+class PrometheusSource implements LabelledSource {
+  readonly storeType = 'sidecar';
   readonly #deps: PrometheusStoreDeps;
 
   constructor(deps: PrometheusStoreDeps) {
     this.#deps = deps;
   }
 
-  async *series(request: SeriesRequest, { signal }: CallOptions = {}): AsyncGenerator<Uint8Array> {
-    const externalLabels = this.#deps.externalLabels();
-    const matchers = splitExternalMatchers(compileMatchers(request.matchers), externalLabels);
-    if (matchers === undefined) return;
-    if (matchers.length === 0) throw new StoreError('ERR_STORE_INVALID_ARGUMENT', 'no matchers specified (excluding external labels)');
+  externalLabels(): Labels {
+    return this.#deps.externalLabels();
+  }
+
+  timeRange(): { readonly mint: number; readonly maxt: number } {
+    return this.#deps.timeRange();
+  }
+
+  isSorted(request: SeriesRequest): boolean {
+    return !request.skipChunks;
+  }
+
+  async *series(request: SeriesRequest, matchers: readonly Matcher[], rewriter: SeriesRewriter, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
     const startMs = Math.max(request.minTime, this.#deps.timeRange().mint);
-    const rewriter = new SeriesRewriter({
-      externalLabels,
-      withoutLabels: request.withoutReplicaLabels,
-      shard: createShardMatcher(request.shardInfo),
-      batchSize: request.responseBatchSize,
-      limit: request.limit,
-      isSorted: !request.skipChunks,
-    });
     if (request.skipChunks) {
       yield* this.#seriesLabels(rewriter, request, matchers, startMs, signal);
       return;
@@ -108,7 +113,7 @@ class PrometheusStore implements Store {
   async *#seriesLabels(rewriter: SeriesRewriter, request: SeriesRequest, matchers: readonly Matcher[], startMs: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
     // Labels that become equal, and other shards, must not use up Prometheus' limit: then it is ours to count.
     const limit = request.withoutReplicaLabels.length === 0 && request.shardInfo === undefined ? request.limit : 0;
-    const found = await this.#deps.client.series({ matchers, startMs, endMs: request.maxTime, limit, ...withSignal(signal) });
+    const found = await this.#deps.client.series({ matchers, mint: startMs, maxt: request.maxTime, limit, ...(signal === undefined ? {} : { signal }) });
     for (const labels of found) rewriter.add(labels, new Uint8Array(0));
     yield* rewriter.finish();
   }
@@ -118,6 +123,7 @@ class PrometheusStore implements Store {
     const frame = createSeriesFrame();
     const fields = new WireWriter(16 * 1024);
     let frames = 0;
+    let chunks = 0;
     const body = this.#deps.spool === undefined ? answer.body : spoolWhenStalled(answer.body, this.#deps.spool);
     try {
       for await (const piece of body) {
@@ -134,6 +140,7 @@ class PrometheusStore implements Store {
             }
             rewriter.add(frameLabels(frame, series), fields.take());
           }
+          chunks += frame.chunkCount;
         }
         yield* rewriter.takeFrames();
         if (rewriter.isFull) return;
@@ -141,7 +148,7 @@ class PrometheusStore implements Store {
       splitter.end();
       yield* rewriter.finish();
     } finally {
-      this.#deps.framesRead?.observe(frames);
+      this.#deps.onRead?.({ isMainThread, frames, chunks });
     }
   }
 
@@ -152,21 +159,26 @@ class PrometheusStore implements Store {
     const results = decodeReadResponse(snappyDecode(Buffer.concat(pieces), { maxBytes: SAMPLED_BYTES_MAX }), columns);
     if (results.length !== 2) throw new StoreError('ERR_STORE_UNKNOWN', `unexpected result size ${results.length - 1}`);
     const fields = new WireWriter(16 * 1024);
-    for (let series = 0; series < columns.seriesCount; series++) {
-      if (columns.histogramOffsets[series] !== columns.histogramOffsets[series + 1]) {
-        throw new StoreError('ERR_STORE_UNIMPLEMENTED', 'native histograms from a Prometheus that cannot stream chunks are not supported');
+    let chunks = 0;
+    try {
+      for (let series = 0; series < columns.seriesCount; series++) {
+        if (columns.histogramOffsets[series] !== columns.histogramOffsets[series + 1]) {
+          throw new StoreError('ERR_STORE_UNIMPLEMENTED', 'native histograms from a Prometheus that cannot stream chunks are not supported');
+        }
+        fields.reset();
+        chunks += this.#encodeSamples(columns, columns.sampleOffsets[series]!, columns.sampleOffsets[series + 1]!, fields);
+        if (fields.pos === 0) continue;
+        rewriter.add(columnLabels(columns, series), fields.take());
+        yield* rewriter.takeFrames();
       }
-      fields.reset();
-      this.#encodeSamples(columns, columns.sampleOffsets[series]!, columns.sampleOffsets[series + 1]!, fields);
-      if (fields.pos === 0) continue;
-      rewriter.add(columnLabels(columns, series), fields.take());
-      yield* rewriter.takeFrames();
+      yield* rewriter.finish();
+    } finally {
+      this.#deps.onRead?.({ isMainThread, frames: undefined, chunks });
     }
-    yield* rewriter.finish();
   }
 
-  /** Encodes rows `[start, end)` into XOR chunks. */
-  #encodeSamples(columns: TimeSeriesColumns, start: number, end: number, fields: WireWriter): void {
+  /** Encodes rows `[start, end)` into XOR chunks. @returns how many */
+  #encodeSamples(columns: TimeSeriesColumns, start: number, end: number, fields: WireWriter): number {
     const { memory } = this.#deps.kernels;
     const outMax = xorChunkBytesMax(SAMPLES_PER_CHUNK);
     const inPtr = memory.alloc(SAMPLES_PER_CHUNK * 16 + outMax);
@@ -184,42 +196,28 @@ class PrometheusStore implements Store {
         const hash = xxhash64(data);
         writeRawChunkField(fields, columns.timestampsMs[at]!, columns.timestampsMs[at + count - 1]!, CHUNK_ENCODING.xor, data, hash.hi, hash.lo);
       }
+      return Math.ceil((end - start) / SAMPLES_PER_CHUNK);
     } finally {
       memory.free(inPtr);
     }
   }
 
-  async labelNames(request: LabelNamesRequest, { signal }: CallOptions = {}): Promise<LabelNamesResponse> {
-    const externalLabels = this.#deps.externalLabels();
-    const matchers = splitExternalMatchers(compileMatchers(request.matchers), externalLabels);
-    if (matchers === undefined) return { names: [], warnings: [], hints: undefined };
-    const call = { matchers, startMs: request.start, endMs: request.end, limit: request.limit, ...withSignal(signal) };
-    const found = this.#takesMatchers(matchers)
-      ? await this.#deps.client.labelNames(call)
-      : (await this.#deps.client.series({ ...call, limit: 0 })).flatMap((labels) => labels.filter((_, i) => i % 2 === 0));
-    const names = new Set(found);
-    if (found.length > 0) for (let i = 0; i < externalLabels.length; i += 2) names.add(externalLabels[i]!);
-    for (const removed of request.withoutReplicaLabels) names.delete(removed);
-    return { names: cut([...names], request.limit), warnings: [], hints: undefined };
+  async hasSeries(query: LabelQuery): Promise<boolean> {
+    return (await this.#deps.client.series({ ...query, limit: 1 })).length > 0;
   }
 
-  async labelValues(request: LabelValuesRequest, { signal }: CallOptions = {}): Promise<LabelValuesResponse> {
-    const none: LabelValuesResponse = { values: [], warnings: [], hints: undefined };
-    if (request.label === '') throw new StoreError('ERR_STORE_INVALID_ARGUMENT', 'label name parameter cannot be empty');
-    if (request.withoutReplicaLabels.includes(request.label)) return none;
-    const externalLabels = this.#deps.externalLabels();
-    const matchers = splitExternalMatchers(compileMatchers(request.matchers), externalLabels);
-    if (matchers === undefined) return none;
-    const call = { matchers, startMs: request.start, endMs: request.end, limit: request.limit, ...withSignal(signal) };
-    const external = getLabel(externalLabels, request.label);
-    if (external !== '') {
-      const isThere = matchers.length === 0 || (await this.#deps.client.series({ ...call, limit: 1 })).length > 0;
-      return isThere ? { ...none, values: [external] } : none;
-    }
-    const found = this.#takesMatchers(matchers)
-      ? await this.#deps.client.labelValues(request.label, call)
-      : (await this.#deps.client.series({ ...call, limit: 0 })).map((labels) => getLabel(labels, request.label)).filter((value) => value !== '');
-    return { ...none, values: cut([...new Set(found)], request.limit) };
+  async labelNames(query: LabelQuery): Promise<LabelAnswer> {
+    const values = this.#takesMatchers(query.matchers)
+      ? await this.#deps.client.labelNames(query)
+      : (await this.#deps.client.series({ ...query, limit: 0 })).flatMap((labels) => labels.filter((_, i) => i % 2 === 0));
+    return { values, warnings: [] };
+  }
+
+  async labelValues(name: string, query: LabelQuery): Promise<LabelAnswer> {
+    const values = this.#takesMatchers(query.matchers)
+      ? await this.#deps.client.labelValues(name, query)
+      : (await this.#deps.client.series({ ...query, limit: 0 })).map((labels) => getLabel(labels, name)).filter((value) => value !== '');
+    return { values: [...new Set(values)], warnings: [] };
   }
 
   #takesMatchers(matchers: readonly Matcher[]): boolean {
@@ -227,27 +225,4 @@ class PrometheusStore implements Store {
     const [major = 0, minor = 0] = /^v?(\d+)\.(\d+)/.exec(this.#deps.version())?.slice(1).map(Number) ?? [];
     return major > LABEL_MATCHERS_SINCE[0] || (major === LABEL_MATCHERS_SINCE[0] && minor >= LABEL_MATCHERS_SINCE[1]);
   }
-
-  info(): StoreInfo {
-    const labels = this.#deps.externalLabels();
-    const range = this.#deps.timeRange();
-    const isLabelled = labels.length > 0;
-    return {
-      labelSets: isLabelled ? [labels] : [],
-      ...range,
-      storeType: 'sidecar',
-      supportsSharding: true,
-      supportsWithoutReplicaLabels: true,
-      tsdbInfos: isLabelled ? [{ labels, ...range }] : [],
-    };
-  }
-}
-
-function withSignal(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
-}
-
-function cut(values: string[], limit: number): string[] {
-  const sorted = values.toSorted(compareUtf8);
-  return limit > 0 ? sorted.slice(0, limit) : sorted;
 }

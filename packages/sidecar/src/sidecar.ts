@@ -11,7 +11,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { createShipper } from '@gauntlet/block';
-import { createKernels } from '@gauntlet/kernels';
 import { type Bucket, createBucketFromConfig } from '@gauntlet/objstore';
 import {
   BUILD_INFO,
@@ -36,20 +35,24 @@ import {
   type RunPart,
   type Tracing,
 } from '@gauntlet/service-kit';
-import { createInfoService, createStoreService, infoToMessage, limitSeries, type Store } from '@gauntlet/storeapi';
+import { createInfoService, createStoreService, infoToMessage, type Store } from '@gauntlet/storeapi';
 import { SidecarError } from './errors.ts';
 import { type SidecarConfig, sidecarFlags } from './flags.ts';
-import { createPrometheusTransport } from './http-client-config.ts';
+import { readTransportSettings } from './http-client-config.ts';
 import { createSidecarMetrics } from './metrics.ts';
 import { PrometheusClient } from './prometheus-client.ts';
 import { PrometheusMeta } from './prometheus-meta.ts';
-import { createPrometheusStore } from './prometheus-store.ts';
+import { openTransport } from './prometheus-transport.ts';
 import { checkReloaderMethod, createReloader } from './reloader.ts';
+import { sidecarInfo } from './store-info.ts';
+import { createStoreWorkers } from './store-workers.ts';
 
 const COMPONENT = 'sidecar';
 const SHIP_INTERVAL_MS = 30_000;
 /** A reader that takes nothing for so long no longer holds up Prometheus. */
 const STALL_MS = 5_000;
+/** Of this package's build, also for sources that run unbuilt. */
+const WORKER_MODULE: URL = new URL('../dist/store-worker.js', import.meta.url);
 
 /** What a sidecar is built with. */
 export interface SidecarDeps {
@@ -60,6 +63,8 @@ export interface SidecarDeps {
   readonly tracing?: Tracing;
   /** Takes the place of the configured bucket. */
   readonly bucket?: Bucket;
+  /** Built worker module; default: that of this package's build. */
+  readonly workerModule?: URL;
 }
 
 /** A sidecar, not started: its parts go into a run group in this order. */
@@ -80,7 +85,8 @@ export async function createSidecar(config: SidecarConfig, deps: SidecarDeps): P
   checkReloaderMethod(config.reloaderMethod);
   const own = createSidecarMetrics(metrics);
   const probe = createProbe({ component: COMPONENT, log, metrics });
-  const client = new PrometheusClient(config.prometheusUrl, createPrometheusTransport(config.prometheusHttpClient.content(), config.prometheusHttpClient.source));
+  const transport = readTransportSettings(config.prometheusHttpClient.content(), config.prometheusHttpClient.source);
+  const client = new PrometheusClient(config.prometheusUrl, openTransport(transport));
   const bucket = deps.bucket ?? (await openBucket(config, deps));
   if (bucket === undefined) log.info('no supported bucket was configured, uploads will be disabled');
 
@@ -98,19 +104,23 @@ export async function createSidecar(config: SidecarConfig, deps: SidecarDeps): P
   );
   const spoolFolder = join(tmpdir(), 'gauntlet-sidecar');
   mkdirSync(spoolFolder, { recursive: true });
-  const store = limitSeries(
-    createPrometheusStore({
-      client,
+  const workers = createStoreWorkers(
+    {
       log,
-      kernels: createKernels({ maxMemoryBytes: 16 << 20 }),
-      externalLabels: () => meta.externalLabels,
-      timeRange: () => meta.timeRange(),
-      version: () => meta.version,
-      framesRead: own.framesRead,
-      spool: { folder: spoolFolder, stallMs: STALL_MS, onSpool: () => own.spooledAnswers.inc() },
-    }),
-    { seriesMax: config.limitsRequestSeries, samplesMax: config.limitsRequestSamples },
+      metrics: own,
+      module: deps.workerModule ?? WORKER_MODULE,
+      facts: () => ({ externalLabels: meta.externalLabels, timeRange: meta.timeRange(), version: meta.version }),
+      info: () => sidecarInfo(meta.externalLabels, meta.timeRange()),
+    },
+    {
+      prometheusUrl: config.prometheusUrl.href,
+      transport,
+      limits: { seriesMax: config.limitsRequestSeries, samplesMax: config.limitsRequestSamples },
+      spool: { folder: spoolFolder, stallMs: STALL_MS },
+    },
   );
+  const { store } = workers;
+  metrics.gauge({ name: 'gauntlet_sidecar_store_workers', help: 'Threads that run StoreAPI calls.', collect: () => workers.stats().workers });
 
   const requestLogging = parseRequestLogging(config.requestLoggingConfig.content(), config.requestLoggingConfig.source);
   const shared = { component: COMPONENT, log, metrics, probe, requestLogging, clock, ...(deps.tracing === undefined ? {} : { tracing: deps.tracing }) };
@@ -147,6 +157,7 @@ export async function createSidecar(config: SidecarConfig, deps: SidecarDeps): P
 
   const parts: RunPart[] = [
     { name: 'prometheus client', stop: () => client.close() },
+    { name: 'store workers', stop: () => workers.close() },
     { name: 'http server', start: () => http.start(), stop: (reason) => http.stop(reason) },
     grpcPart(grpc, probe),
     { name: 'prometheus heartbeat', run: (signal) => meta.run(signal), stop: (reason) => probe.notReady(reason) },

@@ -1,3 +1,4 @@
+/** The seam of storeapi. README.md has the reading order. */
 export { StoreError, type StoreErrorCode } from './errors.ts';
 export {
   type CallOptions,
@@ -36,7 +37,10 @@ export {
   type ProxyStoreOptions,
   type StoreOutcome,
 } from './proxy-store.ts';
+export { type FramesPiece, packFrames, sendFrames, unpackFrames } from './frames-piece.ts';
+export { type CallTransport, createWorkerStore, type StoreCall, streamPieces, workerStoreError, type WorkerStoreDeps } from './worker-store.ts';
 export { type SeriesLimits, limitSeries } from './series-limits.ts';
+export { createLabelledStore, type LabelledSource } from './labelled-store.ts';
 export { createTsdbStore, type TsdbStoreOptions } from './tsdb-store.ts';
 export { errorCode, errorText, fromServiceError, type GrpcStatus, toGrpcStatus } from './grpc-status.ts';
 export { grpcMethod, INFO_METHODS, STORE_METHODS } from './grpc-methods.ts';
