@@ -124,6 +124,25 @@ try {
   for (let i = 0; i < 10 * ROUNDS; i++) alone.push((await ask(tiny)).ms);
   console.log(`small queries alone: p50 ${quantile(alone, 0.5).toFixed(0)} ms, p99 ${quantile(alone, 0.99).toFixed(0)} ms`);
 
+  // What queries reserve against what the process then holds. The first pass grows memories, the second must find them again.
+  const idleMb = rssMb(querier);
+  for (const [name, query, stepS] of [
+    ['subquery over all series', 'max(max_over_time(rate(http_requests_total[5m])[5h:15s]))', 3600],
+    ['every sample as JSON', 'http_requests_total', 15],
+    ['subquery again', 'max(max_over_time(rate(http_requests_total[5m])[5h:15s]))', 3600],
+  ] as const) {
+    let [isOver, rss, reserved] = [false, 0, 0];
+    const running = ask(urlOf(query, stepS)).finally(() => (isOver = true));
+    while (!isOver) {
+      rss = Math.max(rss, rssMb(querier));
+      reserved = Math.max(reserved, valueOf(await metricsPage(), 'gauntlet_query_memory_used_bytes') / 1e6);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const { ms, status, bytes } = await running;
+    console.log(`${name}: status ${status}, ${ms.toFixed(0)} ms, ${(bytes / 1e6).toFixed(1)} MB of JSON; reserved at most ${reserved.toFixed(0)} MB, RSS ${idleMb.toFixed(0)} → ${rss.toFixed(0)} MB`);
+  }
+  console.log(`most ever reserved: ${(valueOf(await metricsPage(), 'gauntlet_query_memory_peak_bytes') / 1e6).toFixed(0)} MB`);
+
   const frees: number[] = [];
   const HISTOGRAM = 'gauntlet_query_cancel_duration_seconds';
   const single = (await ask(big)).ms;

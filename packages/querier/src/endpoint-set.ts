@@ -10,9 +10,9 @@
 import { type Labels, formatLabels } from '@gauntlet/model';
 import { type InfoResponse, MAX_TIME_MS, MIN_TIME_MS } from '@gauntlet/proto';
 import { type Gauge, type Logger, type Metrics, isDynamicAddress } from '@gauntlet/service-kit';
-import { type StoreInfo, infoFromMessage, labelsFromMessage } from '@gauntlet/storeapi';
+import { type CallOptions, type StoreInfo, infoFromMessage, labelsFromMessage } from '@gauntlet/storeapi';
 import type { EndpointSpec } from './endpoint-config.ts';
-import type { EndpointTarget, StoreClients } from './store-clients.ts';
+import type { EndpointTarget } from './store-clients.ts';
 
 /** DNS as the set needs it; service-kit's DnsProvider. */
 export interface Resolver {
@@ -20,10 +20,17 @@ export interface Resolver {
   addressesOf(address: string): readonly string[];
 }
 
+/** Clients as the set needs them; StoreClients. */
+export interface EndpointClients {
+  get(target: EndpointTarget): { fetchInfo(options: CallOptions): Promise<InfoResponse> };
+  close(address: string): void;
+  closeAll(): void;
+}
+
 export interface EndpointSetOptions {
   /** Read at every round. */
   readonly specs: () => readonly EndpointSpec[];
-  readonly clients: StoreClients;
+  readonly clients: EndpointClients;
   readonly resolver: Resolver;
   readonly infoTimeoutMs: number;
   readonly unhealthyTimeoutMs: number;

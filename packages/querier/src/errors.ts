@@ -1,4 +1,6 @@
 /** The one error of this package; match on `code`, show `message`. */
+import { KernelError } from '@gauntlet/kernels';
+import { showBytes } from '@gauntlet/service-kit/worker';
 
 export type QuerierErrorCode =
   /** A series holds chunks that cannot be decoded here (native histograms, XOR2, downsampled aggregates). */
@@ -19,4 +21,14 @@ export class QuerierError extends Error {
     this.name = 'QuerierError';
     this.code = code;
   }
+}
+
+/**
+ * Kernel memory ends where the budget of the query ends: its user hears of the flag, not of the allocator. Other errors stay as they are.
+ * @param maxMemoryBytes `--query.max-memory`
+ */
+export function explainMemory(error: unknown, maxMemoryBytes: number): unknown {
+  const cause = error instanceof KernelError ? error : error instanceof Error ? error.cause : undefined;
+  if (!(cause instanceof KernelError) || cause.code !== 'ERR_KERNEL_MEMORY') return error;
+  return new QuerierError('ERR_QUERY_MEMORY', `evaluate query: it needs more than the ${showBytes(maxMemoryBytes)} of memory one query may use (raise with --query.max-memory)`, { cause: error });
 }

@@ -21,6 +21,7 @@ import {
   loadProtos,
   parseListenAddress,
   parseRequestLogging,
+  showBytes,
   watchFiles,
 } from '@gauntlet/service-kit';
 import { createInfoService, createStoreService, infoToMessage } from '@gauntlet/storeapi';
@@ -57,7 +58,11 @@ export interface Querier {
   readonly endpoints: EndpointSet;
 }
 
-/** @throws ServiceKitError for what is not there yet, named */
+/** Less holds no query, more has no address in a WebAssembly memory; bytes. */
+const QUERY_BYTES_MIN = 1 << 20;
+const QUERY_BYTES_MAX = 4 * 2 ** 30;
+
+/** @throws ServiceKitError for what is not there yet, or makes no sense, named */
 function refuseUnsupported(config: QuerierConfig): void {
   const refuse = (flag: string, why: string): never => {
     throw new ServiceKitError('ERR_UNSUPPORTED', `--${flag}: ${why}`);
@@ -67,6 +72,7 @@ function refuseUnsupported(config: QuerierConfig): void {
   if (config.enforceTenancy) refuse('query.enforce-tenancy', 'tenancy is not there yet');
   if (config.tenantCertificateField !== '') refuse('query.tenant-certificate-field', 'tenancy is not there yet');
   if (config.selectorRelabelConfig.isSet) refuse('selector.relabel-config', 'relabelling of stores is not there yet');
+  if (config.maxMemoryBytes < QUERY_BYTES_MIN || config.maxMemoryBytes > QUERY_BYTES_MAX) refuse('query.max-memory', `wanted 1MiB to 4GiB, got ${showBytes(config.maxMemoryBytes)}`);
   if (config.grpcCompression === 'snappy') refuse('grpc-compression=snappy', 'the gRPC library has no framed snappy; use none');
 }
 

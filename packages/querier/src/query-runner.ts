@@ -67,6 +67,7 @@ export function createQueryRunner(options: QueryRunnerOptions): QueryRunner {
   });
   const counters = declareCounters(metrics);
   metrics.gauge({ name: 'gauntlet_query_memory_used_bytes', help: 'Memory reserved by running queries.', collect: () => options.ledger.usedBytes });
+  metrics.gauge({ name: 'gauntlet_query_memory_peak_bytes', help: 'Most memory reserved by running queries at any time.', collect: () => options.ledger.peakBytes });
   metrics.gauge({ name: 'gauntlet_query_memory_limit_bytes', help: 'Most memory all queries together may reserve.', collect: () => options.ledger.limitBytes });
   metrics.gauge({ name: 'gauntlet_query_workers', help: 'Query worker threads.', collect: () => pool.stats().workers });
   metrics.gauge({ name: 'gauntlet_query_tasks_running', help: 'Query tasks in workers.', collect: () => pool.stats().running });

@@ -1,8 +1,7 @@
 /**
  * Entry of the query workers: a query runs here whole, from fan-out to JSON bytes. The main thread only moves what comes out.
  *
- * Each running query has kernels (and with them a linear memory) of its own, taken from a small pool; a memory that grew past
- * 64 MiB is dropped after its query, since WebAssembly memory never shrinks.
+ *   task ─► account in the ledger ─► control (task-control) + engine (computer-pool) ─► fan-out, evaluation, JSON ─► pieces ─► report
  */
 import { isMainThread, threadId } from 'node:worker_threads';
 import {
@@ -19,24 +18,23 @@ import {
   parseRangeQuery,
   runQuery,
 } from '@gauntlet/http-api/worker';
-import { KernelError, type Kernels, createKernels } from '@gauntlet/kernels';
 import { type Labels, type Matcher, labelsFromPairs } from '@gauntlet/model';
-import { type Engine, type EngineKernels, type ParserOptions, type QueryControl, createEngine, parseMetricSelector } from '@gauntlet/promql';
-import { type MemoryAccount, MemoryLedger, formatDurationText, showBytes, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit/worker';
+import { type ParserOptions, parseMetricSelector } from '@gauntlet/promql';
+import { type MemoryAccount, MemoryLedger, formatDurationText, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit/worker';
 import { type ProxyCallOptions, type ProxyStore, createProxyStore, limitSeries } from '@gauntlet/storeapi';
-import { QuerierError } from './errors.ts';
-import { type ApiTask, type AnswerHead, type FramesPiece, OUTGROWN, type QueryTask, SHARED_BYTES_MAX, SHARED_MS_MAX, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { type Computer, ComputerPool } from './computer-pool.ts';
+import { QuerierError, explainMemory } from './errors.ts';
+import { lookbackFor } from './lookback.ts';
+import { type ApiTask, type AnswerHead, type FramesPiece, type QueryTask, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
 import { StoreClients } from './store-clients.ts';
 import { type QueryCounters, StoreQueryable } from './store-queryable.ts';
+import { TaskControl } from './task-control.ts';
 
 const IDLE_CLIENT_MS = 300_000;
-const KEPT_MEMORY_BYTES = 64 << 20;
 /** Bytes per piece handed to the main thread. */
 const PIECE_BYTES = 1 << 20;
 /** Frames wait no longer than this for more of them, ms. */
 const FLUSH_MS = 20;
-/** Most of the time between two polls that counts as work, ms. */
-const POLL_GAP_MS = 25;
 
 const settings = poolData() as WorkerSettings;
 const ledger = new MemoryLedger(settings.ledger);
@@ -44,83 +42,15 @@ const clients = new StoreClients(Date.now);
 setInterval(() => clients.closeIdle(IDLE_CLIENT_MS), 60_000).unref();
 const selectorLabels: Labels = labelsFromPairs(settings.selectorLabels);
 const parserOptions: ParserOptions = { experimentalFunctions: settings.experimentalFunctions };
-
-interface Computer {
-  readonly kernels: Kernels & EngineKernels;
-  readonly engine: Engine;
-}
-
-const computers: Computer[] = [];
-
-function takeComputer(): Computer {
-  const free = computers.pop();
-  if (free !== undefined) return free;
-  const kernels = createKernels({ maxMemoryBytes: settings.maxMemoryBytes }) as Kernels & EngineKernels;
-  const engine = createEngine({
-    kernels,
+const computers = new ComputerPool({
+  maxMemoryBytes: settings.maxMemoryBytes,
+  engine: {
     maxSamples: settings.maxSamples,
     noStepSubqueryIntervalMs: settings.defaultEvaluationIntervalMs,
     parser: parserOptions,
     ...(settings.lookbackDeltaMs > 0 ? { lookbackDeltaMs: settings.lookbackDeltaMs } : {}),
-  });
-  return { kernels, engine };
-}
-
-function giveBack(computer: Computer): void {
-  const { memory } = computer.kernels;
-  if (memory.buffer.byteLength <= KEPT_MEMORY_BYTES && memory.usedBytes === 0 && computers.length < 4) computers.push(computer);
-}
-
-/** Thrown in a shared worker when a query needs a worker of its own; the main thread starts it again there. */
-class OutgrownError extends Error {
-  readonly code = OUTGROWN;
-}
-
-/** Cancellation, budget and the limits of a shared worker, asked by engine, decoder and JSON writer. */
-class TaskControl implements QueryControl {
-  readonly #task: WorkerTask;
-  readonly #account: MemoryAccount;
-  #polledMs = performance.now();
-  #workedMs = 0;
-  #mayOutgrow: boolean;
-  /** Set once the query said that it needs a worker of its own. */
-  outgrown: OutgrownError | undefined;
-
-  constructor(task: WorkerTask, account: MemoryAccount) {
-    this.#task = task;
-    this.#account = account;
-    this.#mayOutgrow = task.kind === 'shared';
-  }
-
-  poll(): void {
-    this.#task.throwIfCancelled();
-    if (!this.#mayOutgrow) return;
-    // Polls follow each other within milliseconds while the query computes; a long gap was a wait for a store, which harms nobody.
-    const nowMs = performance.now();
-    this.#workedMs += Math.min(nowMs - this.#polledMs, POLL_GAP_MS);
-    this.#polledMs = nowMs;
-    if (this.#workedMs > SHARED_MS_MAX) this.#outgrow();
-  }
-
-  reserve(bytes: number): void {
-    if (this.#mayOutgrow && this.#account.usedBytes + bytes > SHARED_BYTES_MAX) this.#outgrow();
-    this.#account.reserve(bytes);
-  }
-
-  release(bytes: number): void {
-    this.#account.release(bytes);
-  }
-
-  /** From here on bytes go out: the query ends where it is. */
-  settle(): void {
-    this.#mayOutgrow = false;
-  }
-
-  #outgrow(): never {
-    this.outgrown = new OutgrownError('the query needs a worker of its own');
-    throw this.outgrown;
-  }
-}
+  },
+});
 
 function proxyOver(task: QueryTask): ProxyStore {
   const endpoints = task.endpoints.map(({ target, info }) => ({ address: target.address, info, store: clients.get(target) }));
@@ -131,14 +61,6 @@ function proxyOver(task: QueryTask): ProxyStore {
     retrieval: settings.proxyStrategy,
     storeType: 'query',
   });
-}
-
-/** Thanos' dynamic lookback: with coarse data an instant selector must reach back to the last coarse sample. */
-function lookbackFor(maxResolutionMs: number): number | undefined {
-  const configured = settings.lookbackDeltaMs > 0 ? settings.lookbackDeltaMs : 300_000;
-  if (!settings.dynamicLookback) return undefined;
-  const candidates = [configured, Math.max(configured, 300_000), Math.max(configured, 3_600_000)];
-  return candidates.find((candidate) => candidate >= maxResolutionMs) ?? candidates[2]!;
 }
 
 interface Running {
@@ -182,11 +104,11 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
           engine: computer.engine,
           kernels: computer.kernels,
           queryable,
-          lookbackDeltaMs: lookbackFor,
+          lookbackDeltaMs: (maxResolutionMs) => lookbackFor(settings.lookbackDeltaMs, settings.dynamicLookback, maxResolutionMs),
           timeoutMs: settings.timeoutMs,
           control,
           signal: task.signal,
-          explain: explainMemory,
+          explain: (error) => explainMemory(error, settings.maxMemoryBytes),
           now: () => performance.now(),
         });
       }
@@ -204,13 +126,6 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
   } catch (error) {
     return answerError(error);
   }
-}
-
-/** Kernel memory ends where the budget ends: the user hears of the flag, not of the allocator. */
-function explainMemory(error: unknown): unknown {
-  const cause = error instanceof KernelError ? error : error instanceof Error ? error.cause : undefined;
-  if (!(cause instanceof KernelError) || cause.code !== 'ERR_KERNEL_MEMORY') return error;
-  return new QuerierError('ERR_QUERY_MEMORY', `evaluate query: it needs more than the ${showBytes(settings.maxMemoryBytes)} of memory one query may use (raise with --query.max-memory)`, { cause });
 }
 
 /**
@@ -231,7 +146,7 @@ async function sendPiece(task: WorkerTask, piece: Uint8Array<ArrayBuffer>): Prom
 }
 
 async function runApi(request: ApiTask, running: Running): Promise<TaskAnswer> {
-  const computer = takeComputer();
+  const computer = computers.take();
   try {
     const answer = await answerApi(request, computer, running);
     if (running.control.outgrown !== undefined) throw running.control.outgrown;
@@ -247,7 +162,7 @@ async function runApi(request: ApiTask, running: Running): Promise<TaskAnswer> {
     }
     return { value: reportOf(running) };
   } finally {
-    giveBack(computer);
+    computers.giveBack(computer);
   }
 }
 
@@ -311,7 +226,7 @@ function reportOf({ account, counters, encodedBytes }: Running, value?: unknown)
 serveTasks(async (request, task) => {
   const query = request as QueryTask;
   const account = ledger.openAccount(query.name, settings.maxMemoryBytes, threadId);
-  const running: Running = { task, account, control: new TaskControl(task, account), counters: { series: 0, chunks: 0, samples: 0 }, encodedBytes: 0 };
+  const running: Running = { task, account, control: new TaskControl(task, account, () => performance.now()), counters: { series: 0, chunks: 0, samples: 0 }, encodedBytes: 0 };
   try {
     switch (query.kind) {
       case 'api':
