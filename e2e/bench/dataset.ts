@@ -4,7 +4,7 @@
  * from OpenMetrics text. Made once and kept in .cache/.
  */
 import { spawnSync } from 'node:child_process';
-import { createWriteStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, createWriteStream, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { findPeer } from '../harness/peers.ts';
@@ -97,4 +97,14 @@ export async function benchDataset(cacheDir: string, small: boolean): Promise<Da
   if (readdirSync(draft).length === 0) throw new Error('make the benchmark data set: promtool wrote no block');
   renameSync(draft, dir);
   return dataset;
+}
+
+/** Copies the blocks to a bucket folder, as a sidecar of `{replica="bucket"}` would have shipped them. */
+export function copyToBucket({ dir }: Dataset, bucketDir: string): void {
+  for (const block of readdirSync(dir)) {
+    cpSync(join(dir, block), join(bucketDir, block), { recursive: true });
+    const file = join(bucketDir, block, 'meta.json');
+    const meta = JSON.parse(readFileSync(file, 'utf8')) as object;
+    writeFileSync(file, JSON.stringify({ ...meta, thanos: { version: 1, labels: { replica: 'bucket' }, downsample: { resolution: 0 }, source: 'sidecar' } }));
+  }
 }

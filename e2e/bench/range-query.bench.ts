@@ -1,6 +1,7 @@
 /**
- * Range queries over HTTP: our engine and block reader behind http-api in a process of their own, against a Prometheus on the same
- * blocks. Alternating requests, medians, ratios within the run; answers are compared series by series before anything is timed.
+ * Range queries over HTTP against a Prometheus on the same blocks: our engine and block reader behind http-api in one process
+ * ("ours"), and the same through processes, querier ─ gRPC ─ store gateway over a bucket folder ("stack"). Alternating requests,
+ * medians, ratios within the run; answers are compared series by series before anything is timed.
  *
  *   node --import tsx e2e/bench/range-query.bench.ts            GAUNTLET_BENCH_SMALL=1 for a smoke run
  *   GAUNTLET_BENCH_PROMETHEUS=/path/to/prometheus               another Prometheus than the one on PATH
@@ -9,9 +10,10 @@
  */
 import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { startService } from '../harness/gauntlet.ts';
 import { findPeer } from '../harness/peers.ts';
 import { freePort, startProcess, temporaryDir, waitForUrl } from '../harness/process.ts';
-import { benchDataset } from './dataset.ts';
+import { benchDataset, copyToBucket } from './dataset.ts';
 
 const small = process.env['GAUNTLET_BENCH_SMALL'] === '1';
 const rounds = small ? 3 : 15;
@@ -81,6 +83,9 @@ const ourAddress = `127.0.0.1:${await freePort()}`;
 const ours = startProcess({ name: 'gauntlet', command: process.execPath, args: ['--import', 'tsx', join(import.meta.dirname, 'block-server.ts'), dataset.dir, ourAddress] });
 await waitForUrl(`http://${theirAddress}/-/ready`, prometheus, 60_000);
 await waitForUrl(`http://${ourAddress}/-/ready`, ours, 60_000);
+copyToBucket(dataset, join(data, 'bucket'));
+const store = await startService('store', [`--objstore.config=${JSON.stringify({ type: 'FILESYSTEM', config: { directory: join(data, 'bucket') } })}`, `--data-dir=${join(data, 'store')}`]);
+const querier = await startService('query', [`--endpoint=${store.grpc}`, '--query.replica-label=replica', '--query.max-samples=100000000']);
 
 console.log(`${dataset.series} series, ${(dataset.samples / 1e6).toFixed(2)} M samples, 5 h range, ${rounds} rounds; ms over HTTP, median (min)`);
 const startS = dataset.startMs / 1000 + 3600;
@@ -92,15 +97,18 @@ try {
     const first = await timed(`http://${ourAddress}`, expr, startS, endS, stepS);
     const firstTheirs = await timed(`http://${theirAddress}`, expr, startS, endS, stepS);
     const equal = compare(expr, first.text, firstTheirs.text);
+    compare(expr, (await timed(querier.url, expr, startS, endS, stepS)).text, firstTheirs.text);
+    const c: number[] = [];
     for (let round = 0; round < rounds; round++) {
       a.push((await timed(`http://${ourAddress}`, expr, startS, endS, stepS)).ms);
       b.push((await timed(`http://${theirAddress}`, expr, startS, endS, stepS)).ms);
+      c.push((await timed(querier.url, expr, startS, endS, stepS)).ms);
     }
     const ratio = median(b) / median(a);
     console.log(
-      `${expr.padEnd(58)} step ${String(stepS).padStart(2)} s  ours ${median(a).toFixed(0).padStart(4)} (${Math.min(...a).toFixed(0)})  prometheus ${median(b).toFixed(0).padStart(4)} (${Math.min(...b).toFixed(0)})  ${ratio.toFixed(1)}x  first ${(firstTheirs.ms / first.ms).toFixed(1)}x  equal texts ${(equal * 100).toFixed(1)} %`,
+      `${expr.padEnd(58)} step ${String(stepS).padStart(2)} s  ours ${median(a).toFixed(0).padStart(4)} (${Math.min(...a).toFixed(0)})  prometheus ${median(b).toFixed(0).padStart(4)} (${Math.min(...b).toFixed(0)})  ${ratio.toFixed(1)}x  stack ${median(c).toFixed(0).padStart(4)} (${Math.min(...c).toFixed(0)})  ${(median(b) / median(c)).toFixed(1)}x  first ${(firstTheirs.ms / first.ms).toFixed(1)}x  equal texts ${(equal * 100).toFixed(1)} %`,
     );
   }
 } finally {
-  await Promise.all([ours.stop(), prometheus.stop()]);
+  await Promise.all([ours, prometheus, querier, store].map((one) => one.stop()));
 }

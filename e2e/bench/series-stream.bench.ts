@@ -5,7 +5,7 @@
  *
  *   node --import tsx e2e/bench/series-stream.bench.ts          GAUNTLET_BENCH_SMALL=1 for a smoke run; needs a build
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { snappyEncode } from '@gauntlet/bytes';
 import { readRequest } from '@gauntlet/proto';
@@ -15,7 +15,7 @@ import { seriesOf } from '@gauntlet/storeapi/testing';
 import { startService } from '../harness/gauntlet.ts';
 import { findPeer, startPrometheus } from '../harness/peers.ts';
 import { temporaryDir, waitFor } from '../harness/process.ts';
-import { benchDataset } from './dataset.ts';
+import { benchDataset, copyToBucket } from './dataset.ts';
 
 const small = process.env['GAUNTLET_BENCH_SMALL'] === '1';
 const rounds = small ? 3 : 9;
@@ -51,13 +51,8 @@ const range = { minTime: dataset.startMs, maxTime: dataset.endMs - 1 };
 const dir = temporaryDir('bench-stream');
 const bucketDir = join(dir, 'bucket');
 mkdirSync(join(dir, 'data'), { recursive: true });
-for (const block of readdirSync(dataset.dir)) {
-  cpSync(join(dataset.dir, block), join(dir, 'data', block), { recursive: true });
-  cpSync(join(dataset.dir, block), join(bucketDir, block), { recursive: true });
-  const file = join(bucketDir, block, 'meta.json');
-  const meta = JSON.parse(readFileSync(file, 'utf8')) as object;
-  writeFileSync(file, JSON.stringify({ ...meta, thanos: { version: 1, labels: { replica: 'bucket' }, downsample: { resolution: 0 }, source: 'sidecar' } }));
-}
+for (const block of readdirSync(dataset.dir)) cpSync(join(dataset.dir, block), join(dir, 'data', block), { recursive: true });
+copyToBucket(dataset, bucketDir);
 
 const prometheus = await startPrometheus({ dataDir: dir, config: 'global: {external_labels: {replica: live}}\n', args: ['--storage.tsdb.retention.time=100y'] });
 const sidecar = await startService('sidecar', [`--prometheus.url=${prometheus.url}`]);
