@@ -110,8 +110,8 @@ export async function* matchedSeries(
 }
 
 function labelsOf({ header }: BlockAccess, entry: SeriesEntry): Labels {
-  const labels = new Array<string>(entry.labelCount * 2);
-  for (let i = 0; i < labels.length; i++) labels[i] = header.symbol(entry.symbols[i]!);
+  const labels: string[] = [];
+  for (let i = 0; i < entry.labelCount * 2; i++) labels.push(header.symbol(entry.symbols[i]!));
   return labels;
 }
 

@@ -143,12 +143,14 @@ class BucketStore implements Store {
     const tenant = options.tenant ?? DEFAULT_TENANT;
     const stop = new AbortController();
     const signal = AbortSignal.any([outer, stop.signal]);
-    let piece: { readonly frames: readonly Uint8Array[]; readonly taken: () => void } | undefined;
+    let piece: readonly Uint8Array[] | undefined;
+    let taken = (): void => {};
     let wake = (): void => {};
     let outcome: { readonly error?: unknown } | undefined;
     const running = this.#deps.runner
-      .run(task, (frames) => new Promise<void>((taken) => {
-        piece = { frames, taken };
+      .run(task, (frames) => new Promise<void>((resolve) => {
+        piece = frames;
+        taken = resolve;
         wake();
       }), signal)
       .then(
@@ -165,7 +167,7 @@ class BucketStore implements Store {
     try {
       for (;;) {
         if (piece !== undefined) {
-          const { frames, taken } = piece;
+          const frames = piece;
           piece = undefined;
           yield* frames;
           taken();
@@ -181,7 +183,8 @@ class BucketStore implements Store {
     } finally {
       if (outcome === undefined) {
         stop.abort(new StoreError('ERR_STORE_CANCELED', 'series: the reader went away'));
-        piece?.taken();
+        // The job may be waiting for its piece to be taken.
+        taken();
         await running;
       }
     }

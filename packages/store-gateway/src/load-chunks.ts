@@ -29,7 +29,7 @@ export async function loadChunks(access: BlockAccess, refs: Float64Array, count:
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   if (!isAscending(refs, count)) order.sort((a, b) => refs[a]! - refs[b]!);
   const encodings = new Uint8Array(count);
-  const payloads = new Array<Uint8Array>(count);
+  const payloads: Uint8Array[] = [];
   let charged = 0;
   const read = async (segment: number, start: number, length: number): Promise<Uint8Array> => {
     limits.reserveBytes(length, 'while fetching chunks');

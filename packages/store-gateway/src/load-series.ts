@@ -54,7 +54,7 @@ export async function loadSeries(access: BlockAccess, refs: Uint32Array): Promis
     return bytes;
   };
 
-  const entryBytes = new Array<Uint8Array>(refs.length);
+  const entryBytes: Uint8Array[] = [];
   await Promise.all(parts.map(async (part, p) => {
     let bytes = cached[p];
     if (bytes === undefined) {

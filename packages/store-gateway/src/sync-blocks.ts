@@ -74,7 +74,7 @@ export async function syncBlocks(deps: SyncDeps, signal: AbortSignal): Promise<S
 
   let removed = 0;
   if (fetched.isComplete) {
-    for (const { id } of [...blocks.values()]) {
+    for (const { id } of blocks.values()) {
       if (fetched.metas.has(id)) continue;
       // Calls under way keep what they need of it: the header is only forgotten here.
       blocks.remove(id);
