@@ -1,6 +1,6 @@
 /** Looks whether the addresses can be listened on, before anything else is begun. */
 import { createServer } from 'node:net';
-import { parseListenAddress, systemErrorCode, errorText } from '@gauntlet/service-kit';
+import { errorText, parseListenAddress, systemErrorCode } from '@gauntlet/service-kit';
 import { StandaloneError } from './errors.ts';
 
 /**
@@ -18,7 +18,8 @@ export async function checkAddress(address: string, flag: string, example: strin
     });
     await new Promise<void>((resolve) => server.close(() => resolve()));
   } catch (error) {
+    // The reason is in the text; as a cause it would be printed twice.
     const why = systemErrorCode(error) === 'EADDRINUSE' ? 'port in use by another process' : errorText(error);
-    throw new StandaloneError('ERR_ADDRESS', `listen on ${address}: ${why}; choose another with --${flag}=${example}`, { cause: error });
+    throw new StandaloneError('ERR_ADDRESS', `listen on ${address}: ${why}; choose another with --${flag}=${example}`);
   }
 }

@@ -10,7 +10,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createNodeFileSystem, errorText, systemErrorCode } from '@gauntlet/service-kit';
+import { createNodeFileSystem, systemErrorCode } from '@gauntlet/service-kit';
 import { StandaloneError } from './errors.ts';
 
 /** Names of the replicas. */
@@ -39,14 +39,14 @@ export function claimDataDir(given: string): DataDir {
   try {
     mkdirSync(path, { recursive: true });
   } catch (error) {
-    const why = systemErrorCode(error) === 'EEXIST' ? 'a file has that name' : errorText(error);
-    throw new StandaloneError('ERR_DATA_DIR', `make data directory ${path}: ${why}`, { cause: error });
+    if (systemErrorCode(error) === 'EEXIST') throw new StandaloneError('ERR_DATA_DIR', `make data directory ${path}: a file has that name`);
+    throw new StandaloneError('ERR_DATA_DIR', `make data directory ${path}`, { cause: error });
   }
   let lock: { release(): void } | undefined;
   try {
     lock = createNodeFileSystem().lock(join(path, 'lock'));
   } catch (error) {
-    throw new StandaloneError('ERR_DATA_DIR', `claim data directory ${path}: ${errorText(error)}`, { cause: error });
+    throw new StandaloneError('ERR_DATA_DIR', `claim data directory ${path}`, { cause: error });
   }
   if (lock === undefined) {
     throw new StandaloneError('ERR_DATA_DIR_LOCKED', `claim data directory ${path}: another process uses it; stop that one, or give this one a folder of its own with --data-dir`);

@@ -46,6 +46,18 @@ describe('the shop', () => {
     }
   });
 
+  test('each bucket grows by no less than the one below it', () => {
+    const buckets = families.filter(({ type }) => type === 'histogram').flatMap((family) => family.series.filter(({ name }) => name.endsWith('_bucket')));
+    fc.assert(fc.property(fc.integer({ min: 0, max: WEEK_MS - 60_001 }), fc.integer({ min: 1, max: 60_000 }), (offset, delta) => {
+      let below = 0;
+      for (const { labels, valueAt } of buckets) {
+        const growth = valueAt(MONDAY_MS + offset + delta) - valueAt(MONDAY_MS + offset);
+        if (labels[0]![1] !== '0.005') expect(growth).toBeGreaterThanOrEqual(below);
+        below = growth;
+      }
+    }), { numRuns: 200 });
+  });
+
   test('the same time gives the same text', () => {
     expect(exposeText(shopModel(1), MONDAY_MS + 12_345)).toBe(exposeText(shopModel(1), MONDAY_MS + 12_345));
     expect(exposeText(shopModel(0), MONDAY_MS)).toContain('# TYPE http_request_duration_seconds histogram\n');

@@ -85,8 +85,14 @@ export function shopModel(instance: number): ModelFamily[] {
     const fast = trafficWave(base * (1 - slowShare), seed);
     const slow = troubleWave(base * slowShare, 21_600, -1.1 + index * 0.2);
     const labels: readonly (readonly [string, string])[] = [['method', method], ['route', route]];
-    const countAt = (tMs: number, bound: number): number =>
-      Math.floor(integralAt(fast, sinceDeploy(tMs)) * FAST[bound]!) + Math.floor(integralAt(slow, sinceDeploy(tMs)) * SLOW[bound]!);
+    // Whole requests between two bounds, summed up: so each bucket grows by no less than the one below it.
+    const countAt = (tMs: number, bound: number): number => {
+      const fastCount = integralAt(fast, sinceDeploy(tMs));
+      const slowCount = integralAt(slow, sinceDeploy(tMs));
+      let count = 0;
+      for (let i = 0; i <= bound; i++) count += Math.floor(fastCount * (FAST[i]! - (FAST[i - 1] ?? 0))) + Math.floor(slowCount * (SLOW[i]! - (SLOW[i - 1] ?? 0)));
+      return count;
+    };
     BOUNDS.forEach((le, bound) => {
       latencies.push({ name: 'http_request_duration_seconds_bucket', labels: [['le', le], ...labels], valueAt: (tMs) => countAt(tMs, bound) });
     });
