@@ -11,6 +11,8 @@ import { moduleNameMapper, modulePathIgnorePatterns, transform } from './e2e/jes
 const shared = { testEnvironment: 'node', extensionsToTreatAsEsm: ['.ts'], transform, moduleNameMapper, modulePathIgnorePatterns };
 
 export default {
+  /** A hang ends; a machine that is busy with something else is no failure. */
+  testTimeout: 60_000,
   workerIdleMemoryLimit: '512MB',
   projects: [
     { ...shared, displayName: 'unit', roots: ['<rootDir>/packages'], testMatch: ['<rootDir>/packages/*/src/**/*.test.ts'] },

@@ -2,6 +2,7 @@
 import { readBody } from './aws-chunked.ts';
 import type { BodyDigest } from './aws-chunked.ts';
 import { S3ServerError } from './errors.ts';
+import { isBucketName } from './key-path.ts';
 import type { HandlerContext } from './object-handlers.ts';
 import type { ListEntry } from './object-store.ts';
 import { S3_XMLNS, xmlAnswer } from './s3-answer.ts';
@@ -39,7 +40,7 @@ export async function listBuckets(context: HandlerContext): Promise<S3Answer> {
 /** PUT of a bucket. */
 export async function createBucket(context: HandlerContext, request: S3Request): Promise<S3Answer> {
   const { bucket } = request;
-  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) || bucket.includes('..')) throw new S3ServerError('InvalidBucketName', 'The specified bucket is not valid.', { BucketName: bucket });
+  if (!isBucketName(bucket)) throw new S3ServerError('InvalidBucketName', 'The specified bucket is not valid.', { BucketName: bucket });
   if (!(await context.store.createBucket(bucket))) throw new S3ServerError('BucketAlreadyOwnedByYou', 'Your previous request to create the named bucket succeeded and you already own it.', { BucketName: bucket });
   return { status: 200, headers: { location: `/${bucket}` } };
 }

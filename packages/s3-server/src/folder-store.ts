@@ -15,7 +15,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { compareKeys } from './key-order.ts';
-import { CONTINUED_SUFFIX, OBJECT_SUFFIX, decodeName, keyPath, prefixPath } from './key-path.ts';
+import { CONTINUED_SUFFIX, OBJECT_SUFFIX, decodeName, isBucketName, keyPath, prefixPath } from './key-path.ts';
 import type { ListEntry, ListQuery, ObjectInfo, ObjectStore, OpenObject, StagedBytes } from './object-store.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -267,9 +267,10 @@ export async function createFolderStore(root: string, isDurable: boolean): Promi
       await rm(join(root, STATE, 'meta', bucket), { recursive: true, force: true });
       return true;
     },
-    hasBucket: async (bucket) => (await stat(bucketPath(bucket)).catch(() => undefined))?.isDirectory() === true,
+    // Names of others would be paths out of the folder, or to what is kept beside the buckets.
+    hasBucket: async (bucket) => isBucketName(bucket) && (await stat(bucketPath(bucket)).catch(() => undefined))?.isDirectory() === true,
     listBuckets: async () => {
-      const names = (await readdir(root, { withFileTypes: true })).filter((d) => d.isDirectory() && d.name !== STATE).map((d) => d.name).sort(compareKeys);
+      const names = (await readdir(root, { withFileTypes: true })).filter((d) => d.isDirectory() && isBucketName(d.name)).map((d) => d.name).sort(compareKeys);
       return Promise.all(names.map(async (name) => ({ name, createdMs: Math.trunc((await stat(bucketPath(name))).birthtimeMs) })));
     },
     open: openObject,

@@ -48,6 +48,11 @@ export function decodeName(name: string): string | undefined {
   return encodeName(text) === name ? text : undefined;
 }
 
+/** Whether a bucket may have this name, by the rules of S3; such a name is one ordinary path component. */
+export function isBucketName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name) && !name.includes('..');
+}
+
 /** Path of a key under its bucket's folder, without {@link OBJECT_SUFFIX}. */
 export function keyPath(bucketPath: string, key: string): string {
   return join(bucketPath, ...key.split('/').flatMap(encodeSegment));

@@ -47,12 +47,13 @@ export interface ListQuery {
   readonly after: string;
 }
 
-/** A store of buckets. Keys are any non-empty string; buckets were checked by the caller. */
+/** A store of buckets. Keys are any non-empty string; buckets were checked with `hasBucket` by the caller. */
 export interface ObjectStore {
   /** @returns false if it was there */
   createBucket(bucket: string): Promise<boolean>;
   /** @returns false if it holds objects */
   deleteBucket(bucket: string): Promise<boolean>;
+  /** Of any name; the other calls are made for buckets that are there. */
   hasBucket(bucket: string): Promise<boolean>;
   listBuckets(): Promise<readonly { readonly name: string; readonly createdMs: number }[]>;
   open(bucket: string, key: string): Promise<OpenObject | undefined>;

@@ -1,5 +1,5 @@
 /** The server as clients see it: the AWS SDK does the talking, over both stores. */
-import { mkdtemp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -309,6 +309,31 @@ test('a folder filled by other means is served as it is, with ETags from the byt
   second.destroy();
   await again.close();
   await rm(folder, { recursive: true });
+});
+
+test('nothing beside the buckets of a folder is a bucket', async () => {
+  const parent = await mkdtemp(join(tmpdir(), 'gauntlet-s3-'));
+  await writeFile(join(parent, 'secret'), 'secret');
+  const s3 = await startTestS3({ folder: join(parent, 'root'), credentials: [] });
+  // Node's fetch would resolve the dots away.
+  const send = (method: string, path: string, headers: Record<string, string> = {}): Promise<number> =>
+    new Promise((resolve, reject) => {
+      httpRequest(s3.url, { method, path, headers }, (response) => {
+        response.resume().once('end', () => resolve(response.statusCode!));
+      })
+        .once('error', reject)
+        .end();
+    });
+  for (const bucket of ['..', '%2E%2E', '.', '.gauntlet-s3', '..%2F..', '%00', 'test-bucket%00']) {
+    for (const method of ['GET', 'PUT', 'DELETE']) expect([bucket, method, await send(method, `/${bucket}/secret`)]).toEqual([bucket, method, 404]);
+    expect([bucket, await send('GET', `/${bucket}?list-type=2`)]).toEqual([bucket, 404]);
+    expect([bucket, await send('DELETE', `/${bucket}`)]).toEqual([bucket, 404]);
+    expect([bucket, await send('PUT', `/${bucket}`)]).toEqual([bucket, bucket === '..%2F..' ? 404 : 400]);
+    expect([bucket, await send('PUT', '/test-bucket/copy', { 'x-amz-copy-source': `/${bucket}/secret` })]).toEqual([bucket, 404]);
+  }
+  expect(await readFile(join(parent, 'secret'), 'utf8')).toBe('secret');
+  await s3.close();
+  await rm(parent, { recursive: true });
 });
 
 test('without credentials nothing is verified', async () => {
