@@ -124,7 +124,7 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
       name: 'own targets',
       start: () => {
         const self = [
-          { address: querier!.httpAddress(), metricsPath: '/metrics', instance: 'querier' },
+          { address: reachable(querier!.httpAddress()), metricsPath: '/metrics', instance: 'querier' },
           { address: gateway.httpAddress(), metricsPath: '/metrics', instance: 'store' },
           ...replicas.map((replica, i) => ({ address: replica.metricsAddress(), metricsPath: '/metrics', instance: `replica-${REPLICAS[i]!}` })),
         ];
@@ -136,7 +136,7 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
   return {
     parts,
     facts: () => ({
-      url: `http://${querier!.httpAddress()}`,
+      url: `http://${reachable(querier!.httpAddress())}`,
       grpcAddress: querier!.grpcAddress(),
       dataDir: dir.path,
       scrapeIntervalMs: config.scrapeIntervalMs,
@@ -145,6 +145,11 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
       ownTargets: ownJobs.length,
     }),
   };
+}
+
+/** The address under which this machine reaches a server that listens on all of its addresses. */
+function reachable(address: string): string {
+  return address.replace(/^(?:0\.0\.0\.0|\[::\]):/, `${LOOPBACK}:`);
 }
 
 /** Both at once: most of their start is loading code. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
@@ -53,6 +53,27 @@ test('a replica scrapes what it is told, keeps it over a restart and serves its 
     expect((await samples(second, 'up')).get('shop-2')).toBe(ups.length);
     await second.stop();
   } finally {
+    await shop.stop();
+  }
+}, 20_000);
+
+test('blocks that are in the bucket and old leave the replica, others stay', async () => {
+  const shop = await startSampleService({ host: '127.0.0.1', port: 0, clock: Date.now });
+  const bucketDir = join(dir, 'bucket-old');
+  const isBlock = (name: string): boolean => existsSync(join(bucketDir, name, 'meta.json'));
+  const replica = await startReplica(
+    { ...settings(), dir: join(dir, 'replica-old'), bucketDir, ackLogPath: undefined, scrapeIntervalMs: 50, blockRangeMs: 400, shipIntervalMs: 50, localRetentionMs: 1 },
+    deps(),
+  );
+  try {
+    replica.setTargets([{ jobName: 'shop', targets: [{ address: shop.address, metricsPath: shop.paths[0]!, instance: 'shop-0' }] }]);
+    await until(async () => readdirSync(bucketDir).filter(isBlock).length >= 4 && replica.db.blocks().length <= 2);
+    // What is left here but the newest has yet to be uploaded; what went is in the bucket.
+    const shipped = new Set(readdirSync(bucketDir).filter(isBlock));
+    expect(replica.db.blocks().slice(0, -1).filter(({ meta }) => shipped.has(meta.ulid)).length).toBeLessThanOrEqual(1);
+    expect(replica.db.damagedBlocks()).toEqual([]);
+  } finally {
+    await replica.stop();
     await shop.stop();
   }
 }, 20_000);
