@@ -6,10 +6,10 @@
  */
 import { type ApiAnswer, type ApiRequest, type ApiRoute as HttpRoute, HttpApiError, answerError, createQuerierRoutes, serveApi } from '@gauntlet/http-api';
 import { type HttpServer, WorkerTaskError } from '@gauntlet/service-kit';
+import { streamPieces } from '@gauntlet/storeapi';
 import type { EndpointSet } from './endpoint-set.ts';
 import type { QueryRunner } from './query-runner.ts';
 import type { AnswerHead, ApiRoute, WorkerSettings } from './query-task.ts';
-import { streamTask } from './task-stream.ts';
 
 type RoutesDeps = Parameters<typeof createQuerierRoutes>[0];
 
@@ -69,7 +69,7 @@ export function addApiRoutes(options: HttpRoutesOptions): void {
   const inWorker = (route: ApiRoute) => (request: ApiRequest): Promise<ApiAnswer> => {
     const tenant = request.header(options.tenantHeader) ?? options.defaultTenant;
     const task = { kind: 'api', route, name: `${route} ${++number}`, endpoints: endpoints.snapshot(), tenant, ...request.params.toTexts(), label: request.path['name'] ?? '' } as const;
-    return answerOf(streamTask(runner, task, request.signal));
+    return answerOf(streamPieces(({ onPiece, signal }) => runner.run(task, onPiece, signal), request.signal));
   };
   serveApi(
     server.app,

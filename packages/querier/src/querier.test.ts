@@ -2,7 +2,9 @@
  * The querier as its users meet it: two stores (replicas a and b of one Prometheus) behind real gRPC, the HTTP API in front, the
  * built worker in between.
  */
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { type IncomingMessage, get as httpGet } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
@@ -203,6 +205,109 @@ describe('queries that misbehave', () => {
       for (const response of others) expect(((await response.json()) as Answer).data.result[0]!.value![1]).toBe('10');
     } finally {
       await querier.stop();
+      await store.stop();
+    }
+  });
+
+  test('a query that outgrows its shared worker is answered by one of its own', async () => {
+    const lines = Array.from({ length: 2500 }, (_unused, index) => `load{i='${index}'} 0+1x20`).join('\n');
+    const store = await startStore(lines, 'a');
+    const querier = await startQuerier([`--endpoint=${store.address}`]);
+    try {
+      // 2,500 series x 1,800 steps at 9 bytes: past the 32 MiB of a shared worker.
+      const answer = (await (await fetch(`${querier.url}/api/v1/query?query=count(count_over_time(load[1h:2s]))&time=${START_MS / 1000 + 300}`)).json()) as Answer;
+      expect(answer.data.result[0]!.value![1]).toBe('2500');
+      const page = await querier.metrics();
+      expect(page).toMatch(/^gauntlet_query_outgrown_total 1$/m);
+      expect(page).toMatch(/^gauntlet_query_memory_used_bytes 0$/m);
+    } finally {
+      await querier.stop();
+      await store.stop();
+    }
+  });
+
+  test('a reader that takes nothing for --query.timeout ends its query; others do not notice', async () => {
+    const lines = Array.from({ length: 3000 }, (_unused, index) => `load{i='${index}'} 0+1x240`).join('\n');
+    const store = await startStore(lines, 'a');
+    const querier = await startQuerier([`--endpoint=${store.address}`, '--query.timeout=2s', '--query.max-concurrent=1']);
+    try {
+      const end = START_MS / 1000 + HOUR_S;
+      const { hostname, port } = new URL(querier.url);
+      // 16 MB of JSON, more than the sockets hold; nothing is read but the head.
+      const request = httpGet({ hostname, port, path: `/api/v1/query_range?query=load&start=${end - 3600}&end=${end}&step=15` });
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      response.on('error', () => {});
+      const other = (await (await fetch(`${querier.url}/api/v1/query?query=count(load)&time=${end}`)).json()) as Answer;
+      expect(other.data.result[0]!.value![1]).toBe('3000');
+      const memory = async (): Promise<string> => /gauntlet_query_memory_used_bytes (\d+)/.exec(await querier.metrics())![1]!;
+      expect(await memory()).not.toBe('0');
+      while ((await memory()) !== '0') await new Promise((resolve) => setImmediate(resolve));
+      expect(response.complete).toBe(false);
+      response.destroy();
+    } finally {
+      await querier.stop();
+      await store.stop();
+    }
+  });
+});
+
+describe('stacked queriers', () => {
+  test('a querier over a querier gives the same answers, deduplicated at the top', async () => {
+    const stores = await Promise.all([startStore(samples('1x240'), 'a'), startStore(samples('1x240'), 'b')]);
+    const leaf = await startQuerier(stores.map(({ address }) => `--endpoint=${address}`));
+    const top = await startQuerier([`--endpoint=${leaf.querier.grpcAddress()}`]);
+    try {
+      const end = START_MS / 1000 + HOUR_S;
+      const ask = async ({ url }: { readonly url: string }, path: string): Promise<unknown> => ((await (await fetch(`${url}/api/v1/${path}`)).json()) as Answer).data;
+      for (const path of [
+        `query?query=requests_total&time=${end}`,
+        `query?query=requests_total&time=${end}&dedup=false`,
+        `query_range?query=sum(rate(requests_total[5m]))&start=${end - 600}&end=${end}&step=60`,
+        'series?match[]=up&dedup=false',
+        'labels',
+        'label/replica/values',
+      ]) {
+        expect([path, await ask(top, path)]).toEqual([path, await ask(leaf, path)]);
+      }
+      expect(await ask(top, 'stores')).toMatchObject({ query: [{ name: leaf.querier.grpcAddress(), lastError: null, labelSets: [{ replica: 'a' }, { replica: 'b' }] }] });
+      // The leaf's main thread moved frames and looked into none.
+      expect(await leaf.metrics()).toContain('gauntlet_query_encoded_bytes_total{thread="main"} 0\n');
+    } finally {
+      await top.stop();
+      await leaf.stop();
+      await Promise.allSettled(stores.map((store) => store.stop()));
+    }
+  });
+
+  test('a warning of a store below reaches the top; without partial response it is an error there', async () => {
+    const [a, b] = await Promise.all([startStore(samples('1x240'), 'a'), startStore(samples('1x240'), 'b')]);
+    const leaf = await startQuerier([`--endpoint=${a.address}`, `--endpoint=${b.address}`]);
+    const top = await startQuerier([`--endpoint=${leaf.querier.grpcAddress()}`]);
+    try {
+      await b.stop();
+      const end = START_MS / 1000 + HOUR_S;
+      const answer = (await (await fetch(`${top.url}/api/v1/query?query=up&time=${end}&dedup=false`)).json()) as Answer;
+      expect(answer.data.result.map(({ metric }) => metric['replica'])).toEqual(['a']);
+      expect(answer.warnings).toEqual([expect.stringContaining(b.address)]);
+      const refused = (await (await fetch(`${top.url}/api/v1/query?query=up&time=${end}&partial_response=false`)).json()) as Answer;
+      expect(refused.error).toContain(b.address);
+    } finally {
+      await top.stop();
+      await leaf.stop();
+      await a.stop();
+    }
+  });
+
+  test('--store.limits.request-series of the leaf refuses a call from above', async () => {
+    const store = await startStore('load{i="1"} 0+1x10\nload{i="2"} 0+1x10\nload{i="3"} 0+1x10'.replaceAll('"', "'"), 'a');
+    const leaf = await startQuerier([`--endpoint=${store.address}`, '--store.limits.request-series=2']);
+    const top = await startQuerier([`--endpoint=${leaf.querier.grpcAddress()}`]);
+    try {
+      const answer = (await (await fetch(`${top.url}/api/v1/query?query=load&time=${START_MS / 1000 + 60}&partial_response=false`)).json()) as Answer;
+      expect(answer.error).toContain('exceeded series limit: limit 2 violated (got 3)');
+    } finally {
+      await top.stop();
+      await leaf.stop();
       await store.stop();
     }
   });

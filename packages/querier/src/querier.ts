@@ -29,11 +29,11 @@ import { type EndpointSpec, endpointsOfFlags, parseEndpointConfig, tlsOfFlags } 
 import { EndpointSet } from './endpoint-set.ts';
 import type { QuerierConfig } from './flags.ts';
 import { addApiRoutes } from './http-routes.ts';
+import { createQuerierStore } from './querier-store.ts';
 import { createQueryRunner } from './query-runner.ts';
 import type { WorkerSettings } from './query-task.ts';
 import { StoreClients } from './store-clients.ts';
 import { addUiRoutes } from './ui-routes.ts';
-import { createWorkerStore } from './worker-store.ts';
 
 export interface QuerierDeps {
   readonly log: Logger;
@@ -174,7 +174,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
   addUiRoutes(http, deps.uiDir, prefix, external);
 
   const selectorLabels: Labels = labelsFromPairs(config.selectorLabels);
-  const store = createWorkerStore({ runner, endpoints: () => endpoints.snapshot(), selectorLabels, defaultTenant: config.defaultTenantId });
+  const store = createQuerierStore({ runner, endpoints: () => endpoints.snapshot(), selectorLabels, defaultTenant: config.defaultTenantId });
   const grpc = createGrpcServer({
     address: config.grpcAddress,
     gracePeriodMs: config.grpcGracePeriodMs,

@@ -5,9 +5,8 @@
  *   task ─► worker ─► pieces: AnswerHead, then bytes of the body (HTTP) or FramesPiece (StoreAPI) ─► TaskReport
  */
 import type { ApiDefaults } from '@gauntlet/http-api';
-import type { LabelNamesRequest, LabelValuesRequest, SeriesRequest } from '@gauntlet/proto';
 import type { MemoryLedgerShare } from '@gauntlet/service-kit';
-import type { SeriesLimits } from '@gauntlet/storeapi';
+import type { SeriesLimits, StoreCall } from '@gauntlet/storeapi';
 import type { EndpointSnapshot } from './endpoint-set.ts';
 import type { DedupFunction } from './store-queryable.ts';
 
@@ -51,12 +50,7 @@ export interface ApiTask extends TaskBase {
   readonly label: string;
 }
 
-export type StoreTask = TaskBase &
-  (
-    | { readonly kind: 'series'; readonly request: SeriesRequest }
-    | { readonly kind: 'labelNames'; readonly request: LabelNamesRequest }
-    | { readonly kind: 'labelValues'; readonly request: LabelValuesRequest }
-  );
+export type StoreTask = TaskBase & StoreCall;
 
 export type QueryTask = ApiTask | StoreTask;
 
@@ -64,13 +58,6 @@ export type QueryTask = ApiTask | StoreTask;
 export interface AnswerHead {
   readonly status: number;
   readonly noStore: boolean;
-}
-
-/** Frames of a StoreAPI answer, one behind the other in one buffer, so that one buffer changes threads. */
-export interface FramesPiece {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** End of each frame in `bytes`. */
-  readonly ends: readonly number[];
 }
 
 /** What a task cost; the thread that did the work counts it. */

@@ -21,20 +21,16 @@ import {
 import { type Labels, type Matcher, labelsFromPairs } from '@gauntlet/model';
 import { type ParserOptions, parseMetricSelector } from '@gauntlet/promql';
 import { type MemoryAccount, MemoryLedger, formatDurationText, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit/worker';
-import { type ProxyCallOptions, type ProxyStore, createProxyStore, limitSeries } from '@gauntlet/storeapi';
+import { type ProxyCallOptions, type ProxyStore, createProxyStore, limitSeries, sendFrames } from '@gauntlet/storeapi';
 import { type Computer, ComputerPool } from './computer-pool.ts';
 import { QuerierError, explainMemory } from './errors.ts';
 import { lookbackFor } from './lookback.ts';
-import { type ApiTask, type AnswerHead, type FramesPiece, type QueryTask, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { type ApiTask, type AnswerHead, type QueryTask, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
 import { StoreClients } from './store-clients.ts';
 import { type QueryCounters, StoreQueryable } from './store-queryable.ts';
 import { TaskControl } from './task-control.ts';
 
 const IDLE_CLIENT_MS = 300_000;
-/** Bytes per piece handed to the main thread. */
-const PIECE_BYTES = 1 << 20;
-/** Frames wait no longer than this for more of them, ms. */
-const FLUSH_MS = 20;
 
 const settings = poolData() as WorkerSettings;
 const ledger = new MemoryLedger(settings.ledger);
@@ -166,48 +162,21 @@ async function runApi(request: ApiTask, running: Running): Promise<TaskAnswer> {
   }
 }
 
-/**
- * Frames of a StoreAPI call, in pieces of about 1 MB, or of what came in FLUSH_MS when stores are slow: who asks may have a limit on
- * silence. One piece is on its way while the next fills.
- */
+/** Frames of a StoreAPI call, moved on as they come. */
 async function runSeries(request: StoreTask & { readonly kind: 'series' }, running: Running): Promise<TaskAnswer> {
   const { task, control, counters } = running;
   const store = limitSeries(proxyOver(request), settings.storeLimits);
   const options: ProxyCallOptions = { signal: task.signal, tenant: request.tenant, timeoutMs: settings.timeoutMs, charge: control };
-  let bytes = new Uint8Array(PIECE_BYTES);
-  let ends: number[] = [];
-  let length = 0;
-  let sending: Promise<void> | undefined;
-  const flush = (): void => {
-    const piece: FramesPiece = { bytes, ends };
-    [bytes, ends, length] = [new Uint8Array(PIECE_BYTES), [], 0];
-    sending = task.send(piece, [piece.bytes.buffer]).then(() => {
-      sending = undefined;
-    });
-  };
-  const timer = setInterval(() => {
-    if (length > 0 && sending === undefined) flush();
-  }, FLUSH_MS);
-  try {
-    for await (const frame of store.series(request.request, options)) {
-      task.throwIfCancelled();
-      counters.series++;
-      running.encodedBytes += frame.length;
-      if (length > 0 && length + frame.length > bytes.length) {
-        await sending;
-        if (length > 0) flush();
-      }
-      if (frame.length > bytes.length) bytes = new Uint8Array(frame.length);
-      bytes.set(frame, length);
-      length += frame.length;
-      ends.push(length);
-    }
-    await sending;
-    if (length > 0) flush();
-    await sending;
-  } finally {
-    clearInterval(timer);
-  }
+  await sendFrames(
+    store.series(request.request, options),
+    (piece, transfer) => {
+      // Frames hold one series or a batch; counting what is in them would mean to decode them again.
+      counters.series += piece.ends.length;
+      running.encodedBytes += piece.bytes.length;
+      return task.send(piece, transfer);
+    },
+    () => task.throwIfCancelled(),
+  );
   return { value: reportOf(running) };
 }
 
