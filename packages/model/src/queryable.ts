@@ -49,6 +49,12 @@ export interface SeriesBatch {
   readonly offsets: Int32Array;
   /** Milliseconds since 1970, strictly ascending within a series, all in [mint, maxt]. */
   readonly timestampsMs: Float64Array;
+  /**
+   * Where the two columns lie, as byte offsets in the memory of the consumer's kernels; absent when they lie elsewhere. Who has
+   * that memory makes views anew from these: between the producer's `yield` and the consumer's turn another selector of the
+   * query may have grown the memory, and the views above are detached then.
+   */
+  readonly kernelColumns?: { readonly timestampsPtr: number; readonly valuesPtr: number };
   /** Raw bits preserved: a stale marker is the NaN 0x7ff0000000000002 and must be told from other NaNs by its bits. */
   readonly values: Float64Array;
 }

@@ -164,7 +164,7 @@ export class SeriesAssembler {
     this.#chunkMint = [];
     this.#chunkMaxt = [];
     this.#stagedBytes = 0;
-    return { labels: kept, offsets: Int32Array.from(offsets), timestampsMs: timestampsMs.subarray(0, out), values: values.subarray(0, out) };
+    return { labels: kept, offsets: Int32Array.from(offsets), timestampsMs: timestampsMs.subarray(0, out), values: values.subarray(0, out), kernelColumns: { timestampsPtr: timestampsMs.byteOffset, valuesPtr: values.byteOffset } };
   }
 
   /** Frees all kernel memory; the last batch is gone. */

@@ -35,11 +35,11 @@ export async function readSeries(context: QueryContext, request: ReadRequest, vi
       for (;;) {
         const next = await nextBatch(context, batches);
         if (next.done === true) break;
-        const { labels, offsets, timestampsMs, values } = next.value;
-        let timestampsPtr = timestampsMs.byteOffset;
-        let valuesPtr = values.byteOffset;
+        const { labels, offsets, timestampsMs, values, kernelColumns } = next.value;
+        let timestampsPtr = kernelColumns?.timestampsPtr ?? timestampsMs.byteOffset;
+        let valuesPtr = kernelColumns?.valuesPtr ?? values.byteOffset;
         const end = offsets[labels.length]!;
-        const inPlace = timestampsMs.buffer === memory.buffer && values.buffer === memory.buffer;
+        const inPlace = kernelColumns !== undefined || (timestampsMs.buffer === memory.buffer && values.buffer === memory.buffer);
         if (!inPlace) {
           // Only what the offsets cover: a producer may hand out a larger buffer. A column that does lie in kernel memory is taken out
           // first, because making room may detach it.

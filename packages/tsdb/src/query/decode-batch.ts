@@ -108,7 +108,7 @@ export class BatchDecoder {
       }
       from = end;
     }
-    return { labels, offsets: offsets.subarray(0, labels.length + 1), timestampsMs: timestamps.subarray(0, to), values: values.subarray(0, to) };
+    return { labels, offsets: offsets.subarray(0, labels.length + 1), timestampsMs: timestamps.subarray(0, to), values: values.subarray(0, to), kernelColumns: { timestampsPtr: timestamps.byteOffset, valuesPtr: values.byteOffset } };
   }
 
   free(): void {
