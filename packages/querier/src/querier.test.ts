@@ -110,6 +110,17 @@ describe('a querier over two replicas', () => {
     expect((await get('label/replica/values')).data).toEqual(['a', 'b']);
   });
 
+  test('shards of a query divide its series', async () => {
+    const counts: string[] = [];
+    for (const shard of [0, 1, 2]) {
+      const shardInfo = encodeURIComponent(JSON.stringify({ shard_index: shard, total_shards: 3, by: true, labels: ['__name__'] }));
+      const answer = await get(`query?query=${encodeURIComponent('count by (__name__) ({job="x"})')}&time=${end}&shard_info=${shardInfo}`);
+      counts.push(...answer.data.result.map(({ metric, value }) => `${metric['__name__']} ${value![1]}`));
+    }
+    // Each series is in exactly one shard; without the shard each answer would hold both.
+    expect(counts.sort()).toEqual(['requests_total 1', 'up 1']);
+  });
+
   test('stores are listed with what they announce', async () => {
     expect((await get('stores')).data).toMatchObject({ sidecar: expect.arrayContaining([expect.objectContaining({ name: a.address, lastError: null, labelSets: [{ replica: 'a' }] })]) });
   });

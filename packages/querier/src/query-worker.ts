@@ -81,6 +81,7 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
       replicaLabels: read.dedup ? read.replicaLabels : [],
       dedupFunction: settings.dedupFunction,
       skipChunks: read.skipChunks,
+      shardInfo: read.shardInfo,
       partialResponse: read.partialResponse,
       maxResolutionMs: read.maxResolutionMs,
       timeoutMs: () => Math.max(1, settings.timeoutMs - (performance.now() - startedMs)),
