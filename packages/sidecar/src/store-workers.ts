@@ -17,7 +17,7 @@ import type { PrometheusFacts, StoreReport, StoreTask, WorkerSettings } from './
 const WORKERS_MAX = 4;
 /** Calls at once in one worker; most wait for Prometheus or for their reader, and none may wait for another. */
 const CALLS_PER_WORKER = 512;
-/** A worker holds some 10 MB and starts in some 100 ms; it outlives the refreshes of a dashboard. */
+/** A worker holds some 15 MB and starts in 0.1 to 0.2 s; it outlives the refreshes of a dashboard. */
 const IDLE_MS = 60_000;
 /** A large JSON answer or one large metric is converted in one go, during which a cancelled call cannot say so; it must not take the worker's other calls with it. */
 const CANCEL_MS = 30_000;
