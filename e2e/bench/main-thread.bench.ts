@@ -145,7 +145,7 @@ try {
 
   const frees: number[] = [];
   const HISTOGRAM = 'gauntlet_query_cancel_duration_seconds';
-  const single = (await ask(big)).ms;
+  const single = Math.min((await ask(big)).ms, (await ask(big)).ms, (await ask(big)).ms);
   for (let round = 0; round < CANCELS; round++) {
     const before = await metricsPage();
     const client = new AbortController();

@@ -3,11 +3,11 @@
  * grew past 64 MiB is dropped after its query, since WebAssembly memory never shrinks.
  */
 import { type Kernels, createKernels } from '@gauntlet/kernels';
-import { type Engine, type EngineKernels, type EngineOptions, createEngine } from '@gauntlet/promql';
+import { type Engine, type EngineOptions, createEngine } from '@gauntlet/promql';
 
 /** What a query computes with; one query at a time. */
 export interface Computer {
-  readonly kernels: Kernels & EngineKernels;
+  readonly kernels: Kernels;
   readonly engine: Engine;
 }
 
@@ -38,7 +38,7 @@ export class ComputerPool {
     const free = this.#free.pop();
     if (free !== undefined) return free;
     const { maxMemoryBytes, engine } = this.#options;
-    const kernels = createKernels({ maxMemoryBytes: Math.ceil(maxMemoryBytes * ROUNDING) + TABLES_BYTES }) as Kernels & EngineKernels;
+    const kernels = createKernels({ maxMemoryBytes: Math.ceil(maxMemoryBytes * ROUNDING) + TABLES_BYTES });
     return { kernels, engine: createEngine({ ...engine, kernels }) };
   }
 
