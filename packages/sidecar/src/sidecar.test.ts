@@ -167,6 +167,17 @@ describe('a sidecar', () => {
     expect(new Set(headers)).toEqual(new Set([`Basic ${Buffer.from('me:p@ss').toString('base64')}`]));
   });
 
+  test('series are converted in worker threads, none in the main thread', async () => {
+    const fake = await fakeWith();
+    const running = await start(`--prometheus.url=${fake.url.href}`);
+    const { series } = await readSeries((await grpcClient(running)).series(seriesOf(['__name__=up'])));
+    const converted = (thread: string): Promise<string | undefined> => running.metric(`gauntlet_sidecar_converted_chunks_total\\{thread="${thread}"\\}`);
+    const chunks = String(series.flatMap((s) => s.chunks).length);
+    while ((await converted('worker')) !== chunks) await new Promise((resolve) => setImmediate(resolve));
+    expect(await converted('main')).toBe('0');
+    expect(await running.metric('gauntlet_sidecar_store_workers')).toBe('1');
+  });
+
   test('limits per request', async () => {
     const fake = await fakeWith();
     const client = await grpcClient(await start(`--prometheus.url=${fake.url.href}`, '--store.limits.request-series=2'));
