@@ -55,7 +55,8 @@ describe('sidecar, store and querier as processes', () => {
   const startSidecar = (): Promise<Service> =>
     startService('sidecar', [`--prometheus.url=${prometheus.url}`, '--prometheus.get_config_interval=200ms', `--tsdb.path=${data}`, `--objstore.config=${s3.configYaml}`]);
   const startStore = (): Promise<Service> => startService('store', [`--objstore.config=${s3.configYaml}`, `--data-dir=${temporaryDir('read-path-store')}`, '--sync-block-duration=500ms']);
-  const startQuerier = (...services: readonly Service[]): Promise<Service> => startService('query', ['--query.replica-label=replica', ...services.map(({ grpc }) => `--endpoint=${grpc}`)]);
+  // Strict: asked even while its Info fails, so that what is missing is said.
+  const startQuerier = (...services: readonly Service[]): Promise<Service> => startService('query', ['--query.replica-label=replica', ...services.map(({ grpc }) => `--endpoint-strict=${grpc}`)]);
   /** Steps of a range selector's answer per series, and whether they follow each other. */
   const steps = async (selector: string): Promise<{ readonly labels: Readonly<Record<string, string>>; readonly first: number; readonly last: number; readonly hasGap: boolean }[]> =>
     (await instant(querier.url, `${selector}[5h]`, END_S)).map(({ metric, values }) => ({

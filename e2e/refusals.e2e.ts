@@ -5,9 +5,12 @@
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { createKernels } from '@gauntlet/kernels';
 import { startTestS3 } from '@gauntlet/s3-server/testing';
+import { createNodeFileSystem } from '@gauntlet/service-kit';
 import { type FakePrometheus, type FakeState, startFakePrometheus } from '@gauntlet/sidecar/testing';
 import { FIXTURE_SERIES } from '@gauntlet/storeapi/testing';
+import { buildBlock } from '@gauntlet/tsdb/testing';
 import { afterEach, beforeAll, afterAll, describe, expect, test } from '@jest/globals';
 import { getApi } from './harness/api.ts';
 import { runGauntlet, startService } from './harness/gauntlet.ts';
@@ -82,8 +85,13 @@ describe('an object store configuration', () => {
     const endpoint = `127.0.0.1:${await freePort()}`;
     const data = temporaryDir('refusals-tsdb');
     writeFileSync(file, `type: S3\nconfig: {bucket: nowhere, endpoint: '${endpoint}', insecure: true, access_key: a, secret_key: s}\n`);
+    const { meta } = buildBlock(createNodeFileSystem(), data, 'up 1x100', { kernels: createKernels({ backend: 'js' }) });
     const sidecar = await startService('sidecar', [...overPrometheus(await prometheus()), `--objstore.config-file=${file}`, `--tsdb.path=${data}`]);
-    expect((await fetch(`${sidecar.url}/-/healthy`)).status).toBe(200);
+    const warning = await waitFor('the warning', async () => /level=warn .*msg="shipping blocks".*/.exec(sidecar.process.output())?.[0], { process: sidecar.process });
+    expect(warning).toContain(meta.ulid);
+    expect(warning).toContain('nowhere');
+    expect(warning).toContain('ECONNREFUSED');
+    expect((await fetch(`${sidecar.url}/-/ready`)).status).toBe(200);
     await sidecar.stop();
   }, TIMEOUT_MS);
 });

@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { signHeaders } from '@gauntlet/s3-server/testing';
 import { type RunningProcess, freePort, startProcess, temporaryDir, waitForUrl } from './process.ts';
 
 const CANDIDATES: Readonly<Record<string, readonly string[]>> = {
@@ -85,35 +84,6 @@ export async function startPrometheus({ config, dataDir = temporaryDir('promethe
   });
   await waitForUrl(`http://${address}/-/ready`, child, 60_000);
   return { process: child, url: `http://${address}`, address, dataDir, stop: (signal) => child.stop(signal) };
-}
-
-export interface MinioServer extends PeerServer {
-  readonly accessKey: string;
-  readonly secretKey: string;
-  /** Makes a bucket; returns the Thanos configuration text that leads to it. */
-  createBucket(name: string): Promise<string>;
-}
-
-/** MinIO over a temporary folder. */
-export async function startMinio(): Promise<MinioServer> {
-  const dataDir = temporaryDir('minio');
-  const address = `127.0.0.1:${await freePort()}`;
-  const accessKey = 'gauntlet';
-  const secretKey = 'gauntlet-secret';
-  const child = startProcess({
-    name: 'minio',
-    command: needPeer('minio'),
-    args: ['server', '--quiet', '--address', address, '--console-address', `127.0.0.1:${await freePort()}`, dataDir],
-    env: { MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey, MINIO_UPDATE: 'off', MINIO_CALLHOME_ENABLE: 'off' },
-  });
-  await waitForUrl(`http://${address}/minio/health/ready`, child, 60_000);
-  const createBucket = async (name: string): Promise<string> => {
-    const { headers } = signHeaders({ method: 'PUT', target: `/${name}`, headers: { host: address }, payloadHash: 'UNSIGNED-PAYLOAD', accessKey, secretKey, nowMs: Date.now() });
-    const created = await fetch(`http://${address}/${name}`, { method: 'PUT', headers });
-    if (!created.ok) throw new Error(`create bucket ${name}: HTTP ${created.status} ${await created.text()}`);
-    return `type: S3\nconfig:\n  bucket: ${name}\n  endpoint: ${address}\n  insecure: true\n  access_key: ${accessKey}\n  secret_key: ${secretKey}\n`;
-  };
-  return { process: child, url: `http://${address}`, address, dataDir, accessKey, secretKey, createBucket, stop: (signal) => child.stop(signal) };
 }
 
 /** node-exporter of this machine. */

@@ -1,46 +1,22 @@
-/**
- * The Bucket contract against a real S3: MinIO on this machine, or whatever S3_ENDPOINT names (with S3_BUCKET, AWS_ACCESS_KEY_ID,
- * AWS_SECRET_ACCESS_KEY, and S3_INSECURE=1 for plain HTTP). The bucket must be empty but for what the contract itself leaves.
- */
+/** The Bucket contract against an S3 that is not ours: MinIO of this machine, or what S3_ENDPOINT names. */
 import { createBucketFromConfig } from '@gauntlet/objstore';
-import type { Bucket } from '@gauntlet/objstore';
 import { describeBucketContract } from '@gauntlet/objstore/testing';
 import { createNopLogger } from '@gauntlet/service-kit';
-import { test } from '@jest/globals';
+import { describeWithPeers } from '../harness/describe-peers.ts';
+import { S3_PEERS, openS3 } from '../harness/s3.ts';
 
-import { missingPeers, startMinio } from '../harness/peers.ts';
-
-const BUCKET = process.env['S3_BUCKET'] ?? 'gauntlet-contract';
-
-async function open(endpoint: string, accessKey: string, secretKey: string, isInsecure: boolean): Promise<Bucket> {
-  const text = `type: S3
-config:
-  bucket: ${BUCKET}
-  endpoint: ${endpoint}
-  insecure: ${isInsecure}
-  access_key: ${accessKey}
-  secret_key: ${secretKey}
-prefix: contract-${process.pid}
-`;
-  return createBucketFromConfig(text, { component: 'peers', source: 'peers', log: createNopLogger() });
-}
-
-const endpoint = process.env['S3_ENDPOINT'];
-if (endpoint !== undefined) {
-  describeBucketContract(`S3 at ${endpoint}`, () => open(endpoint, process.env['AWS_ACCESS_KEY_ID'] ?? '', process.env['AWS_SECRET_ACCESS_KEY'] ?? '', process.env['S3_INSECURE'] === '1'));
-} else if (missingPeers(['minio']).length > 0) {
-  test.skip('bucket contract: MinIO (skipped: no minio on PATH and no S3_ENDPOINT)', () => undefined);
-} else {
-  describeBucketContract('MinIO', async () => {
-    const minio = await startMinio();
-    await minio.createBucket(BUCKET);
-    const bucket = await open(minio.address, minio.accessKey, minio.secretKey, true);
+describeWithPeers('a real S3', S3_PEERS, () => {
+  describeBucketContract(process.env['S3_ENDPOINT'] ?? 'MinIO', async () => {
+    const s3 = await openS3();
+    // A prefix of its own: the contract begins with an empty bucket.
+    const text = `${await s3.createBucket(process.env['S3_BUCKET'] ?? 'gauntlet-contract')}prefix: contract-${process.pid}-${Date.now()}\n`;
+    const bucket = await createBucketFromConfig(text, { component: 'peers', source: 'peers', log: createNopLogger() });
     return new Proxy(bucket, {
       get: (target, name) => {
-        if (name === 'close') return () => bucket.close().then(() => minio.stop());
+        if (name === 'close') return () => bucket.close().then(() => s3.stop());
         const value: unknown = Reflect.get(target, name, target);
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
   });
-}
+});

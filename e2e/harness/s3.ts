@@ -1,0 +1,51 @@
+/**
+ * An S3 that is not ours: what S3_ENDPOINT names (host:port, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and S3_INSECURE=1 for
+ * plain HTTP), else MinIO of this machine over a temporary folder.
+ */
+import { signHeaders } from '@gauntlet/s3-server/testing';
+import { type Peer, needPeer } from './peers.ts';
+import { freePort, startProcess, temporaryDir, waitForUrl } from './process.ts';
+
+export interface S3 {
+  readonly name: string;
+  /** Makes a bucket of this name, or takes it if it is there; returns the Thanos configuration text that leads to it. */
+  createBucket(name: string): Promise<string>;
+  /** Ends what was started. */
+  stop(): Promise<void>;
+}
+
+/** Programs that `openS3` needs on this machine. */
+export const S3_PEERS: readonly Peer[] = process.env['S3_ENDPOINT'] === undefined ? ['minio'] : [];
+
+/** See the head of this file. */
+export async function openS3(): Promise<S3> {
+  const { S3_ENDPOINT, S3_INSECURE, AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '' } = process.env;
+  if (S3_ENDPOINT !== undefined) {
+    const place = { address: S3_ENDPOINT, isInsecure: S3_INSECURE === '1', accessKey: AWS_ACCESS_KEY_ID, secretKey: AWS_SECRET_ACCESS_KEY };
+    return { name: `S3 at ${S3_ENDPOINT}`, createBucket: (name) => createBucket(name, place), stop: async () => undefined };
+  }
+  const place = { address: `127.0.0.1:${await freePort()}`, isInsecure: true, accessKey: 'gauntlet', secretKey: 'gauntlet-secret' };
+  const child = startProcess({
+    name: 'minio',
+    command: needPeer('minio'),
+    args: ['server', '--quiet', '--address', place.address, '--console-address', `127.0.0.1:${await freePort()}`, temporaryDir('minio')],
+    env: { MINIO_ROOT_USER: place.accessKey, MINIO_ROOT_PASSWORD: place.secretKey, MINIO_UPDATE: 'off', MINIO_CALLHOME_ENABLE: 'off' },
+  });
+  await waitForUrl(`http://${place.address}/minio/health/ready`, child, 60_000);
+  return { name: 'MinIO', createBucket: (name) => createBucket(name, place), stop: () => child.stop() };
+}
+
+interface Place {
+  readonly address: string;
+  readonly isInsecure: boolean;
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+async function createBucket(name: string, { address, isInsecure, accessKey, secretKey }: Place): Promise<string> {
+  const { headers } = signHeaders({ method: 'PUT', target: `/${name}`, headers: { host: address }, payloadHash: 'UNSIGNED-PAYLOAD', accessKey, secretKey, nowMs: Date.now() });
+  const response = await fetch(`${isInsecure ? 'http' : 'https'}://${address}/${name}`, { method: 'PUT', headers });
+  const text = await response.text();
+  if (!response.ok && !text.includes('BucketAlreadyOwnedByYou')) throw new Error(`create bucket ${name}: HTTP ${response.status} ${text}`);
+  return `type: S3\nconfig:\n  bucket: ${name}\n  endpoint: ${address}\n  insecure: ${isInsecure}\n  access_key: ${accessKey}\n  secret_key: ${secretKey}\n`;
+}
