@@ -91,11 +91,13 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
     open();
   };
 
-  /** Bytes of data that fit behind the present position in this segment. */
+  /** Bytes of data that fit behind the present position in this segment; -1 where not even an empty record does. */
   const room = (): number => {
     const at = position + out.length;
+    if (at >= segmentBytesMax) return -1;
     const inPage = WAL_PAGE_BYTES - (at % WAL_PAGE_BYTES);
     const pagesAfter = Math.max(0, Math.floor((segmentBytesMax - at - inPage) / WAL_PAGE_BYTES));
+    if (inPage < WAL_FRAGMENT_HEADER_BYTES && pagesAfter === 0) return -1;
     return Math.max(0, inPage - WAL_FRAGMENT_HEADER_BYTES) + pagesAfter * (WAL_PAGE_BYTES - WAL_FRAGMENT_HEADER_BYTES);
   };
   const layOut = (record: Uint8Array): void => {

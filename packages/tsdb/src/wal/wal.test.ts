@@ -46,6 +46,21 @@ test('what is logged is read, over pages and segments, whatever the batches', ()
   );
 });
 
+test.each([
+  { name: 'pages filled to the last byte', lengths: [WAL_PAGE_BYTES - 7, WAL_PAGE_BYTES - 7, 100, 0] },
+  { name: 'too little left for a header', lengths: [WAL_PAGE_BYTES - 8, WAL_PAGE_BYTES - 8, 0] },
+])('a segment ends where its pages end: $name', ({ lengths }) => {
+  const fs = createMemoryFileSystem();
+  fs.mkdir('wal');
+  const writer = createWalWriter(fs, 'wal', 0, { compression: 'none', segmentBytesMax: 2 * WAL_PAGE_BYTES });
+  const records = lengths.map((bytes, i) => record(bytes, i, false));
+  for (const one of records) writer.log([one]);
+  writer.close();
+  expect(fs.stat(`wal/${walSegmentName(0)}`)!.bytes).toBeLessThanOrEqual(2 * WAL_PAGE_BYTES);
+  expect(listSegments(fs, 'wal')).toEqual([0, 1]);
+  expect(texts(readAll(fs))).toEqual(texts(records));
+});
+
 describe('a log cut or damaged at any byte', () => {
   const lengths = [10, 0, 40, 300, 5];
   const build = (): { fs: MemoryFileSystem; file: Uint8Array; records: Uint8Array[] } => {
