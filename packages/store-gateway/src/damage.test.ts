@@ -143,7 +143,7 @@ describe('damage', () => {
     await bucket.upload(`${testBlockId(3)}/index`, index);
     await bucket.upload(`${testBlockId(4)}/meta.json`, new TextEncoder().encode('{"ulid": "'));
     const lines: string[] = [];
-    gateway = await startTestGateway(bucket, { log: createLogger({ level: 'warn', format: 'logfmt', sink: { write: (line: string) => void lines.push(line) } }) });
+    gateway = await startTestGateway(bucket, { log: createLogger({ level: 'warn', format: 'logfmt', sink: { write: (line: string) => void lines.push(line), flush: () => {} } }) });
     expect(gateway.store.info().labelSets).toEqual([['set', 'y']]);
     expect(lines.some((line) => line.includes('loading block failed') && line.includes(block))).toBe(true);
     for (const n of [3, 4]) expect(lines.some((line) => line.includes('partial') && line.includes(testBlockId(n)))).toBe(true);
