@@ -75,7 +75,7 @@ class World {
   }
 
   queried(): readonly string[] {
-    return this.set.snapshot().map(({ target }) => target.address);
+    return this.set.snapshot().filter(({ unavailable }) => unavailable === undefined).map(({ target }) => target.address);
   }
 
   warnings(): readonly string[] {
@@ -88,7 +88,7 @@ class World {
 }
 
 describe('an endpoint', () => {
-  test('joins with its first good Info, is left out while it is down, is forgotten after the unhealthy timeout, comes back', async () => {
+  test('joins with its first good Info, is missed while it is down, is forgotten after the unhealthy timeout, comes back', async () => {
     const world = new World();
     world.specs = [spec('a:1')];
     expect(await world.round()).toEqual([]);
@@ -104,6 +104,8 @@ describe('an endpoint', () => {
     world.up.delete('a:1');
     expect(await world.round()).toEqual([]);
     expect(world.set.status()).toMatchObject([{ lastCheckMs: goodMs, lastError: 'connection refused', labelSets: [['replica', 'a']] }]);
+    // It is not asked, but queries that it could have answered must know that it is missing.
+    expect(world.set.snapshot()).toMatchObject([{ target: { address: 'a:1' }, info: { labelSets: [['replica', 'a']] }, unavailable: 'connection refused' }]);
     expect(await world.page()).not.toContain('thanos_store_nodes_grpc_connections{');
 
     await world.round(294_000);
@@ -111,6 +113,7 @@ describe('an endpoint', () => {
     await world.round(1000);
     expect(world.set.status()).toMatchObject([{ lastCheckMs: 0, labelSets: [] }]);
     expect(world.closed).toContain('a:1');
+    expect(world.set.snapshot()).toEqual([]);
 
     world.up.set('a:1', sidecar('a2'));
     expect(await world.round()).toEqual(['a:1']);

@@ -2,7 +2,7 @@
  * The endpoints a querier knows, kept current by asking each for its Info every 5 s:
  *
  *   configured ─resolve─► addresses ─Info─► healthy: queried
- *                                       └─► failed: shown as down, not queried (a strict one is), forgotten after the unhealthy timeout
+ *                                       └─► failed: shown as down, not asked (a strict one is) but missed: a warning; forgotten after the unhealthy timeout
  *
  * A new endpoint joins with its first good Info; a strict one is there from the start and, until it answers, may hold anything.
  * Source: Thanos cmd/thanos/endpointset.go, pkg/query/endpointset.go.
@@ -51,6 +51,11 @@ const METRIC_LABEL_MAX = 1000;
 export interface EndpointSnapshot {
   readonly target: EndpointTarget;
   readonly info: StoreInfo;
+  /**
+   * Why it is not asked: its last check failed. What it would have had is missing, and queries that it could have answered say so. Until
+   * `--store.unhealthy-timeout`; then it is forgotten.
+   */
+  readonly unavailable?: string;
 }
 
 /** One endpoint as the stores page sees it. */
@@ -124,14 +129,18 @@ export class EndpointSet {
     return this.#round;
   }
 
-  /** Endpoints with a Store API that queries may ask now. */
+  /** Endpoints with a Store API that queries concern: those to ask, and those known but down. */
   snapshot(): EndpointSnapshot[] {
     const out: EndpointSnapshot[] = [];
-    for (const endpoint of this.#endpoints.values()) {
-      const isHealthy = endpoint.lastError === undefined && endpoint.lastGoodMs > 0;
-      if (!isHealthy && !endpoint.isStrict) continue;
-      if (isHealthy && endpoint.info === undefined) continue;
-      out.push({ target: endpoint.target, info: endpoint.info ?? ANYTHING });
+    for (const { target, info, isStrict, lastError, lastGoodMs } of this.#endpoints.values()) {
+      const isKnown = lastGoodMs > 0;
+      if (isKnown && lastError === undefined) {
+        if (info !== undefined) out.push({ target, info });
+      } else if (isStrict) {
+        out.push({ target, info: info ?? ANYTHING });
+      } else if (isKnown && info !== undefined && lastError !== undefined) {
+        out.push({ target, info, unavailable: lastError });
+      }
     }
     return out;
   }

@@ -165,6 +165,18 @@ describe('a querier over two replicas', () => {
     const strict = await get(`query?query=up&time=${end}&partial_response=false`);
     expect(strict.status).toBe('error');
     expect(strict.error).toContain(b.address);
+
+    // The health check notices, too: from then on it is not asked, and what it would have had is still missing.
+    await querier.querier.endpoints.update();
+    const later = await get(`query?query=up&time=${end}&dedup=false`);
+    expect(later.data.result.map(({ metric }) => metric['replica'])).toEqual(['a']);
+    expect(later.warnings).toHaveLength(1);
+    expect(later.warnings![0]).toContain(b.address);
+    expect(later.warnings![0]).toContain('the endpoint is down');
+    expect((await get(`query?query=up&time=${end}&partial_response=false`)).error).toContain('the endpoint is down');
+    expect((await get('labels')).warnings![0]).toContain('the endpoint is down');
+    // A query that it could not have answered is whole.
+    expect((await get(`query?query=${encodeURIComponent('up{replica="a"}')}&time=${end}&dedup=false`)).warnings).toBeUndefined();
   });
 });
 

@@ -26,6 +26,7 @@ import { type Computer, ComputerPool } from './computer-pool.ts';
 import { QuerierError, explainMemory } from './errors.ts';
 import { lookbackFor } from './lookback.ts';
 import { type ApiTask, type AnswerHead, type QueryTask, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { createUnavailableStore } from './unavailable-store.ts';
 import { StoreClients } from './store-clients.ts';
 import { type QueryCounters, StoreQueryable } from './store-queryable.ts';
 import { TaskControl } from './task-control.ts';
@@ -49,7 +50,11 @@ const computers = new ComputerPool({
 });
 
 function proxyOver(task: QueryTask): ProxyStore {
-  const endpoints = task.endpoints.map(({ target, info }) => ({ address: target.address, info, store: clients.get(target) }));
+  const endpoints = task.endpoints.map(({ target, info, unavailable }) => ({
+    address: target.address,
+    info,
+    store: unavailable === undefined ? clients.get(target) : createUnavailableStore(info, unavailable),
+  }));
   return createProxyStore({
     endpoints: () => endpoints,
     selectorLabels,
