@@ -1,9 +1,11 @@
 /**
  * An S3 that is not ours: what S3_ENDPOINT names (host:port, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and S3_INSECURE=1 for
- * plain HTTP), else MinIO of this machine over a temporary folder.
+ * plain HTTP), else MinIO of this machine over a temporary folder, else MinIO in a container where Docker answers. GAUNTLET_S3=docker
+ * takes the container even where the program is there.
  */
+import { spawnSync } from 'node:child_process';
 import { signHeaders } from '@gauntlet/s3-server/testing';
-import { type Peer, needPeer } from './peers.ts';
+import { type Peer, findPeer, needPeer } from './peers.ts';
 import { freePort, startProcess, temporaryDir, waitForUrl } from './process.ts';
 
 export interface S3 {
@@ -14,8 +16,14 @@ export interface S3 {
   stop(): Promise<void>;
 }
 
+/** The image of MinIO; one that is there already is not pulled. */
+const MINIO_IMAGE = 'minio/minio:latest';
+
+const hasDocker = (): boolean => spawnSync('docker', ['info'], { stdio: 'ignore' }).status === 0;
+const usesDocker: boolean = process.env['S3_ENDPOINT'] === undefined && (process.env['GAUNTLET_S3'] === 'docker' || (findPeer('minio') === undefined && hasDocker()));
+
 /** Programs that `openS3` needs on this machine. */
-export const S3_PEERS: readonly Peer[] = process.env['S3_ENDPOINT'] === undefined ? ['minio'] : [];
+export const S3_PEERS: readonly Peer[] = process.env['S3_ENDPOINT'] === undefined && !usesDocker ? ['minio'] : [];
 
 /** See the head of this file. */
 export async function openS3(): Promise<S3> {
@@ -24,6 +32,7 @@ export async function openS3(): Promise<S3> {
     const place = { address: S3_ENDPOINT, isInsecure: S3_INSECURE === '1', accessKey: AWS_ACCESS_KEY_ID, secretKey: AWS_SECRET_ACCESS_KEY };
     return { name: `S3 at ${S3_ENDPOINT}`, createBucket: (name) => createBucket(name, place), stop: async () => undefined };
   }
+  if (usesDocker) return openMinioContainer();
   const place = { address: `127.0.0.1:${await freePort()}`, isInsecure: true, accessKey: 'gauntlet', secretKey: 'gauntlet-secret' };
   const child = startProcess({
     name: 'minio',
@@ -33,6 +42,25 @@ export async function openS3(): Promise<S3> {
   });
   await waitForUrl(`http://${place.address}/minio/health/ready`, child, 60_000);
   return { name: 'MinIO', createBucket: (name) => createBucket(name, place), stop: () => child.stop() };
+}
+
+async function openMinioContainer(): Promise<S3> {
+  const { GenericContainer, Wait } = await import('testcontainers');
+  const [accessKey, secretKey] = ['gauntlet', 'gauntlet-secret'];
+  const container = await new GenericContainer(MINIO_IMAGE)
+    .withCommand(['server', '--quiet', '/data'])
+    .withEnvironment({ MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey, MINIO_UPDATE: 'off', MINIO_CALLHOME_ENABLE: 'off' })
+    .withExposedPorts(9000)
+    .withWaitStrategy(Wait.forHttp('/minio/health/ready', 9000))
+    .start();
+  const place = { address: `${container.getHost()}:${container.getMappedPort(9000)}`, isInsecure: true, accessKey, secretKey };
+  return {
+    name: 'MinIO in a container',
+    createBucket: (name) => createBucket(name, place),
+    async stop() {
+      await container.stop();
+    },
+  };
 }
 
 interface Place {

@@ -103,8 +103,8 @@ describeWithPeers('two replicas of a Prometheus', ['prometheus', 'promtool', 'no
       replicas.push({ name, dir, port, config, blocks, prometheus, sidecar, truth: new Map() });
     }
     store = await startService('store', [`--objstore.config=${objstore}`, `--data-dir=${temporaryDir('store')}`, '--sync-block-duration=1s'], { timeoutMs: 120_000 });
-    // Strict: always asked, so that one that does not answer is missed by name. A plain --endpoint is left out once its Info fails, as in Thanos.
-    querier = await startService('query', ['--query.replica-label=replica', ...replicas.map(({ sidecar }) => `--endpoint-strict=${sidecar.grpc}`), `--endpoint=${store.grpc}`]);
+    // Plain endpoints: one that goes down is missed by name whether or not its health check has noticed.
+    querier = await startService('query', ['--query.replica-label=replica', ...replicas.map(({ sidecar }) => `--endpoint=${sidecar.grpc}`), `--endpoint=${store.grpc}`]);
   }, 300_000);
 
   afterAll(async () => {
