@@ -9,4 +9,4 @@ if (!fs.existsSync(cli)) {
   process.stderr.write(`gauntlet: this checkout is not built yet. Run \`npm run build\` in ${path.join(__dirname, '..')} first.\n`);
   process.exit(1);
 }
-import(pathToFileURL(cli).href);
+void import(pathToFileURL(cli).href);

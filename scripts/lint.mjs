@@ -5,7 +5,7 @@ import { build, install, root, run, say } from './bootstrap.mjs';
 await install('test');
 await build();
 const bin = join(root, 'node_modules', '.bin');
-const oxlint = await run(join(bin, 'oxlint'), ['--type-aware', '--deny-warnings', 'packages', 'e2e', 'scripts']);
+const oxlint = await run(join(bin, 'oxlint'), ['--type-aware', '--deny-warnings', 'packages', 'e2e', 'scripts', 'bin']);
 const tidy = await run(process.execPath, [join(root, 'scripts', 'tidy.mjs')]);
 const flagDocs = await run(process.execPath, [join(root, 'scripts', 'gen-flag-docs.mjs'), '--check']);
 if (oxlint.code !== 0 || tidy.code !== 0 || flagDocs.code !== 0) {
