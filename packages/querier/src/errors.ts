@@ -9,9 +9,9 @@ export type QuerierErrorCode =
   | 'ERR_CHUNK_DAMAGED'
   /** The query would pass its memory budget or the process'. */
   | 'ERR_QUERY_MEMORY'
-  /** A parameter or flag that makes no sense. */
+  /** A task that makes no sense. */
   | 'ERR_BAD_DATA'
-  | 'ERR_CANCELED'
+  /** The reader of an answer took nothing for as long as a query may take. */
   | 'ERR_TIMEOUT';
 
 export class QuerierError extends Error {

@@ -12,6 +12,7 @@ import {
   createDnsProvider,
   createFileDiscovery,
   createGrpcServer,
+  grpcServerSettings,
   createHttpServer,
   createMemoryLedger,
   createProbe,
@@ -176,17 +177,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
   const selectorLabels: Labels = labelsFromPairs(config.selectorLabels);
   const store = createQuerierStore({ runner, endpoints: () => endpoints.snapshot(), selectorLabels, defaultTenant: config.defaultTenantId });
   const grpc = createGrpcServer({
-    address: config.grpcAddress,
-    gracePeriodMs: config.grpcGracePeriodMs,
-    tls: {
-      certFile: config.grpcServerTlsCert,
-      keyFile: config.grpcServerTlsKey,
-      clientCaFile: config.grpcServerTlsClientCa,
-      minVersion: config.grpcServerTlsMinVersion,
-      ciphers: config.grpcServerTlsCiphers,
-      curves: config.grpcServerTlsCurves,
-    },
-    maxConnectionAgeMs: config.grpcServerMaxConnectionAgeMs,
+    ...grpcServerSettings(config),
     component,
     log,
     metrics,

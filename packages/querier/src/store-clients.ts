@@ -4,7 +4,7 @@
  */
 import { openGrpcChannel } from '@gauntlet/service-kit/grpc-client';
 import { GrpcStoreClient } from '@gauntlet/storeapi';
-import { type EndpointTls, clientTlsOptions } from './endpoint-tls.ts';
+import type { EndpointTls } from './endpoint-tls.ts';
 
 /** How to reach one endpoint; travels to workers as it is. */
 export interface EndpointTarget {
@@ -17,7 +17,7 @@ export interface EndpointTarget {
 
 /** A client of an endpoint. @throws ServiceKitError ERR_TLS when its certificate files cannot be read */
 export function openStoreClient({ members, tls }: EndpointTarget): GrpcStoreClient {
-  const channel = openGrpcChannel({ address: members, ...(tls.enabled ? { tls: clientTlsOptions(tls) } : {}) });
+  const channel = openGrpcChannel({ address: members, ...(tls.enabled ? { tls } : {}) });
   return new GrpcStoreClient(channel);
 }
 

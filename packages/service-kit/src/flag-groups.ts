@@ -6,6 +6,7 @@
  * Names and defaults as `thanos <component> --help` shows them. Source: thanos.md 2.1 and 2.5.
  */
 import { type Flag, boolFlag, durationFlag, enumFlag, floatFlag, pathOrContentFlag, stringFlag, stringsFlag } from './flags.ts';
+import type { GrpcServerOptions } from './grpc-server.ts';
 import { LOG_FORMATS, type LogFormat, type LogLevel } from './log.ts';
 import type { PathOrContent } from './path-or-content.ts';
 
@@ -111,6 +112,26 @@ export const grpcClientFlags: GrpcClientFlags = {
   grpcCompression: enumFlag('grpc-compression', ['none', 'snappy'], { default: 'none', help: 'Compression of gRPC requests: none. snappy is refused at start, since the gRPC library has no framed snappy.', deprecated: GRPC_CLIENT_DEPRECATED }),
   grpcClientTlsMinVersion: enumFlag('grpc-client-tls-min-version', TLS_VERSIONS, { default: '1.3', help: 'Least TLS version towards gRPC servers: 1.0, 1.1, 1.2 or 1.3.', deprecated: GRPC_CLIENT_DEPRECATED }),
 };
+
+/** Values of {@link GrpcServerFlags}. */
+export type GrpcServerValues = { readonly [Name in keyof GrpcServerFlags]: GrpcServerFlags[Name] extends Flag<infer Value> ? Value : never };
+
+/** What a gRPC server takes from its flags; to spread into the options of `createGrpcServer`. */
+export function grpcServerSettings(values: GrpcServerValues): Pick<GrpcServerOptions, 'address' | 'gracePeriodMs' | 'maxConnectionAgeMs' | 'tls'> {
+  return {
+    address: values.grpcAddress,
+    gracePeriodMs: values.grpcGracePeriodMs,
+    maxConnectionAgeMs: values.grpcServerMaxConnectionAgeMs,
+    tls: {
+      certFile: values.grpcServerTlsCert,
+      keyFile: values.grpcServerTlsKey,
+      clientCaFile: values.grpcServerTlsClientCa,
+      minVersion: values.grpcServerTlsMinVersion,
+      ciphers: values.grpcServerTlsCiphers,
+      curves: values.grpcServerTlsCurves,
+    },
+  };
+}
 
 /** Flags of the object store. @param suffix for components with two stores, such as `-to` */
 export function objstoreFlag(required: boolean, suffix = ''): Flag<PathOrContent> {

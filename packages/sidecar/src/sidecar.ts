@@ -15,6 +15,7 @@ import { type Bucket, createBucketFromConfig } from '@gauntlet/objstore';
 import {
   BUILD_INFO,
   createGrpcServer,
+  grpcServerSettings,
   createHttpServer,
   createLogger,
   createMetrics,
@@ -126,18 +127,8 @@ export async function createSidecar(config: SidecarConfig, deps: SidecarDeps): P
   const shared = { component: COMPONENT, log, metrics, probe, requestLogging, clock, ...(deps.tracing === undefined ? {} : { tracing: deps.tracing }) };
   const http = createHttpServer({ ...shared, address: config.httpAddress, gracePeriodMs: config.httpGracePeriodMs, webConfigPath: config.httpConfig });
   const grpc = createGrpcServer({
+    ...grpcServerSettings(config),
     ...shared,
-    address: config.grpcAddress,
-    gracePeriodMs: config.grpcGracePeriodMs,
-    maxConnectionAgeMs: config.grpcServerMaxConnectionAgeMs,
-    tls: {
-      certFile: config.grpcServerTlsCert,
-      keyFile: config.grpcServerTlsKey,
-      clientCaFile: config.grpcServerTlsClientCa,
-      minVersion: config.grpcServerTlsMinVersion,
-      ciphers: config.grpcServerTlsCiphers,
-      curves: config.grpcServerTlsCurves,
-    },
     protos: loadProtos(['store', 'info']),
   });
   for (const service of [createStoreService(store), createInfoService(() => (probe.isReady ? infoToMessage(store.info()) : undefined))]) {

@@ -20,6 +20,7 @@ import {
   BUILD_INFO,
   createGate,
   createGrpcServer,
+  grpcServerSettings,
   createHttpServer,
   createMemoryLedger,
   createProbe,
@@ -170,18 +171,8 @@ export async function createStoreGateway(config: StoreGatewayConfig, deps: Store
     });
   }
   const grpc = createGrpcServer({
+    ...grpcServerSettings(config),
     ...shared,
-    address: config.grpcAddress,
-    gracePeriodMs: config.grpcGracePeriodMs,
-    maxConnectionAgeMs: config.grpcServerMaxConnectionAgeMs,
-    tls: {
-      certFile: config.grpcServerTlsCert,
-      keyFile: config.grpcServerTlsKey,
-      clientCaFile: config.grpcServerTlsClientCa,
-      minVersion: config.grpcServerTlsMinVersion,
-      ciphers: config.grpcServerTlsCiphers,
-      curves: config.grpcServerTlsCurves,
-    },
     protos: loadProtos(['store', 'info']),
   });
   for (const service of [createStoreService(store), createInfoService(() => (probe.isReady ? infoToMessage(store.info()) : undefined))]) grpc.addService(service.methods, service.handlers);
