@@ -46,6 +46,16 @@ export {
 } from './queryable.ts';
 export { type AnchoredRegexp, compileAnchored, compileSearch, type SearchRegexp } from './regexp/compile-regexp.ts';
 export type { Template } from './regexp/expand-template.ts';
+export type {
+  AlertingRuleState,
+  AlertInstance,
+  AlertState,
+  PartialResponseStrategy,
+  RecordingRuleState,
+  RuleGroupState,
+  RuleHealth,
+  RuleState,
+} from './rule-groups.ts';
 export { createRelabelRule, relabel, type RelabelAction, relabelBuilder, type RelabelConfig, type RelabelRule } from './relabel.ts';
 export {
   isStaleNaN,

@@ -1,0 +1,2 @@
+/** The seam of compactor. README.md has the reading order. */
+export {};

@@ -1,0 +1,2 @@
+/** The seam of demo. README.md has the reading order. */
+export {};

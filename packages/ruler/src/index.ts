@@ -1,0 +1,2 @@
+/** The seam of ruler. README.md has the reading order. */
+export {};

@@ -1,0 +1,2 @@
+/** The seam of tools. README.md has the reading order. */
+export {};
