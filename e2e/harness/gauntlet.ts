@@ -12,10 +12,13 @@ export interface Service {
   readonly process: RunningProcess;
   /** `http://127.0.0.1:port` */
   readonly url: string;
-  /** `127.0.0.1:port` of the gRPC server */
+  /** `127.0.0.1:port` of the gRPC server; empty where there is none. */
   readonly grpc: string;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
+
+/** Components that can be started as a service; the compactor has no gRPC server. */
+export type ServiceName = 'sidecar' | 'store' | 'query' | 'rule' | 'compact';
 
 export interface ServiceOptions {
   /** False: returns as soon as HTTP answers, ready or not, and `grpc` may be empty. Default true. */
@@ -45,8 +48,10 @@ export async function runGauntlet(argv: readonly string[], timeoutMs = 60_000): 
 }
 
 /** Starts a component on free ports. */
-export async function startService(component: 'sidecar' | 'store' | 'query', argv: readonly string[], { waitsForReady = true, name, env, timeoutMs = 60_000 }: ServiceOptions = {}): Promise<Service> {
-  const child = startGauntlet([component, '--http-address=127.0.0.1:0', '--grpc-address=127.0.0.1:0', '--http-grace-period=1s', '--grpc-grace-period=1s', ...argv], {
+export async function startService(component: ServiceName, argv: readonly string[], { waitsForReady = true, name, env, timeoutMs = 60_000 }: ServiceOptions = {}): Promise<Service> {
+  const hasGrpc = component !== 'compact';
+  const servers = ['--http-address=127.0.0.1:0', '--http-grace-period=1s', ...(hasGrpc ? ['--grpc-address=127.0.0.1:0', '--grpc-grace-period=1s'] : [])];
+  const child = startGauntlet([component, ...servers, ...argv], {
     name: name ?? component,
     ...(env === undefined ? {} : { env }),
   });
@@ -55,7 +60,7 @@ export async function startService(component: 'sidecar' | 'store' | 'query', arg
   let grpc = '';
   if (waitsForReady) {
     await waitForUrl(`${url}/-/ready`, child, timeoutMs);
-    grpc = `127.0.0.1:${await fromLog(/msg="listening for serving gRPC".*? port=(\d+)/)}`;
+    if (hasGrpc) grpc = `127.0.0.1:${await fromLog(/msg="listening for serving gRPC".*? port=(\d+)/)}`;
   }
   return { process: child, url, grpc, stop: (signal) => child.stop(signal) };
 }

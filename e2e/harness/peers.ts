@@ -93,3 +93,32 @@ export async function startNodeExporter(): Promise<PeerServer> {
   await waitForUrl(`http://${address}/metrics`, child);
   return { process: child, url: `http://${address}`, address, dataDir: '', stop: (signal) => child.stop(signal) };
 }
+
+export interface AlertmanagerOptions {
+  /** Where its one receiver posts, a webhook. */
+  readonly webhookUrl: string;
+  /** How long it gathers alerts of a group before it tells; it tells of changes as soon. Default 1s. */
+  readonly groupWait?: string;
+}
+
+/** Alertmanager with one webhook receiver, alone in its cluster. */
+export async function startAlertmanager({ webhookUrl, groupWait = '1s' }: AlertmanagerOptions): Promise<PeerServer> {
+  const dataDir = temporaryDir('alertmanager');
+  const configFile = join(dataDir, 'alertmanager.yml');
+  writeFileSync(
+    configFile,
+    `route: {receiver: webhook, group_by: [alertname], group_wait: ${groupWait}, group_interval: ${groupWait}, repeat_interval: 1h}
+receivers:
+- name: webhook
+  webhook_configs: [{url: '${webhookUrl}', send_resolved: true}]
+`,
+  );
+  const address = `127.0.0.1:${await freePort()}`;
+  const child = startProcess({
+    name: 'alertmanager',
+    command: needPeer('alertmanager'),
+    args: [`--config.file=${configFile}`, `--storage.path=${join(dataDir, 'data')}`, `--web.listen-address=${address}`, '--cluster.listen-address=', '--log.level=warn'],
+  });
+  await waitForUrl(`http://${address}/-/ready`, child, 60_000);
+  return { process: child, url: `http://${address}`, address, dataDir, stop: (signal) => child.stop(signal) };
+}
