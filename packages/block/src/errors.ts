@@ -23,7 +23,17 @@ export type BlockErrorCode =
   /** Some blocks could not be shipped; the others were. */
   | 'ERR_SHIP_INCOMPLETE'
   /** Relabelling of the selector is malformed or uses an action that cannot select. */
-  | 'ERR_SELECTOR';
+  | 'ERR_SELECTOR'
+  /** An index is readable and makes no sense: series or symbols out of order, series without labels or chunks. */
+  | 'ERR_INDEX_SERIES'
+  /** Chunks reach out of the block's range. */
+  | 'ERR_INDEX_OUTSIDE_CHUNKS'
+  /** Chunks of a series overlap. */
+  | 'ERR_INDEX_OUT_OF_ORDER_CHUNKS'
+  /** Chunks begin where the block ends. */
+  | 'ERR_INDEX_ISSUE_347'
+  /** Labels of a series are out of order. */
+  | 'ERR_INDEX_OUT_OF_ORDER_LABELS';
 
 /** What went wrong with a block. */
 export class BlockError extends Error {

@@ -33,3 +33,7 @@ export { openIndexHeader } from './index-header/header-reader.ts';
 export type { IndexHeader, PostingsRange } from './index-header/header-reader.ts';
 export { createHeaderPool } from './index-header/lazy-header.ts';
 export type { HeaderPool, HeaderPoolDeps, HeaderPoolOptions, LazyIndexHeader } from './index-header/lazy-header.ts';
+export { gatherIndexHealth } from './index-health.ts';
+export type { IndexHealth, IndexHealthObserver, Spread } from './index-health.ts';
+export { verifyBlockData } from './block-data.ts';
+export type { BlockDataReport, VerifyBlockDataOptions } from './block-data.ts';

@@ -60,6 +60,16 @@ class VarintCursor {
     return value;
   }
 
+  /** An unsigned varint that wraps: ten bytes are a negative difference, as Go's int64(uint64) reads it. Chunks out of order have such. */
+  wrappedVarint(): number {
+    const start = this.at;
+    const value = this.uvarint();
+    if (this.at - start < 10 || this.at > this.end) return value;
+    let complement = 0;
+    for (let i = 0; i < 9; i++) complement += (~this.bytes[start + i]! & 0x7f) * 128 ** i;
+    return -complement - 1;
+  }
+
   varint(): number {
     const value = this.uvarint();
     const half = Math.floor(value / 2);
@@ -95,7 +105,7 @@ export function decodeSeriesEntry(bytes: Uint8Array, at: number, end: number, ou
   let previousMaxt = 0;
   let previousRef = 0;
   for (let i = 0; i < chunkCount; i++) {
-    const mint = i === 0 ? cursor.varint() : previousMaxt + cursor.uvarint();
+    const mint = i === 0 ? cursor.varint() : previousMaxt + cursor.wrappedVarint();
     previousMaxt = mint + cursor.uvarint();
     previousRef = i === 0 ? cursor.uvarint() : previousRef + cursor.varint();
     out.mint[i] = mint;
