@@ -29,6 +29,7 @@ export {
   withoutLabels,
 } from './labels.ts';
 export { LabelsBuilder } from './labels-builder.ts';
+export { filterRuleGroups, keepRuleType, mergeRuleGroups, type RuleGroupFilter, withExternalLabels } from './merge-rule-groups.ts';
 export { createMatcher, formatMatcher, type Matcher, matchesAll, type MatchType } from './matcher.ts';
 export {
   CHUNK_ENCODING,

@@ -45,6 +45,7 @@ export {
   type StoreInfoMessage,
   type TsdbInfoMessage,
 } from './info-messages.ts';
+export { EMPTY_RULES_REQUEST, RULE_TYPE, type RulesRequest, rulesRequest, type RulesResponse, rulesResponse } from './rules-messages.ts';
 export { compareFrameLabels, createSeriesFrame, frameLabels, framePartData, LABEL_STRIDE, SeriesFrame } from './series-frame.ts';
 export { decodeSeriesFrame } from './series-frame-decode.ts';
 export {
