@@ -56,7 +56,7 @@ test('started for the first time it shows two days of history and live data as o
   }
   // Live data go on where the history ends: with both replicas and the history united, no counter ever falls.
   await values(base, 'count_over_time(up{job="shop",origin="",replica="a"}[5m]) >= 3', first, (series) => series.length === 3);
-  for (const { value } of await values(base, 'resets(http_requests_total{job="shop",code="200"}[1h])', first)) expect(value![1]).toBe('0');
+  for (const { value } of await values(base, 'resets(http_requests_total{job="shop",status="200"}[1h])', first)) expect(value![1]).toBe('0');
   const stores = await getApi<Record<string, readonly { readonly labelSets: readonly Record<string, string>[] }[]>>(base, 'stores');
   expect(stores.data['sidecar']!.flatMap(({ labelSets }) => labelSets.map(({ replica }) => replica)).sort()).toEqual(['a', 'b']);
   expect(stores.data['store']!.flatMap(({ labelSets }) => labelSets)).toEqual(['a', 'b'].map((replica) => ({ cluster: 'local', origin: 'generated', replica })));

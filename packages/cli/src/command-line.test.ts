@@ -3,7 +3,7 @@ import { dispatch, helpText } from './command-line.ts';
 import { COMPONENTS } from './components.ts';
 
 describe('the first word', () => {
-  test.each(['sidecar', 'store', 'store-gateway', 'query', 'querier', 'standalone'])('%s runs, with the rest as its arguments', (name) => {
+  test.each(['sidecar', 'store', 'store-gateway', 'query', 'querier', 'standalone', 'demo', 'healthcheck'])('%s runs, with the rest as its arguments', (name) => {
     expect(dispatch([name, '--x=1', 'y'])).toMatchObject({ kind: 'run', argv: ['--x=1', 'y'] });
   });
 
@@ -22,7 +22,7 @@ describe('the first word', () => {
   test.each([
     [['qeury'], 'gauntlet: error: expected command but got "qeury", did you mean "query"? (try --help)\n'],
     [['__proto__'], 'gauntlet: error: expected command but got "__proto__" (try --help)\n'],
-    [['compactor'], 'gauntlet: error: compact is not in this version; there are sidecar, store, query, standalone\n'],
+    [['compactor'], 'gauntlet: error: compact is not in this version; there are sidecar, store, query, standalone, demo, healthcheck\n'],
     [['--frobnicate'], 'gauntlet: error: command not specified, try --help\n'],
   ])('%j is refused', (argv, stderr) => expect(dispatch(argv)).toEqual({ kind: 'exit', exitCode: 1, stdout: '', stderr }));
 

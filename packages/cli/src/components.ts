@@ -21,6 +21,8 @@ export const COMPONENTS: readonly Component[] = [
   { name: 'rule', aliases: ['ruler'], summary: 'Recording and alerting rules over queriers', load: undefined },
   { name: 'receive', aliases: [], summary: 'Remote write', load: undefined },
   { name: 'query-frontend', aliases: [], summary: 'Splitting and caching in front of queriers', load: undefined },
+  { name: 'demo', aliases: [], summary: 'What a demonstration needs: a sample shop, a webhook receiver, a bucket, a history', load: async () => (await import('@gauntlet/demo')).main },
+  { name: 'healthcheck', aliases: [], summary: 'Asks a component whether it is well; for containers', load: async () => (await import('./healthcheck.ts')).healthcheck },
   { name: 'tools', aliases: [], summary: 'Inspecting and repairing blocks and buckets', load: undefined },
 ];
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createMetrics, createNopLogger, decodeYaml } from '@gauntlet/service-kit';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { createBucketFromConfig } from './bucket-config.ts';
+import { createBucketFromConfig, makeBucketFromConfig } from './bucket-config.ts';
 import { DEFAULT_PART_BYTES, s3ConfigSchema } from './s3-config.ts';
 
 let folder: string;
@@ -30,6 +30,14 @@ test('S3 opens without a request', async () => {
   const bucket = await createBucketFromConfig('type: S3\nconfig:\n  bucket: b\n  endpoint: localhost:1\n', deps);
   expect([bucket.provider, bucket.name]).toEqual(['S3', 'b']);
   await bucket.close();
+});
+
+test('a folder is made once; other types than those known are refused', async () => {
+  const make = (text: string) => makeBucketFromConfig(text, { component: 'test', source: 'bucket.yml', random: () => 0 });
+  const text = `type: FILESYSTEM\nconfig:\n  directory: ${folder}/made/deep\n`;
+  await expect(make(text)).resolves.toEqual({ name: `${folder}/made/deep`, outcome: 'made' });
+  await expect(make(text)).resolves.toMatchObject({ outcome: 'there' });
+  await expect(make('type: GCS\nconfig: {bucket: b}')).rejects.toMatchObject({ code: 'ERR_BUCKET_CONFIG' });
 });
 
 describe('refused', () => {

@@ -7,6 +7,8 @@
  *
  * Providers are loaded when they are asked for: the AWS SDK costs 90 ms of start-up.
  */
+import { mkdir } from 'node:fs/promises';
+
 import { decodeYaml, schema } from '@gauntlet/service-kit';
 import type { Logger, Metrics } from '@gauntlet/service-kit';
 
@@ -34,6 +36,13 @@ export interface BucketDeps {
   readonly s3?: S3BucketOptions;
 }
 
+/** What {@link makeBucketFromConfig} needs. */
+export interface MakeBucketDeps extends Pick<BucketDeps, 'component' | 'source'> {
+  /** In [0, 1), for waits between attempts. */
+  readonly random: () => number;
+  readonly signal?: AbortSignal;
+}
+
 const top = schema.object({
   type: schema.oneOf(BUCKET_TYPES, { ignoreCase: true }),
   config: schema.deferred(),
@@ -50,16 +59,44 @@ export async function createBucketFromConfig(text: string, deps: BucketDeps): Pr
   let bucket: Bucket;
   if (config.type === 'S3') {
     const settings = config.config.decode(s3ConfigSchema);
-    // Node 20 is supported here by pinning the SDK; its warning on every start would only worry people.
-    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+    silenceVersionWarning();
     const { createS3Bucket } = await import('./s3-bucket.ts');
     bucket = createS3Bucket(settings, { component: deps.component, ...deps.s3 });
   } else if (config.type === 'FILESYSTEM') {
     bucket = await createFilesystemBucket({ directory: config.config.decode(filesystemConfig).directory });
   } else {
-    throw new ObjstoreError('ERR_BUCKET_CONFIG', `${deps.source}: object store type ${config.type} is not supported yet, supported are S3 and FILESYSTEM`);
+    throw unsupported(deps.source, config.type);
   }
   bucket = createPrefixedBucket(bucket, config.prefix);
   deps.log.info('loading bucket configuration', { provider: bucket.provider, bucket: bucket.name, prefix: config.prefix });
   return deps.metrics === undefined ? bucket : createInstrumentedBucket(bucket, deps.metrics);
+}
+
+/**
+ * Makes the bucket itself where it is not there yet: for first starts and demonstrations. Existing ones are left as they are.
+ * @returns its name, and whether it was made or there already
+ * @throws as {@link createBucketFromConfig}; ObjstoreError when the store refuses
+ */
+export async function makeBucketFromConfig(text: string, { component, source, random, signal }: MakeBucketDeps): Promise<{ readonly name: string; readonly outcome: 'made' | 'there' }> {
+  const config = decodeYaml(text, top, source);
+  if (config.type === 'S3') {
+    const settings = config.config.decode(s3ConfigSchema);
+    silenceVersionWarning();
+    const { makeS3Bucket } = await import('./s3-make-bucket.ts');
+    return { name: settings.bucket, outcome: await makeS3Bucket(settings, { component, random, ...(signal === undefined ? {} : { signal }) }) };
+  }
+  if (config.type === 'FILESYSTEM') {
+    const { directory } = config.config.decode(filesystemConfig);
+    return { name: directory, outcome: (await mkdir(directory, { recursive: true })) === undefined ? 'there' : 'made' };
+  }
+  throw unsupported(source, config.type);
+}
+
+/** Node 20 is supported here by pinning the SDK; its warning on every start would only worry people. */
+function silenceVersionWarning(): void {
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+}
+
+function unsupported(source: string, type: string): ObjstoreError {
+  return new ObjstoreError('ERR_BUCKET_CONFIG', `${source}: object store type ${type} is not supported yet, supported are S3 and FILESYSTEM`);
 }

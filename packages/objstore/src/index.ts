@@ -1,7 +1,7 @@
 /** Object storage behind one interface. See README.md. */
 export type { Bucket, BucketEntry, BucketOptions, IterOptions, ObjectAttributes, UploadBody, UploadOptions } from './bucket.ts';
-export { BUCKET_TYPES, createBucketFromConfig } from './bucket-config.ts';
-export type { BucketDeps } from './bucket-config.ts';
+export { BUCKET_TYPES, createBucketFromConfig, makeBucketFromConfig } from './bucket-config.ts';
+export type { BucketDeps, MakeBucketDeps } from './bucket-config.ts';
 export { ObjstoreError, isAccessDenied, isNotFound, isPreconditionFailed } from './errors.ts';
 export type { ObjstoreErrorCode } from './errors.ts';
 export { createFilesystemBucket } from './filesystem-bucket.ts';

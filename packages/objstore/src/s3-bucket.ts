@@ -10,16 +10,13 @@
  * root of the bucket is created twice; only a store that refuses the second time is trusted.
  */
 import { createHash } from 'node:crypto';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 
 import {
   AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand,
-  ListObjectsCommand, ListObjectsV2Command, PutObjectCommand, S3Client, UploadPartCommand,
+  ListObjectsCommand, ListObjectsV2Command, PutObjectCommand, UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import type { GetObjectCommandOutput, _Object } from '@aws-sdk/client-s3';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { GetObjectCommandOutput, S3Client, _Object } from '@aws-sdk/client-s3';
 
 import { compareUtf8 } from '@gauntlet/bytes';
 
@@ -29,6 +26,7 @@ import { checkKey, directoryPrefix, throwIfAborted } from './object-key.ts';
 import { readBodyInto } from './read-body.ts';
 import { waitBeforeRetry, withRetries } from './retry.ts';
 import type { RetryPolicy } from './retry.ts';
+import { createS3Client } from './s3-client.ts';
 import type { S3Settings } from './s3-config.ts';
 import { CutBodyError, isTransient, mapS3Error, sdkStatus } from './s3-errors.ts';
 import { bodyBytes, bodyParts, bodySize } from './upload-body.ts';
@@ -74,35 +72,7 @@ class S3Bucket implements Bucket {
     this.#settings = settings;
     this.#policy = { attemptsMax: settings.attemptsMax, baseDelayMs: options.retryBaseDelayMs ?? 100, random: options.random ?? Math.random };
     this.#bodyIdleTimeoutMs = options.bodyIdleTimeoutMs ?? 60_000;
-    const agent = { keepAlive: true, maxSockets: settings.connectionsMax, maxFreeSockets: settings.idleConnectionsMax, timeout: settings.idleConnectionTimeoutMs + settings.responseHeaderTimeoutMs };
-    const { tls, credentials } = settings;
-    this.#client = new S3Client({
-      endpoint: settings.endpoint,
-      region: settings.region,
-      forcePathStyle: settings.isPathStyle,
-      followRegionRedirects: settings.endpoint.includes('amazonaws.com'),
-      maxAttempts: 1,
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-      responseChecksumValidation: 'WHEN_REQUIRED',
-      customUserAgent: [['gauntlet', options.component ?? 'objstore']],
-      ...(credentials === undefined ? {} : {
-        credentials: {
-          accessKeyId: credentials.accessKey.reveal(), secretAccessKey: credentials.secretKey.reveal(),
-          ...(credentials.sessionToken.isEmpty ? {} : { sessionToken: credentials.sessionToken.reveal() }),
-        },
-      }),
-      requestHandler: new NodeHttpHandler({
-        connectionTimeout: settings.connectTimeoutMs,
-        requestTimeout: settings.responseHeaderTimeoutMs,
-        throwOnRequestTimeout: true,
-        httpAgent: new HttpAgent(agent),
-        httpsAgent: new HttpsAgent({
-          ...agent, rejectUnauthorized: tls.isVerified,
-          ...(tls.ca === undefined ? {} : { ca: tls.ca }), ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-          ...(tls.key === undefined ? {} : { key: tls.key }), ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-        }),
-      }),
-    });
+    this.#client = createS3Client(settings, options.component ?? 'objstore');
   }
 
   /** Runs one request with retries and gives its failure the form of this package. */

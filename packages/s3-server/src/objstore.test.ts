@@ -2,7 +2,7 @@
  * The S3 bucket of objstore against this server: the contract, and everything that can go wrong between the two. (The test lives
  * here because this package stands above objstore.)
  */
-import { createBucketFromConfig } from '@gauntlet/objstore';
+import { createBucketFromConfig, makeBucketFromConfig } from '@gauntlet/objstore';
 import type { Bucket } from '@gauntlet/objstore';
 import { describeBucketContract } from '@gauntlet/objstore/testing';
 import { createNopLogger } from '@gauntlet/service-kit';
@@ -242,4 +242,21 @@ describe('between the two', () => {
     await many.close();
     await plain.close();
   });
+});
+
+test('a bucket is made once, and refused with wrong keys', async () => {
+  const s3 = await startTestS3();
+  try {
+    const text = s3.configYaml.replace(`bucket: ${s3.bucket}`, 'bucket: fresh');
+    const make = (config: string) => makeBucketFromConfig(config, { component: 'test', source: 'bucket.yml', random: () => 0 });
+    await expect(make(text)).resolves.toEqual({ name: 'fresh', outcome: 'made' });
+    await expect(make(text)).resolves.toEqual({ name: 'fresh', outcome: 'there' });
+    const bucket = await createBucketFromConfig(text, { component: 'test', source: 'bucket.yml', log: createNopLogger() });
+    await bucket.upload('k', Buffer.from('x'));
+    expect(await bucket.exists('k')).toBe(true);
+    await bucket.close();
+    await expect(make(text.replace('test-secret-key', 'wrong'))).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
+  } finally {
+    await s3.close();
+  }
 });

@@ -10,11 +10,11 @@
  * Parts start in this order: data directory, sample shop, replicas, history, store gateway, querier. They stop in reverse.
  */
 import { setInterval as every } from 'node:timers';
+import { ORIGIN_LABEL, type SampleService, SHOP_INSTANCES, SHOP_JOB, startSampleService } from '@gauntlet/demo';
 import { parseScrapeFile } from '@gauntlet/scrape';
 import { createBuiltQuerier, type Querier, querierFlags } from '@gauntlet/querier';
 import { createNodeFileSystem, type Logger, type Metrics, parseFlags, type RunPart } from '@gauntlet/service-kit';
 import { type BackfillPlan, createBackfillPlan, HISTORY_STEP_MS, readBackfillPlan, writeBackfillPlan } from './backfill/backfill-plan.ts';
-import { ORIGIN_LABEL } from './backfill/run-backfill.ts';
 import { claimDataDir, type DataDir, REPLICAS } from './data-dir.ts';
 import { StandaloneError } from './errors.ts';
 import type { StandaloneConfig } from './flags.ts';
@@ -23,8 +23,6 @@ import { nestedParts } from './nested-parts.ts';
 import { REPLICA_LABEL } from './replica/replica.ts';
 import type { BuiltInJob } from './replica/replica-protocol.ts';
 import { createReplicaThread, type ReplicaThread } from './replica/replica-thread.ts';
-import { type SampleService, startSampleService } from './sample/sample-service.ts';
-import { SHOP_INSTANCES, SHOP_JOB } from './sample/shop-model.ts';
 import type { WelcomeFacts } from './welcome.ts';
 
 const LOOPBACK = '127.0.0.1';

@@ -16,9 +16,9 @@ export interface WelcomeFacts {
 
 /** Queries that show something at once. With the job, since this process has metrics of the same names. */
 export const SAMPLE_QUERIES: readonly string[] = [
-  'sum by (route) (rate(http_requests_total{job="shop"}[5m]))',
-  'histogram_quantile(0.99, sum by (le, route) (rate(http_request_duration_seconds_bucket{job="shop"}[5m])))',
-  'sum(rate(http_requests_total{job="shop",code="500"}[10m])) / sum(rate(http_requests_total{job="shop"}[10m]))',
+  'sum by (endpoint) (rate(http_requests_total{job="shop"}[5m]))',
+  'histogram_quantile(0.99, sum by (le, endpoint) (rate(http_request_duration_seconds_bucket{job="shop"}[5m])))',
+  'sum(rate(http_requests_total{job="shop",status="500"}[10m])) / sum(rate(http_requests_total{job="shop"}[10m]))',
 ];
 const OWN_QUERIES: readonly string[] = ['up', 'prometheus_tsdb_head_series', 'rate(process_cpu_seconds_total[1m])'];
 

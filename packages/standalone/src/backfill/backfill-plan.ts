@@ -4,6 +4,7 @@
  *
  *   | 2 h | 2 h | … | 2 h | part |◄ end: the moment of the first start; scraping begins here
  */
+import type { HistoryBlock } from '@gauntlet/demo';
 import { createUlid, type FileSystem, joinPath, readFile, replaceFile } from '@gauntlet/tsdb';
 import { REPLICAS } from '../data-dir.ts';
 import { StandaloneError } from '../errors.ts';
@@ -20,14 +21,6 @@ export interface BackfillPlan {
   /** Time between samples. */
   readonly stepMs: number;
   readonly isComplete: boolean;
-}
-
-/** One block of the plan. */
-export interface PlannedBlock {
-  readonly ulid: string;
-  /** [minTime, maxTime) in ms. */
-  readonly minTime: number;
-  readonly maxTime: number;
 }
 
 /** Length of the history. */
@@ -51,9 +44,9 @@ export function createBackfillPlan(nowMs: number, random: () => number): Backfil
 }
 
 /** Blocks of one replica, newest first: what is looked at first is there first. */
-export function plannedBlocks(plan: BackfillPlan, replica: string): PlannedBlock[] {
+export function plannedBlocks(plan: BackfillPlan, replica: string): HistoryBlock[] {
   const random = seededRandom((plan.seed ^ Math.imul(REPLICAS.indexOf(replica) + 1, 0x9e3779b9)) >>> 0);
-  const blocks: PlannedBlock[] = [];
+  const blocks: HistoryBlock[] = [];
   for (let start = Math.floor(plan.startMs / HISTORY_BLOCK_MS) * HISTORY_BLOCK_MS; start < plan.endMs; start += HISTORY_BLOCK_MS) {
     blocks.push({
       ulid: createUlid(plan.createdMs, random),

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { META_FILE, parseThanosMeta } from '@gauntlet/block';
+import { historySeries, writeHistoryBlock } from '@gauntlet/demo';
 import { createKernels } from '@gauntlet/kernels';
 import { createMatcher, getLabel, labelsFromMap } from '@gauntlet/model';
 import { createFilesystemBucket, createMemoryBucket } from '@gauntlet/objstore';
@@ -11,7 +12,6 @@ import { createMemoryFileSystem } from '@gauntlet/tsdb/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type BackfillPlan, createBackfillPlan, HISTORY_BLOCK_MS, HISTORY_MS, plannedBlocks, readBackfillPlan, writeBackfillPlan } from './backfill-plan.ts';
 import { runBackfill } from './run-backfill.ts';
-import { historySeries, writeHistoryBlock } from './write-history-block.ts';
 
 const NOW = Date.UTC(2026, 10, 21, 10, 11, 12, 345);
 const kernels = createKernels();
@@ -59,7 +59,7 @@ describe('a block of history', () => {
     const meta = writeHistoryBlock({ fs, kernels }, series, { dir: 'out', block, stepMs: 15_000, offsetMs: 2_250 })!;
     expect(meta.stats).toMatchObject({ numSeries: series.length, numSamples: series.length * 40, numChunks: series.length });
     const opened = openBlock(fs, `out/${block.ulid}`);
-    const matchers = [createMatcher('=', '__name__', 'http_requests_total'), createMatcher('=', 'code', '200'), createMatcher('=', 'route', '/cart'), createMatcher('=', 'instance', 'shop-1')];
+    const matchers = [createMatcher('=', '__name__', 'http_requests_total'), createMatcher('=', 'status', '200'), createMatcher('=', 'endpoint', '/cart'), createMatcher('=', 'instance', 'shop-1')];
     let seen = 0;
     for await (const batch of createBlockQueryable([opened], kernels).select({ matchers, mint: block.minTime, maxt: block.maxTime })) {
       for (let i = 0; i < batch.labels.length; i++) {

@@ -2,10 +2,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
+import { startSampleService } from '@gauntlet/demo';
 import { createMatcher, getLabel, labelsFromMap } from '@gauntlet/model';
 import { createMetrics, createNopLogger } from '@gauntlet/service-kit';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startSampleService } from '../sample/sample-service.ts';
 import type { ReplicaSettings } from './replica-protocol.ts';
 import { type Replica, replicaLabels, startReplica } from './replica.ts';
 

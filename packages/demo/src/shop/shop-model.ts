@@ -1,5 +1,5 @@
 /**
- * A small web shop as metrics: three instances, their routes, latencies, orders, queues and processes. Everything is a function
+ * A small web shop as metrics: its instances, their endpoints, latencies, orders, queues and processes. Everything is a function
  * of time and nothing else (see wave.ts). Counters start anew every Monday 00:00 UTC, as after a weekly deployment.
  */
 import { type Wave, integralAt, rateAt, trafficWave, troubleWave } from './wave.ts';
@@ -26,16 +26,25 @@ export const SHOP_JOB = 'shop';
 /** Names of the instances; one scrape target each. */
 export const SHOP_INSTANCES: readonly string[] = ['shop-0', 'shop-1', 'shop-2'];
 
+/** Name of an instance by its index; the first are {@link SHOP_INSTANCES}. */
+export function shopInstance(index: number): string {
+  return `shop-${index}`;
+}
+
+/** What the first instance has; each further one has a tenth more. */
+const CPU_CORES = 1;
+const MEMORY_BYTES = 256 * 1024 * 1024;
+
 const WEEK_S = 604_800;
 /** 1970-01-01 was a Thursday; Mondays are this many seconds later. */
 const MONDAY_S = 4 * 86_400;
 
-const ROUTES = [
-  { route: '/', method: 'GET', perSecond: 9, slowShare: 0.04 },
-  { route: '/product', method: 'GET', perSecond: 14, slowShare: 0.06 },
-  { route: '/search', method: 'GET', perSecond: 6, slowShare: 0.16 },
-  { route: '/cart', method: 'POST', perSecond: 2.5, slowShare: 0.08 },
-  { route: '/checkout', method: 'POST', perSecond: 0.8, slowShare: 0.22 },
+const ENDPOINTS = [
+  { endpoint: '/', method: 'GET', perSecond: 9, slowShare: 0.04 },
+  { endpoint: '/product', method: 'GET', perSecond: 14, slowShare: 0.06 },
+  { endpoint: '/search', method: 'GET', perSecond: 6, slowShare: 0.16 },
+  { endpoint: '/cart', method: 'POST', perSecond: 2.5, slowShare: 0.08 },
+  { endpoint: '/checkout', method: 'POST', perSecond: 0.8, slowShare: 0.22 },
 ] as const;
 
 const BOUNDS = ['0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '+Inf'] as const;
@@ -65,26 +74,26 @@ function noise(seed: number, slot: number): number {
 
 /**
  * All metrics of one instance.
- * @param instance index into SHOP_INSTANCES
+ * @param instance index, from 0
  */
 export function shopModel(instance: number): ModelFamily[] {
   const requests: ModelSeries[] = [];
   const latencies: ModelSeries[] = [];
   const overall: Wave[] = [];
-  ROUTES.forEach(({ route, method, perSecond, slowShare }, index) => {
+  ENDPOINTS.forEach(({ endpoint, method, perSecond, slowShare }, index) => {
     const seed = instance * 11 + index;
     const base = perSecond * (1 + 0.2 * instance);
     const ok = trafficWave(base, seed);
     const missing = trafficWave(base * 0.012, seed + 3);
     const failing = troubleWave(base * 0.006, 21_600, -1.1 + index * 0.2);
     overall.push(ok);
-    for (const [code, wave] of [['200', ok], ['404', missing], ['500', failing]] as const) {
-      requests.push(counter('http_requests_total', [['code', code], ['method', method], ['route', route]], wave));
+    for (const [status, wave] of [['200', ok], ['404', missing], ['500', failing]] as const) {
+      requests.push(counter('http_requests_total', [['endpoint', endpoint], ['method', method], ['status', status]], wave));
     }
     // Latency: fast requests with the traffic, slow ones with the trouble, each with a fixed distribution.
     const fast = trafficWave(base * (1 - slowShare), seed);
     const slow = troubleWave(base * slowShare, 21_600, -1.1 + index * 0.2);
-    const labels: readonly (readonly [string, string])[] = [['method', method], ['route', route]];
+    const labels: readonly (readonly [string, string])[] = [['endpoint', endpoint], ['method', method]];
     // Whole requests between two bounds, summed up: so each bucket grows by no less than the one below it.
     const countAt = (tMs: number, bound: number): number => {
       const fastCount = integralAt(fast, sinceDeploy(tMs));
@@ -106,8 +115,9 @@ export function shopModel(instance: number): ModelFamily[] {
 
   const loadAt = (tMs: number): number => overall.reduce((sum, wave) => sum + rateAt(wave, sinceDeploy(tMs)), 0);
   const cpu = trafficWave(0.35 + 0.05 * instance, instance + 20);
+  const memoryAt = (tMs: number): number => 4096 * Math.round(28_000 + 2500 * instance + (sinceDeploy(tMs) / WEEK_S) * 9000 + loadAt(tMs) * 60 + 400 * noise(instance + 40, tMs / 60_000));
   return [
-    { name: 'http_requests_total', type: 'counter', help: 'Requests served, by route, method and status code.', series: requests },
+    { name: 'http_requests_total', type: 'counter', help: 'Requests served, by endpoint, method and status code.', series: requests },
     { name: 'http_request_duration_seconds', type: 'histogram', help: 'Time to serve a request.', series: latencies },
     {
       name: 'http_requests_in_flight',
@@ -144,8 +154,20 @@ export function shopModel(instance: number): ModelFamily[] {
       series: [{
         name: 'process_resident_memory_bytes',
         labels: [],
-        valueAt: (tMs) => 4096 * Math.round(28_000 + 2500 * instance + (sinceDeploy(tMs) / WEEK_S) * 9000 + loadAt(tMs) * 60 + 400 * noise(instance + 40, tMs / 60_000)),
+        valueAt: memoryAt,
       }],
+    },
+    {
+      name: 'shop_cpu_usage_ratio',
+      type: 'gauge',
+      help: 'Share of its CPU that the instance uses, 0 to 1.',
+      series: [{ name: 'shop_cpu_usage_ratio', labels: [], valueAt: (tMs) => Math.round((rateAt(cpu, sinceDeploy(tMs)) / (CPU_CORES * (1 + 0.1 * instance))) * 1e4) / 1e4 }],
+    },
+    {
+      name: 'shop_memory_usage_ratio',
+      type: 'gauge',
+      help: 'Share of its memory that the instance uses, 0 to 1.',
+      series: [{ name: 'shop_memory_usage_ratio', labels: [], valueAt: (tMs) => Math.round((memoryAt(tMs) / (MEMORY_BYTES * (1 + 0.1 * instance))) * 1e4) / 1e4 }],
     },
     {
       name: 'process_start_time_seconds',

@@ -18,10 +18,22 @@ describe('waves', () => {
 });
 
 describe('the shop', () => {
+  test('cpu and memory stay within what an instance has', () => {
+    for (const name of ['shop_cpu_usage_ratio', 'shop_memory_usage_ratio']) {
+      const gauges = SHOP_INSTANCES.map((_name, index) => shopModel(index).find((family) => family.name === name)!.series[0]!);
+      fc.assert(fc.property(fc.integer({ min: 0, max: WEEK_MS }), (offset) => {
+        for (const { valueAt } of gauges) {
+          expect(valueAt(MONDAY_MS + offset)).toBeGreaterThan(0);
+          expect(valueAt(MONDAY_MS + offset)).toBeLessThan(1);
+        }
+      }), { numRuns: 200 });
+    }
+  });
+
   const families = SHOP_INSTANCES.flatMap((_name, index) => shopModel(index));
   const all = families.flatMap((family) => family.series);
 
-  test('stays under 500 series', () => expect(all.length).toBeLessThanOrEqual(440));
+  test('stays under 500 series in all', () => expect(all.length).toBeLessThanOrEqual(450));
 
   test('counters fall only at the weekly deployment', () => {
     const counters = families.filter((family) => family.type !== 'gauge').flatMap((family) => family.series);
@@ -64,12 +76,23 @@ describe('the shop', () => {
   });
 });
 
+test('as many instances as asked for, each with a name of its own', async () => {
+  const service = await startSampleService({ host: '127.0.0.1', port: 0, clock: () => MONDAY_MS, instances: 5 });
+  try {
+    expect(service.paths).toEqual(['/shop-0/metrics', '/shop-1/metrics', '/shop-2/metrics', '/shop-3/metrics', '/shop-4/metrics']);
+    expect((await fetch(`http://${service.address}/shop-4/metrics`)).status).toBe(200);
+    expect((await fetch(`http://${service.address}/-/healthy`)).status).toBe(200);
+  } finally {
+    await service.stop();
+  }
+});
+
 test('the service answers one path per instance', async () => {
   const service = await startSampleService({ host: '127.0.0.1', port: 0, clock: () => MONDAY_MS + 3_600_000 });
   try {
     const answer = await fetch(`http://${service.address}${service.paths[2]}`);
     expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
-    expect(await answer.text()).toContain('http_requests_total{code="200",method="GET",route="/"} ');
+    expect(await answer.text()).toContain('http_requests_total{endpoint="/",method="GET",status="200"} ');
     expect((await fetch(`http://${service.address}/`)).status).toBe(404);
   } finally {
     await service.stop();

@@ -1,6 +1,7 @@
-/** The sample shop as an HTTP service: `/<instance>/metrics` for each instance, in the Prometheus text format. */
+/** The sample shop as an HTTP service: `/<instance>/metrics` for each instance, in the Prometheus text format, and `/-/healthy`. */
 import { createServer } from 'node:http';
-import { SHOP_INSTANCES, type ModelFamily, shopModel } from './shop-model.ts';
+import { listenOn } from '../listen-on.ts';
+import { type ModelFamily, SHOP_INSTANCES, shopInstance, shopModel } from './shop-model.ts';
 
 export interface SampleServiceOptions {
   /** Host to bind. */
@@ -8,12 +9,14 @@ export interface SampleServiceOptions {
   /** 0 picks a free port. */
   readonly port: number;
   readonly clock: () => number;
+  /** How many instances; default those of SHOP_INSTANCES. */
+  readonly instances?: number;
 }
 
 export interface SampleService {
   /** `host:port` that is listened on. */
   readonly address: string;
-  /** Metrics paths, one per instance, in the order of SHOP_INSTANCES. */
+  /** Metrics paths, one per instance, in order. */
   readonly paths: readonly string[];
   stop(): Promise<void>;
 }
@@ -42,30 +45,21 @@ export function exposeText(families: readonly ModelFamily[], tMs: number): strin
  * Starts the service.
  * @throws the listen error (EADDRINUSE, EACCES …) of Node when the address cannot be bound
  */
-export async function startSampleService({ host, port, clock }: SampleServiceOptions): Promise<SampleService> {
-  const models = SHOP_INSTANCES.map((_name, index) => shopModel(index));
-  const paths = SHOP_INSTANCES.map((name) => `/${name}/metrics`);
+export async function startSampleService({ host, port, clock, instances = SHOP_INSTANCES.length }: SampleServiceOptions): Promise<SampleService> {
+  const models = Array.from({ length: instances }, (_none, index) => shopModel(index));
+  const paths = models.map((_model, index) => `/${shopInstance(index)}/metrics`);
   const server = createServer((request, response) => {
-    const index = paths.indexOf((request.url ?? '').split('?')[0]!);
+    const path = (request.url ?? '').split('?')[0]!;
+    if (path === '/-/healthy' || path === '/-/ready') {
+      response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end('OK\n');
+      return;
+    }
+    const index = paths.indexOf(path);
     if (index < 0) {
       response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`not here; metrics are at ${paths.join(' ')}\n`);
       return;
     }
     response.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }).end(exposeText(models[index]!, clock()));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error(`listen on ${host}:${port}: no TCP address`);
-  return {
-    address: `${host}:${bound.port}`,
-    paths,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return { ...(await listenOn(server, host, port)), paths };
 }

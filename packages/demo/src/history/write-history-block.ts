@@ -6,11 +6,18 @@ import { compareUtf8 } from '@gauntlet/bytes';
 import { type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, compareLabels, type Labels, labelsFromPairs } from '@gauntlet/model';
 import { type BlockChunk, type BlockMeta, createBlockWriter, type FileSystem } from '@gauntlet/tsdb';
-import { SHOP_INSTANCES, SHOP_JOB, shopModel } from '../sample/shop-model.ts';
-import type { PlannedBlock } from './backfill-plan.ts';
+import { SHOP_INSTANCES, SHOP_JOB, shopModel } from '../shop/shop-model.ts';
 
 /** Samples of a chunk, as Prometheus' head cuts them. */
 const CHUNK_SAMPLES = 120;
+
+/** A block to be written. */
+export interface HistoryBlock {
+  readonly ulid: string;
+  /** [minTime, maxTime) in ms. */
+  readonly minTime: number;
+  readonly maxTime: number;
+}
 
 /** A series of the history. */
 export interface HistorySeries {
@@ -18,10 +25,13 @@ export interface HistorySeries {
   readonly valueAt: (tMs: number) => number;
 }
 
-/** All series of the history in label order: the shop's, and `up` of its instances. */
-export function historySeries(): HistorySeries[] {
+/**
+ * All series of the history in label order: the shop's, and `up` of its instances.
+ * @param targetLabels labels that scraping adds besides `job` and `instance`
+ */
+export function historySeries(targetLabels: readonly (readonly [string, string])[] = []): HistorySeries[] {
   const all = SHOP_INSTANCES.flatMap((instance, index) => {
-    const target: [string, string][] = [['instance', instance], ['job', SHOP_JOB]];
+    const target: [string, string][] = [['instance', instance], ['job', SHOP_JOB], ...targetLabels.map(([name, value]): [string, string] => [name, value])];
     const exposed = shopModel(index).flatMap((family) => family.series);
     return [
       { labels: labelsFromPairs([['__name__', 'up'], ...target]), valueAt: () => 1 },
@@ -41,7 +51,7 @@ export interface HistoryDeps {
 export interface HistoryBlockOptions {
   /** Folder that gets the block. */
   readonly dir: string;
-  readonly block: PlannedBlock;
+  readonly block: HistoryBlock;
   readonly stepMs: number;
   /** Where in each step the samples lie, below `stepMs`; another one for each replica. */
   readonly offsetMs: number;
