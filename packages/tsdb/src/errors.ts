@@ -3,6 +3,7 @@
  *
  *   ERR_INDEX_*   index file      ERR_CHUNK_*  chunk segments, chunk payloads     ERR_BLOCK_*  meta.json, tombstones, block folders
  *   ERR_WAL_*     write-ahead log ERR_SAMPLE_*, ERR_LABELS_*  refused appends      ERR_DB_*     database as a whole
+ *   ERR_COMPACT_* making one block of several, and checking it
  */
 
 /** Stable codes of `TsdbError`. */
@@ -27,6 +28,9 @@ export type TsdbErrorCode =
   | 'ERR_SAMPLE_DUPLICATE'
   | 'ERR_SAMPLE_TIMESTAMP'
   | 'ERR_LABELS_INVALID'
+  | 'ERR_COMPACT_INPUT'
+  | 'ERR_COMPACT_CANCELED'
+  | 'ERR_COMPACT_MISMATCH'
   | 'ERR_DB_LOCKED'
   | 'ERR_DB_CLOSED'
   | 'ERR_DB_FULL';

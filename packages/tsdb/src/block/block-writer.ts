@@ -46,16 +46,30 @@ export interface BlockWriteOptions {
 export interface BlockWriter {
   /** Adds the next series, labels ascending, with at least one chunk; chunks ascending and apart. */
   addSeries(labels: Labels, chunks: readonly BlockChunk[]): void;
+  /** As `addSeries`, with labels as ordinals of `symbols`: name, value, …; `count` of them. Not retained. */
+  addSeriesByOrdinal(ordinals: Uint32Array, count: number, chunks: readonly BlockChunk[]): void;
   /** Completes the block under its name. Nothing is left when no series was added: returns undefined. */
   finish(): BlockMeta | undefined;
   /** Gives up and removes what was written. */
   abandon(): void;
 }
 
-/** Samples in a chunk payload: every known encoding begins with a big-endian count, of 14 bits in the last two. */
+/** Encoding of Thanos' aggregate chunks: up to five chunks, the first of counts, each `uvarint length │ encoding │ payload`. */
+const AGGREGATE_ENCODING = 0xff;
+
+/** Samples in a chunk payload: most known encodings begin with a big-endian count, of 14 bits in the last two. */
 export function chunkSampleCount(encoding: number, data: Uint8Array): number {
+  if (encoding === AGGREGATE_ENCODING) return aggregateSampleCount(data);
   const count = ((data[0] ?? 0) << 8) | (data[1] ?? 0);
   return encoding > CHUNK_ENCODING.xor2 ? count & 0x3fff : count;
+}
+
+/** Samples of the counts in an aggregate chunk; 0 when it has none. */
+function aggregateSampleCount(data: Uint8Array): number {
+  const length = data[0] ?? 0;
+  if (length === 0) return 0;
+  const at = data.findIndex((byte) => byte < 0x80) + 1;
+  return chunkSampleCount(data[at] ?? 0, data.subarray(at + 1));
 }
 
 /** Starts a block below `parentDir`, which is made when missing. */
@@ -70,6 +84,7 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
   const columns = { count: 0, mint: new Float64Array(room), maxt: new Float64Array(room), refs: new Float64Array(room) };
   let numSeries = 0;
   let numChunks = 0;
+  let numSamples = 0;
   let numFloatSamples = 0;
   let numHistogramSamples = 0;
 
@@ -87,26 +102,36 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
       handle.close();
     }
   };
+  /** Writes the chunks and counts them; `columns` then says what the index is to hold. */
+  const putChunks = (chunks: readonly BlockChunk[]): void => {
+    if (chunks.length > room) {
+      room = chunks.length * 2;
+      columns.mint = new Float64Array(room);
+      columns.maxt = new Float64Array(room);
+      columns.refs = new Float64Array(room);
+    }
+    chunkWriter.writeChunks(chunks, columns.refs);
+    for (let i = 0; i < chunks.length; i++) {
+      const chunk = chunks[i]!;
+      columns.mint[i] = chunk.mint;
+      columns.maxt[i] = chunk.maxt;
+      const samples = chunkSampleCount(chunk.encoding, chunk.data);
+      numSamples += samples;
+      if (chunk.encoding === CHUNK_ENCODING.xor || chunk.encoding === CHUNK_ENCODING.xor2) numFloatSamples += samples;
+      else if (chunk.encoding !== AGGREGATE_ENCODING) numHistogramSamples += samples;
+    }
+    columns.count = chunks.length;
+    numSeries++;
+    numChunks += chunks.length;
+  };
   return {
     addSeries(labels, chunks) {
-      if (chunks.length > room) {
-        room = chunks.length * 2;
-        columns.mint = new Float64Array(room);
-        columns.maxt = new Float64Array(room);
-        columns.refs = new Float64Array(room);
-      }
-      chunkWriter.writeChunks(chunks, columns.refs);
-      for (const [i, chunk] of chunks.entries()) {
-        columns.mint[i] = chunk.mint;
-        columns.maxt[i] = chunk.maxt;
-        const samples = chunkSampleCount(chunk.encoding, chunk.data);
-        if (chunk.encoding === CHUNK_ENCODING.xor || chunk.encoding === CHUNK_ENCODING.xor2) numFloatSamples += samples;
-        else numHistogramSamples += samples;
-      }
-      columns.count = chunks.length;
+      putChunks(chunks);
       indexWriter.addSeries(labels, columns);
-      numSeries++;
-      numChunks += chunks.length;
+    },
+    addSeriesByOrdinal(ordinals, count, chunks) {
+      putChunks(chunks);
+      indexWriter.addSeriesByOrdinal(ordinals, count, columns);
     },
     finish() {
       if (numSeries === 0) {
@@ -121,7 +146,7 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
         minTime: options.minTime,
         maxTime: options.maxTime,
         stats: {
-          numSamples: numFloatSamples + numHistogramSamples,
+          numSamples,
           ...(numFloatSamples > 0 && { numFloatSamples }),
           ...(numHistogramSamples > 0 && { numHistogramSamples }),
           numSeries,

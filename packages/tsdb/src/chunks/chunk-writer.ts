@@ -1,6 +1,6 @@
 /**
- * Writes the chunk segments of a block, buffered, cutting a segment before a chunk that would pass its limit. The chunks of one
- * series that are given together stay in one segment when they fit into one at all.
+ * Writes the chunk segments of a block, buffered, cutting a segment before a chunk that could pass its limit: where Prometheus does.
+ * A chunk that was read from another block can be given with its frame, which is then copied as it is.
  */
 import { crc32c, GrowableBytes } from '@gauntlet/bytes';
 import { type FileHandle, type FileSystem, joinPath } from '../file-system.ts';
@@ -11,6 +11,8 @@ export interface ChunkPayload {
   readonly encoding: number;
   /** Payload after the encoding byte; read, not retained. */
   readonly data: Uint8Array;
+  /** Length, encoding, payload and checksum, as in a segment, when there is one whose checksum was verified; read, not retained. */
+  readonly frame?: Uint8Array | undefined;
 }
 
 /** Appends chunks to `chunks/`. */
@@ -61,20 +63,32 @@ export function createChunkWriter(fs: FileSystem, dir: string, segmentBytesMax: 
 
   return {
     writeChunks(chunks, refs) {
-      let all = 0;
-      for (const chunk of chunks) all += boundBytes(chunk);
-      if (handle === undefined || (segmentBytes + all > segmentBytesMax && CHUNKS_HEADER_BYTES + all <= segmentBytesMax)) cutSegment();
-      for (const [i, chunk] of chunks.entries()) {
-        if (segmentBytes + boundBytes(chunk) > segmentBytesMax && segmentBytes > CHUNKS_HEADER_BYTES) cutSegment();
+      const before = handle === undefined ? 0 : segmentBytes;
+      /** Most bytes that the chunks since the last cut, or since the call began, may take. */
+      let batchBytes = 0;
+      let isCut = false;
+      for (let i = 0; i < chunks.length; i++) {
+        const chunk = chunks[i]!;
+        const bound = boundBytes(chunk);
+        batchBytes += bound;
+        const filled = !isCut && before > CHUNKS_HEADER_BYTES ? before : i > 0 ? CHUNKS_HEADER_BYTES : 0;
+        if (handle === undefined || (filled > 0 && filled + batchBytes > segmentBytesMax)) {
+          isCut ||= handle !== undefined;
+          cutSegment();
+          batchBytes = bound;
+        }
         refs[i] = segment * 4294967296 + segmentBytes;
-        const before = buffer.length;
-        checked.reset();
-        checked.putU8(chunk.encoding);
-        checked.putBytes(chunk.data);
-        buffer.putUvarint(chunk.data.length);
-        buffer.putBytes(checked.bytes());
-        buffer.putBE32(crc32c(checked.bytes()));
-        segmentBytes += buffer.length - before;
+        const start = buffer.length;
+        if (chunk.frame !== undefined) buffer.putBytes(chunk.frame);
+        else {
+          checked.reset();
+          checked.putU8(chunk.encoding);
+          checked.putBytes(chunk.data);
+          buffer.putUvarint(chunk.data.length);
+          buffer.putBytes(checked.bytes());
+          buffer.putBE32(crc32c(checked.bytes()));
+        }
+        segmentBytes += buffer.length - start;
         if (buffer.length >= BUFFER_BYTES) flush();
       }
     },

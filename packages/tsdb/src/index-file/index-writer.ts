@@ -9,7 +9,7 @@
  * The label-index sections of Prometheus 2 are not written; the TOC points them where Prometheus 3 does.
  */
 import { compareUtf8, crc32c, GrowableBytes } from '@gauntlet/bytes';
-import { compareLabels, type Labels } from '@gauntlet/model';
+import type { Labels } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../file-system.ts';
 import { INDEX_MAGIC, INDEX_VERSION, SERIES_ALIGN } from './layout.ts';
@@ -27,6 +27,12 @@ export interface IndexChunks {
 export interface IndexWriter {
   /** Adds the next series; labels ascending, chunks ascending and apart. @throws TsdbError ERR_INDEX_WRITE */
   addSeries(labels: Labels, chunks: IndexChunks): void;
+  /**
+   * As `addSeries`, with labels as ordinals of the writer's symbols.
+   * @param ordinals name, value, name, value, …; not retained
+   * @param count how many of them count, twice the number of labels
+   */
+  addSeriesByOrdinal(ordinals: Uint32Array, count: number, chunks: IndexChunks): void;
   /** Writes the rest, fsyncs, closes. */
   finish(): void;
   /** Closes without finishing; for error paths. */
@@ -50,6 +56,13 @@ class Uint32Column {
   }
 }
 
+/** Orders label sets given as ordinals of one table in byte order, as `compareLabels` orders the strings. */
+export function compareOrdinals(a: Uint32Array, aCount: number, b: Uint32Array, bCount: number): number {
+  const count = aCount < bCount ? aCount : bCount;
+  for (let i = 0; i < count; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return aCount - bCount;
+}
+
 /**
  * Starts an index file.
  * @param symbols every label name and value, in byte order, unique; retained
@@ -57,10 +70,8 @@ class Uint32Column {
  */
 export function createIndexWriter(fs: FileSystem, path: string, symbols: readonly string[]): IndexWriter {
   const refuse = (what: string): TsdbError => new TsdbError('ERR_INDEX_WRITE', `write index ${path}: ${what}`);
-  const ordinals = new Map<string, number>();
-  for (let i = 0; i < symbols.length; i++) {
-    if (i > 0 && compareUtf8(symbols[i - 1]!, symbols[i]!) >= 0) throw refuse(`symbol ${JSON.stringify(symbols[i])} after ${JSON.stringify(symbols[i - 1])}`);
-    ordinals.set(symbols[i]!, i);
+  for (let i = 1; i < symbols.length; i++) {
+    if (compareUtf8(symbols[i - 1]!, symbols[i]!) >= 0) throw refuse(`symbol ${JSON.stringify(symbols[i])} after ${JSON.stringify(symbols[i - 1])}`);
   }
   const handle: FileHandle = fs.open(path, 'create');
   const buffer = new GrowableBytes(16 * 1024);
@@ -102,13 +113,56 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
   const pairValues = new Uint32Column();
   const pairRefs = new Uint32Column();
   const entry = createSeriesEntry();
-  let lastLabels: Labels | undefined;
+  let own = new Uint32Array(32);
+  let last = new Uint32Array(32);
+  /** Ordinals in `last`; −1 before the first series. */
+  let lastCount = -1;
   let lastChunkRef = 0;
 
+  /** Made when series come with strings. */
+  let ordinals: Map<string, number> | undefined;
   const ordinalOf = (symbol: string): number => {
+    ordinals ??= new Map(symbols.map((text, i) => [text, i]));
     const ordinal = ordinals.get(symbol);
     if (ordinal === undefined) throw refuse(`symbol ${JSON.stringify(symbol)} is not in the symbol table`);
     return ordinal;
+  };
+  const textOf = (labels: Uint32Array, count: number): string => JSON.stringify([...labels.subarray(0, count)].map((ordinal) => symbols[ordinal]));
+
+  const addSeriesByOrdinal = (labels: Uint32Array, count: number, chunks: IndexChunks): void => {
+    // Symbols are in byte order, so ordinals compare as the strings do.
+    if (lastCount >= 0 && compareOrdinals(labels, count, last, lastCount) <= 0) throw refuse(`series ${textOf(labels, count)} after ${textOf(last, lastCount)}`);
+    for (let i = 0; i < chunks.count; i++) {
+      const ref = chunks.refs[i]!;
+      if (ref < lastChunkRef) throw refuse(`chunk reference ${ref} after ${lastChunkRef} in series ${textOf(labels, count)}`);
+      lastChunkRef = ref;
+      if (chunks.maxt[i]! < chunks.mint[i]!) throw refuse(`chunk maxt ${chunks.maxt[i]} is before its mint ${chunks.mint[i]} in series ${textOf(labels, count)}`);
+      if (i > 0 && chunks.mint[i]! <= chunks.maxt[i - 1]!) throw refuse(`chunk mint ${chunks.mint[i]} is not after the previous maxt ${chunks.maxt[i - 1]} in series ${textOf(labels, count)}`);
+    }
+    pad(SERIES_ALIGN);
+    const ref = position() / SERIES_ALIGN;
+    if (ref > 0xffffffff) throw refuse('more than 64 GiB');
+    refs.push(ref);
+    if (last.length < count) last = new Uint32Array(count * 2);
+    for (let i = 0; i < count; i++) last[i] = labels[i]!;
+    lastCount = count;
+    for (let i = 0; i < count; i += 2) {
+      pairNames.push(last[i]!);
+      pairValues.push(last[i + 1]!);
+      pairRefs.push(ref);
+    }
+    entry.labelCount = count / 2;
+    entry.symbols = last;
+    entry.chunkCount = chunks.count;
+    entry.mint = chunks.mint;
+    entry.maxt = chunks.maxt;
+    entry.refs = chunks.refs;
+    encodeSeriesEntry(entry, scratch);
+    const body = scratch.bytes();
+    buffer.putUvarint(body.length);
+    buffer.putBytes(body);
+    buffer.putBE32(crc32c(body));
+    flushIfFull();
   };
 
   const putPostings = (list: Uint32Array, first: number, end: number): number => {
@@ -167,41 +221,11 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
 
   return {
     addSeries(labels, chunks) {
-      if (lastLabels !== undefined && compareLabels(labels, lastLabels) <= 0) throw refuse(`series ${JSON.stringify(labels)} after ${JSON.stringify(lastLabels)}`);
-      for (let i = 0; i < chunks.count; i++) {
-        const ref = chunks.refs[i]!;
-        if (ref < lastChunkRef) throw refuse(`chunk reference ${ref} after ${lastChunkRef} in series ${JSON.stringify(labels)}`);
-        lastChunkRef = ref;
-        if (chunks.maxt[i]! < chunks.mint[i]!) throw refuse(`chunk maxt ${chunks.maxt[i]} is before its mint ${chunks.mint[i]} in series ${JSON.stringify(labels)}`);
-        if (i > 0 && chunks.mint[i]! <= chunks.maxt[i - 1]!) throw refuse(`chunk mint ${chunks.mint[i]} is not after the previous maxt ${chunks.maxt[i - 1]} in series ${JSON.stringify(labels)}`);
-      }
-      pad(SERIES_ALIGN);
-      const ref = position() / SERIES_ALIGN;
-      if (ref > 0xffffffff) throw refuse('more than 64 GiB');
-      refs.push(ref);
-      entry.labelCount = labels.length / 2;
-      if (entry.symbols.length < labels.length) entry.symbols = new Uint32Array(labels.length * 2);
-      for (let i = 0; i < labels.length; i += 2) {
-        const name = ordinalOf(labels[i]!);
-        const value = ordinalOf(labels[i + 1]!);
-        entry.symbols[i] = name;
-        entry.symbols[i + 1] = value;
-        pairNames.push(name);
-        pairValues.push(value);
-        pairRefs.push(ref);
-      }
-      entry.chunkCount = chunks.count;
-      entry.mint = chunks.mint;
-      entry.maxt = chunks.maxt;
-      entry.refs = chunks.refs;
-      encodeSeriesEntry(entry, scratch);
-      const body = scratch.bytes();
-      buffer.putUvarint(body.length);
-      buffer.putBytes(body);
-      buffer.putBE32(crc32c(body));
-      flushIfFull();
-      lastLabels = labels;
+      if (own.length < labels.length) own = new Uint32Array(labels.length * 2);
+      for (let i = 0; i < labels.length; i++) own[i] = ordinalOf(labels[i]!);
+      addSeriesByOrdinal(own, labels.length, chunks);
     },
+    addSeriesByOrdinal,
     finish() {
       // As Prometheus 3 has it: no label indices, and the postings' offset is the end of the series, before the padding.
       const seriesEnd = position();

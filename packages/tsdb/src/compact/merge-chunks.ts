@@ -1,0 +1,160 @@
+/**
+ * The chunks of one series from several blocks, as one sequence in order and apart.
+ *
+ *   block 0   ├─A─┤├─B─┤        ├─E─┤           A, E, F as they are
+ *   block 1          ├──C──┤├D┤     ├─F─┤       B, C, D decoded, merged by timestamp, encoded in chunks of 120
+ *   block 2   ├─A─┤                             the second A: equal bytes, once
+ *
+ * Overlaps are found as a chain: what overlaps something that overlaps belongs to it. Source: Prometheus storage/merge.go,
+ * `compactChunkIterator`, and storage/series.go, `seriesToChunkEncoder`.
+ */
+import { compareBytes } from '@gauntlet/bytes';
+import { CHUNK_SLACK_BYTES, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
+import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
+import { type BlockChunk, chunkSampleCount } from '../block/block-writer.ts';
+import { TsdbError } from '../errors.ts';
+import { KernelRegion } from '../query/load-chunks.ts';
+import { chainSamples } from './chain-samples.ts';
+import { TieHeap } from './tie-heap.ts';
+
+/** One series in several blocks. */
+export interface SeriesParts {
+  readonly labels: Labels;
+  /** ULIDs of the blocks, by part. */
+  readonly blocks: readonly string[];
+  /** Chunks by part: each in order and apart, none empty. Valid during the call. */
+  readonly chunks: readonly (readonly BlockChunk[])[];
+}
+
+/**
+ * Makes one sequence of chunks out of parts; called for series that more than one block has.
+ * @returns chunks in order and apart; those of the parts may be among them. Not retained
+ */
+export type SeriesChunkMerge = (parts: SeriesParts) => readonly BlockChunk[];
+
+/** Samples in a chunk that is written anew. */
+const SAMPLES_PER_CHUNK = 120;
+
+/** Merges as Prometheus does; see the head of this file. Owns scratch space in kernel memory. */
+export class ChunkMerger {
+  readonly #kernels: Kernels;
+  readonly #bytes: KernelRegion;
+  readonly #times: KernelRegion;
+  readonly #values: KernelRegion;
+  readonly #outTimes: KernelRegion;
+  readonly #outValues: KernelRegion;
+  readonly #encoded: KernelRegion;
+
+  constructor(kernels: Kernels) {
+    this.#kernels = kernels;
+    this.#bytes = new KernelRegion(kernels);
+    this.#times = new KernelRegion(kernels);
+    this.#values = new KernelRegion(kernels);
+    this.#outTimes = new KernelRegion(kernels);
+    this.#outValues = new KernelRegion(kernels);
+    this.#encoded = new KernelRegion(kernels);
+  }
+
+  /**
+   * A `SeriesChunkMerge`.
+   * @throws TsdbError ERR_CHUNK_ENCODING when chunks overlap that are not equal and not XOR; ERR_CHUNK_CORRUPT
+   */
+  merge(parts: SeriesParts): BlockChunk[] {
+    const sequences: (readonly BlockChunk[])[] = [...parts.chunks];
+    const position = sequences.map(() => 0);
+    const at = (part: number): BlockChunk => sequences[part]![position[part]!]!;
+    const heap = new TieHeap((a, b) => {
+      const [left, right] = [at(a), at(b)];
+      return left.mint === right.mint ? left.maxt < right.maxt : left.mint < right.mint;
+    });
+    for (const part of sequences.keys()) heap.push(part);
+    const take = (): BlockChunk => {
+      const part = heap.pop();
+      const chunk = at(part);
+      position[part]!++;
+      if (position[part]! < sequences[part]!.length) heap.push(part);
+      return chunk;
+    };
+    const merged: BlockChunk[] = [];
+    while (heap.size > 0) {
+      const first = take();
+      const overlapping: BlockChunk[] = [];
+      let end = first.maxt;
+      let previous = first;
+      while (heap.size > 0 && at(heap.top).mint <= end) {
+        const next = take();
+        if (isSameChunk(next, previous)) continue;
+        overlapping.push(next);
+        end = Math.max(end, next.maxt);
+        previous = next;
+      }
+      if (overlapping.length === 0) {
+        merged.push(first);
+        continue;
+      }
+      // The order of the runs matters for equal timestamps: the chunk that began the overlap comes last.
+      overlapping.push(first);
+      const [head, ...rest] = this.#mergeSamples(overlapping, parts);
+      merged.push(head!);
+      if (rest.length > 0) {
+        sequences.push(rest);
+        position.push(0);
+        heap.push(sequences.length - 1);
+      }
+    }
+    return merged;
+  }
+
+  free(): void {
+    for (const region of [this.#bytes, this.#times, this.#values, this.#outTimes, this.#outValues, this.#encoded]) region.free();
+  }
+
+  /** Decodes, merges, encodes. */
+  #mergeSamples(chunks: readonly BlockChunk[], parts: SeriesParts): BlockChunk[] {
+    const { memory } = this.#kernels;
+    let bytes = 0;
+    let samples = 0;
+    const starts = new Int32Array(chunks.length + 1);
+    for (const [i, chunk] of chunks.entries()) {
+      if (chunk.encoding !== CHUNK_ENCODING.xor) {
+        throw new TsdbError('ERR_CHUNK_ENCODING', `merge series ${JSON.stringify(parts.labels)} of blocks ${parts.blocks.join(', ')}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, only ${CHUNK_ENCODING.xor} can be merged yet`);
+      }
+      bytes = Math.max(bytes, chunk.data.length);
+      samples += chunkSampleCount(chunk.encoding, chunk.data);
+      starts[i + 1] = samples;
+    }
+    const bytesPtr = this.#bytes.ensure(bytes + CHUNK_SLACK_BYTES);
+    const timesPtr = this.#times.ensure(samples * 8 + 8);
+    const valuesPtr = this.#values.ensure(samples * 8 + 8);
+    const outTimesPtr = this.#outTimes.ensure(samples * 8 + 8);
+    const outValuesPtr = this.#outValues.ensure(samples * 8 + 8);
+    const encodedPtr = this.#encoded.ensure(xorChunkBytesMax(SAMPLES_PER_CHUNK));
+    for (const [i, chunk] of chunks.entries()) {
+      memory.u8(bytesPtr, chunk.data.length).set(chunk.data);
+      const count = starts[i + 1]! - starts[i]!;
+      const decoded = this.#kernels.decodeXor(bytesPtr, chunk.data.length, timesPtr + starts[i]! * 8, valuesPtr + starts[i]! * 8, count);
+      if (decoded !== count || count === 0) {
+        throw new TsdbError('ERR_CHUNK_CORRUPT', `merge series ${JSON.stringify(parts.labels)} of blocks ${parts.blocks.join(', ')}: chunk from ${chunk.mint} to ${chunk.maxt}: XOR data is damaged although its checksum is right`);
+      }
+    }
+    const columns = {
+      times: memory.f64(timesPtr, samples),
+      words: new Uint32Array(memory.buffer, valuesPtr, samples * 2),
+      outTimes: memory.f64(outTimesPtr, samples),
+      outWords: new Uint32Array(memory.buffer, outValuesPtr, samples * 2),
+    };
+    const count = chainSamples(columns, starts);
+    const merged: BlockChunk[] = [];
+    for (let start = 0; start < count; start += SAMPLES_PER_CHUNK) {
+      const length = Math.min(SAMPLES_PER_CHUNK, count - start);
+      const written = this.#kernels.encodeXor(outTimesPtr + start * 8, outValuesPtr + start * 8, length, encodedPtr, xorChunkBytesMax(SAMPLES_PER_CHUNK));
+      if (written < 0) throw new TsdbError('ERR_CHUNK_WRITE', `merge series ${JSON.stringify(parts.labels)} of blocks ${parts.blocks.join(', ')}: encoder answered ${written} for ${length} samples from ${columns.outTimes[start]}`);
+      merged.push({ mint: columns.outTimes[start]!, maxt: columns.outTimes[start + length - 1]!, encoding: CHUNK_ENCODING.xor, data: memory.u8(encodedPtr, written).slice() });
+    }
+    return merged;
+  }
+}
+
+function isSameChunk(a: BlockChunk, b: BlockChunk): boolean {
+  return a.mint === b.mint && a.maxt === b.maxt && a.encoding === b.encoding && compareBytes(a.data, b.data) === 0;
+}

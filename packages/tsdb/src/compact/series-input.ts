@@ -1,0 +1,154 @@
+/**
+ * A block as an input of compaction: its series in label order, with labels as ordinals of the merged symbols, chunks loaded when the
+ * series' turn comes, deleted samples gone, samples outside of the block's range too.
+ */
+import type { Kernels } from '@gauntlet/kernels';
+import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
+import type { Block } from '../block/block-reader.ts';
+import type { BlockChunk } from '../block/block-writer.ts';
+import { addInterval, type Intervals, isCovered, overlapsIntervals } from '../block/tombstones.ts';
+import { TsdbError } from '../errors.ts';
+import { compareOrdinals } from '../index-file/index-writer.ts';
+import { indexCorrupt, SERIES_ALIGN } from '../index-file/layout.ts';
+import type { Postings } from '../index-file/postings.ts';
+import { createSeriesEntry, type SeriesEntry } from '../index-file/series-entry.ts';
+import { recodeWithout } from '../query/recode-chunk.ts';
+import { ChunkStream } from './chunk-stream.ts';
+
+const NO_INTERVALS: Intervals = [];
+/** Time no sample has. */
+const FOREVER = Number.MAX_SAFE_INTEGER;
+
+/** Walks the series of one block. Fields are valid after `next()` returned true, until the next call. */
+export class SeriesInput {
+  readonly block: Block;
+  readonly #kernels: Kernels;
+  readonly #map: Uint32Array;
+  readonly #postings: Postings;
+  readonly #mint: number;
+  readonly #maxt: number;
+  readonly #stream: ChunkStream;
+  readonly #entry: SeriesEntry = createSeriesEntry();
+  readonly #chunks: BlockChunk[] = [];
+  #intervals: Intervals = NO_INTERVALS;
+  #position = 0;
+  /** Labels as ordinals of the merged symbols: name, value, …; `ordinalCount` of them. */
+  ordinals: Uint32Array = new Uint32Array(32);
+  ordinalCount = 0;
+  #previous: Uint32Array = new Uint32Array(32);
+  #previousCount = -1;
+
+  /**
+   * @param map ordinals of the block → of the merged symbols
+   * @param mint, maxt range of the samples to take, both inclusive
+   */
+  constructor(block: Block, map: Uint32Array, kernels: Kernels, mint: number, maxt: number, aheadBytes: number) {
+    this.block = block;
+    this.#kernels = kernels;
+    this.#map = map;
+    this.#mint = mint;
+    this.#maxt = maxt;
+    this.#postings = block.index.allPostings();
+    this.#stream = new ChunkStream(block, kernels, aheadBytes);
+  }
+
+  get seriesTotal(): number {
+    return this.#postings.length;
+  }
+
+  /** Series walked, those passed over included. */
+  get seriesDone(): number {
+    return this.#position;
+  }
+
+  /** Labels as strings, for messages and merge functions. */
+  labels(): Labels {
+    return this.block.index.labelsOf(this.#entry);
+  }
+
+  /** Moves to the next series that may have samples. @throws TsdbError ERR_INDEX_CORRUPT, ERR_BLOCK_CORRUPT */
+  next(): boolean {
+    const entry = this.#entry;
+    while (this.#position < this.#postings.length) {
+      const ref = this.#postings[this.#position++]!;
+      this.block.index.readSeries(ref, entry);
+      this.#mapLabels(ref);
+      this.#intervals = this.block.tombstones.size === 0 ? NO_INTERVALS : (this.block.tombstones.get(ref) ?? NO_INTERVALS);
+      this.#selectChunks();
+      if (entry.chunkCount > 0) return true;
+    }
+    return false;
+  }
+
+  /**
+   * The chunks of the series, in order and apart; none when all its samples are deleted. Valid until the next `next()`.
+   * @throws TsdbError ERR_CHUNK_CORRUPT; ERR_CHUNK_ENCODING when samples are to be taken out of a chunk that cannot be decoded
+   */
+  load(): readonly BlockChunk[] {
+    this.#stream.load(this.#entry, this.#chunks);
+    if (this.#intervals.length === 0) return this.#chunks;
+    const kept: BlockChunk[] = [];
+    for (const chunk of this.#chunks) {
+      if (!overlapsIntervals(this.#intervals, chunk.mint, chunk.maxt)) kept.push(chunk);
+      else {
+        if (chunk.encoding !== CHUNK_ENCODING.xor) {
+          throw new TsdbError('ERR_CHUNK_ENCODING', `compact block ${this.block.meta.ulid}: take deleted samples out of series ${JSON.stringify(this.labels())}, chunk from ${chunk.mint} to ${chunk.maxt}: encoding ${chunk.encoding} cannot be written yet, want ${CHUNK_ENCODING.xor}`);
+        }
+        const rest = recodeWithout(chunk, this.#intervals, this.#kernels);
+        if (rest !== undefined) kept.push(rest);
+      }
+    }
+    return kept;
+  }
+
+  free(): void {
+    this.#stream.free();
+  }
+
+  /** Translates labels, and checks that series ascend: everything after relies on it. */
+  #mapLabels(ref: number): void {
+    const entry = this.#entry;
+    const count = entry.labelCount * 2;
+    const labels = this.#previous;
+    this.#previous = this.ordinals;
+    this.#previousCount = this.#position > 1 ? this.ordinalCount : -1;
+    this.ordinals = labels.length < count ? new Uint32Array(count * 2) : labels;
+    this.ordinalCount = count;
+    for (let i = 0; i < count; i++) {
+      const symbol = entry.symbols[i]!;
+      // `lookup` says what is wrong with an ordinal that is not in the table.
+      if (symbol >= this.#map.length) this.block.index.symbols.lookup(symbol);
+      this.ordinals[i] = this.#map[symbol]!;
+    }
+    if (this.#previousCount >= 0 && compareOrdinals(this.ordinals, count, this.#previous, this.#previousCount) <= 0) {
+      throw indexCorrupt(this.block.meta.ulid, 'series', ref * SERIES_ALIGN, `series ${JSON.stringify(this.labels())} is not after the one before it`);
+    }
+  }
+
+  /** Leaves the chunks that may have samples in range, and adds to the deleted ranges what lies outside. */
+  #selectChunks(): void {
+    const entry = this.#entry;
+    let count = 0;
+    let isFrontCut = false;
+    let isBackCut = false;
+    let previousMaxt = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < entry.chunkCount; i++) {
+      const mint = entry.mint[i]!;
+      const maxt = entry.maxt[i]!;
+      if (mint <= previousMaxt) {
+        throw new TsdbError('ERR_BLOCK_CORRUPT', `compact block ${this.block.meta.ulid}: series ${JSON.stringify(this.labels())}: chunk from ${mint} to ${maxt} is not after the one before it, which ends at ${previousMaxt}`);
+      }
+      previousMaxt = maxt;
+      if (maxt < this.#mint || mint > this.#maxt) continue;
+      if (this.#intervals.length > 0 && isCovered(this.#intervals, mint, maxt)) continue;
+      isFrontCut ||= mint < this.#mint;
+      isBackCut ||= maxt > this.#maxt;
+      entry.mint[count] = mint;
+      entry.maxt[count] = maxt;
+      entry.refs[count++] = entry.refs[i]!;
+    }
+    entry.chunkCount = count;
+    if (isFrontCut) this.#intervals = addInterval(this.#intervals, -FOREVER, this.#mint - 1);
+    if (isBackCut) this.#intervals = addInterval(this.#intervals, this.#maxt + 1, FOREVER);
+  }
+}
