@@ -22,7 +22,7 @@ export function renderHelp(command: Command<FlagTable>): string {
   ];
   for (const flag of visible(command.flags)) {
     if (flag.fileName !== undefined) rows.push([`    --${flag.fileName}=<file-path>`, `Path to ${flag.help}`]);
-    rows.push([`    ${flagForm(flag)}`, flagHelp(flag)]);
+    rows.push([`${flag.short === undefined ? '    ' : `-${flag.short}, `}${flagForm(flag)}`, flagHelp(flag)]);
   }
   const usage = ['usage:', command.program ?? 'gauntlet', command.name, '[<flags>]', command.arguments?.usage ?? ''].filter((part) => part !== '').join(' ');
   return `${usage}\n\n${command.help}\n\n\nFlags:\n${twoColumns(rows)}\n`;
@@ -34,7 +34,7 @@ export function renderFlagsMarkdown(flags: FlagTable): string {
   const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ').replaceAll('<', '&lt;');
   for (const flag of visible(flags)) {
     const names = flag.form === 'bool' ? `--[no-]${flag.name}` : `--${flag.name}`;
-    const shown = flag.fileName === undefined ? `\`${names}\`` : `\`--${flag.fileName}\` or \`${names}\``;
+    const shown = flag.short !== undefined ? `\`-${flag.short}\`, \`${names}\`` : flag.fileName === undefined ? `\`${names}\`` : `\`--${flag.fileName}\` or \`${names}\``;
     const byDefault = flag.defaultText === undefined || flag.defaultText === '' ? '' : `\`${flag.defaultText}\``;
     lines.push(`| ${shown}${flag.repeatable ? ' (repeatable)' : ''} | ${cell(byDefault)} | ${flag.required ? 'Required. ' : ''}${cell(flag.help)}${flag.deprecated === undefined ? '' : ` Deprecated: ${cell(flag.deprecated)}`} |`);
   }

@@ -2,6 +2,7 @@
  * Reading argv against a flag table, by kingpin's rules:
  *
  *   --name=value · --name value (value not starting with `-`) · --bool · --no-bool · repeated flags only where the table says so
+ *   -o value · -ovalue · -r · -ro value: letters of the table, values as far as the word goes
  *   @file puts the lines of a file in its place · -- ends the flags · -h, --help, --help-long, --version
  *
  * An unknown flag is an error that names the nearest known one. All values are read before anything is reported, first problem wins.
@@ -83,8 +84,8 @@ function readArguments<T extends FlagTable>(command: Command<T>, argv: readonly 
     if (argument === '-h' || argument === '--help' || argument === '--help-long') return exitWith(renderHelp(command));
     if (argument === '--version') return exitWith(`${command.version ?? command.program ?? 'gauntlet'}\n`);
     if (!argument.startsWith('--')) {
-      if (argument.startsWith('-') && argument.length > 1) throw new ServiceKitError('ERR_FLAG', `unknown short flag '${argument.slice(0, 2)}'`);
-      positional.push(argument);
+      if (argument.startsWith('-') && argument.length > 1) i += readShortFlags(argument, argv[i + 1], given);
+      else positional.push(argument);
       continue;
     }
     const equals = argument.indexOf('=');
@@ -99,24 +100,53 @@ function readArguments<T extends FlagTable>(command: Command<T>, argv: readonly 
     if (found === undefined) throw unknownFlag(name, byName);
     const { flag } = found.entry;
     if (flag.removed !== undefined) throw new ServiceKitError('ERR_FLAG', `flag '--${name}' does not exist any more: ${flag.removed}`);
-    if (found.texts.length > 0 && !flag.repeatable) throw new ServiceKitError('ERR_FLAG', `flag '${name}' cannot be repeated`);
+    refuseRepetition(flag, found.texts);
     if (flag.form === 'bool') {
       if (inverted && equals >= 0) throw new ServiceKitError('ERR_FLAG', `flag '--${name}' takes no value, got '${argument.slice(equals + 1)}'`);
       found.texts.push(equals >= 0 ? argument.slice(equals + 1) : String(!inverted));
     } else if (equals >= 0) {
       found.texts.push(argument.slice(equals + 1));
     } else {
-      const next = argv[i + 1];
-      if (next === undefined || (next.startsWith('-') && next.length > 1)) {
-        const hint = next === undefined ? '' : `, got '${next}' (write --${name}=${next} if that is the value)`;
-        throw new ServiceKitError('ERR_FLAG', `expected argument for flag '--${name}'${hint}`);
-      }
-      found.texts.push(next);
+      found.texts.push(valueFrom(`--${name}`, flag, argv[i + 1]));
       i++;
     }
   }
   checkPositional(command, positional);
   return finish(command, given, positional);
+}
+
+/**
+ * Reads `-abc`: letters without value, then perhaps one that takes the rest of the word, or the next.
+ * @returns how many words behind this one were used
+ */
+function readShortFlags(word: string, next: string | undefined, given: ReadonlyMap<string, Given>): number {
+  for (let at = 1; at < word.length; at++) {
+    const letter = word[at]!;
+    if (letter === 'h') throw new ServiceKitError('ERR_FLAG', `write -h by itself, got '${word}'`);
+    const entry = [...given.values()].find(({ flag }) => flag.short === letter);
+    if (entry === undefined) throw new ServiceKitError('ERR_FLAG', `unknown short flag '-${letter}'`);
+    refuseRepetition(entry.flag, entry.texts);
+    if (entry.flag.form === 'bool') {
+      entry.texts.push('true');
+      continue;
+    }
+    const rest = word.slice(at + 1);
+    entry.texts.push(rest === '' ? valueFrom(`-${letter}`, entry.flag, next) : rest);
+    return rest === '' ? 1 : 0;
+  }
+  return 0;
+}
+
+function refuseRepetition(flag: Flag<unknown>, texts: readonly string[]): void {
+  if (texts.length > 0 && !flag.repeatable) throw new ServiceKitError('ERR_FLAG', `flag '${flag.name}' cannot be repeated`);
+}
+
+/** The word behind a flag, as its value. */
+function valueFrom(shown: string, flag: Flag<unknown>, next: string | undefined): string {
+  if (next !== undefined && (!next.startsWith('-') || next.length === 1)) return next;
+  const name = shown.startsWith('--') ? shown : `--${flag.name}`;
+  const hint = next === undefined ? '' : `, got '${next}' (write ${name}=${next} if that is the value)`;
+  throw new ServiceKitError('ERR_FLAG', `expected argument for flag '${shown}'${hint}`);
 }
 
 function finish<T extends FlagTable>(command: Command<T>, given: ReadonlyMap<string, Given>, positional: readonly string[]): FlagOutcome<T> {

@@ -172,3 +172,41 @@ test('Go string literals', () => {
 test('a name declared twice is our own mistake', () => {
   expect(() => parseFlags({ name: 'x', help: '', flags: { a: stringFlag('a', { help: '' }), b: boolFlag('a', { help: '' }) } }, [])).toThrow('--a: the name is taken');
 });
+
+describe('letters', () => {
+  const lettered = {
+    output: stringFlag('output', { short: 'o', default: '', help: 'Output.' }),
+    repair: boolFlag('repair', { short: 'r', help: 'Repair.' }),
+    issues: stringsFlag('issues', { short: 'i', help: 'Issues.' }),
+  };
+  test.each<{ argv: string[]; values: object }>([
+    { argv: ['-o', 'json'], values: { output: 'json', repair: false, issues: [] } },
+    { argv: ['-ojson'], values: { output: 'json', repair: false, issues: [] } },
+    { argv: ['-r', '--output=wide'], values: { output: 'wide', repair: true, issues: [] } },
+    { argv: ['-ri', 'a', '-ib'], values: { output: '', repair: true, issues: ['a', 'b'] } },
+    { argv: ['-o', '-'], values: { output: '-', repair: false, issues: [] } },
+    { argv: ['-o', ''], values: { output: '', repair: false, issues: [] } },
+  ])('$argv', ({ argv, values }) => expect(parseFlags({ name: '', help: '', flags: lettered }, argv)).toMatchObject({ kind: 'run', values }));
+
+  test.each<{ argv: string[]; text: string }>([
+    { argv: ['-o'], text: "expected argument for flag '-o'" },
+    { argv: ['-o', '-r'], text: "expected argument for flag '-o', got '-r' (write --output=-r if that is the value)" },
+    { argv: ['-x'], text: "unknown short flag '-x'" },
+    { argv: ['-rx'], text: "unknown short flag '-x'" },
+    { argv: ['-r', '-r'], text: "flag 'repair' cannot be repeated" },
+  ])('$argv is refused', ({ argv, text }) => expect(parseFlags({ name: '', help: '', flags: lettered }, argv)).toMatchObject({ kind: 'exit', exitCode: 1, stderr: `gauntlet: error: ${text}\n` }));
+
+  test('in help and documentation', () => {
+    expect(renderHelp({ name: 'ls', help: 'Lists.', flags: lettered })).toContain('  -o, --output=""');
+    expect(renderFlagsMarkdown(lettered)).toContain('| `-r`, `--[no-]repair` |');
+  });
+
+  test('a letter is taken once', () => {
+    const twice = { a: stringFlag('a', { short: 'x', help: '' }), b: stringFlag('b', { short: 'x', help: '' }) };
+    expect(() => parseFlags({ name: '', help: '', flags: twice }, [])).toThrow('declare flag --b: -x is taken or not one letter');
+  });
+
+  test('a repeatable flag can be required', () => {
+    expect(parseFlags({ name: '', help: '', flags: { ids: stringsFlag('id', { required: true, help: '' }) } }, [])).toMatchObject({ stderr: 'gauntlet: error: required flag --id not provided\n' });
+  });
+});

@@ -17,6 +17,8 @@ export interface Flag<T> {
   readonly name: string;
   /** A further name this flag answers to (`<name>-file` of path-or-content pairs). */
   readonly fileName?: string;
+  /** One letter it answers to behind a single dash. */
+  readonly short?: string;
   readonly help: string;
   readonly form: 'value' | 'bool' | 'path-or-content';
   readonly repeatable: boolean;
@@ -54,6 +56,8 @@ export type FlagValues<T extends FlagTable> = { readonly [K in keyof T]: T[K] ex
 export interface FlagOptions {
   /** Sentences for help. */
   readonly help: string;
+  /** One letter: `-o` beside `--output`. */
+  readonly short?: string;
   readonly hidden?: boolean;
   readonly placeholder?: string;
   readonly deprecated?: string;
@@ -72,9 +76,10 @@ export function stringFlag(name: string, options: DefaultOptions<string>): Flag<
 }
 
 /** A text from a repeatable flag; with `commas` each value may hold several, separated by commas. */
-export function stringsFlag(name: string, options: FlagOptions & { readonly commas?: boolean; readonly default?: readonly string[] }): Flag<readonly string[]> {
+export function stringsFlag(name: string, options: FlagOptions & { readonly commas?: boolean; readonly required?: boolean; readonly default?: readonly string[] }): Flag<readonly string[]> {
   return {
     ...base(name, options),
+    required: options.required ?? false,
     repeatable: true,
     defaultText: options.default?.join(','),
     read(texts) {
@@ -211,6 +216,7 @@ function single<T>(name: string, options: DefaultOptions<unknown>, fallback: T, 
 function base(name: string, options: FlagOptions): Omit<Flag<never>, 'read'> {
   return {
     name,
+    ...(options.short === undefined ? {} : { short: options.short }),
     help: options.help,
     form: 'value',
     repeatable: false,
@@ -293,5 +299,8 @@ export function assertFlagTable(flags: FlagTable): void {
       if (seen.has(name)) throw new ServiceKitError('ERR_FLAG', `declare flag --${name}: the name is taken`);
       seen.add(name);
     }
+    if (flag.short === undefined) continue;
+    if (!/^[A-Za-z]$/.test(flag.short) || flag.short === 'h' || seen.has(`-${flag.short}`)) throw new ServiceKitError('ERR_FLAG', `declare flag --${flag.name}: -${flag.short} is taken or not one letter`);
+    seen.add(`-${flag.short}`);
   }
 }
