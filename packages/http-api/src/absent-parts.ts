@@ -1,30 +1,11 @@
 /**
- * Rules, alerts, targets, metadata and exemplars of a querier that has nothing behind it to ask for them: the empty answers Thanos gives then, after the
- * same checks. Source: Thanos pkg/api/query/v1.go, NewRulesHandler and its neighbours.
+ * Targets, metadata and exemplars of a querier that has nothing behind it to ask for them: the empty answers Thanos gives then, after the
+ * same checks. Source: Thanos pkg/api/query/v1.go, NewTargetsHandler and its neighbours.
  */
 import { parseExpr, type ParserOptions, PromqlError } from '@gauntlet/promql';
 import { type ApiAnswer, answerData } from './api-answer.ts';
-import { type ApiParams, badData, checkSelectors, parseTimeParam, TIME_MAX_MS, TIME_MIN_MS } from './api-params.ts';
+import { type ApiParams, badData, parseTimeParam, TIME_MAX_MS, TIME_MIN_MS } from './api-params.ts';
 import { HttpApiError } from './errors.ts';
-
-/** `/api/v1/rules`. @throws HttpApiError */
-export function answerNoRules(params: ApiParams): ApiAnswer {
-  const type = params.fromUrl('type').toUpperCase();
-  if (!['', 'ALL', 'ALERT', 'RECORD'].includes(type)) throw badData(`invalid rules parameter type='${params.fromUrl('type')}'`);
-  try {
-    checkSelectors(params.all('match[]'));
-  } catch (error) {
-    // Thanos parses these behind the API and calls it internal.
-    if (error instanceof HttpApiError) throw new HttpApiError('ERR_INTERNAL', `error retrieving rules: parser ParseMetricSelector: ${error.message}`);
-    throw error;
-  }
-  return answerData({ groups: [] });
-}
-
-/** `/api/v1/alerts`. */
-export function answerNoAlerts(): ApiAnswer {
-  return answerData({ alerts: null });
-}
 
 /** `/api/v1/targets`. @throws HttpApiError */
 export function answerNoTargets(params: ApiParams): ApiAnswer {

@@ -1,5 +1,6 @@
 /** The seam of http-api. README.md has the reading order. */
-export { answerNoAlerts, answerNoExemplars, answerNoMetadata, answerNoRules, answerNoTargets } from './absent-parts.ts';
+export { answerNoExemplars, answerNoMetadata, answerNoTargets } from './absent-parts.ts';
+export { type AlertsOptions, answerAlerts } from './alerts.ts';
 export { type ApiAnswer, answerData, answerDataText, answerError, isPromqlRemark, TRUNCATED_WARNING } from './api-answer.ts';
 export { ApiParams, type ShardInfo, TIME_MAX_MS, TIME_MIN_MS } from './api-params.ts';
 export {
@@ -24,6 +25,8 @@ export { API_DEFAULTS, type ApiDefaults, type EngineName, type InstantQueryCall,
 export { createQuerierRoutes, type QuerierRoutesDeps } from './querier-routes.ts';
 export { parseRangeQuery } from './query-range.ts';
 export { parseInstantQuery } from './query.ts';
+export { answerRules, parseReplicaParams, parseRulesCall, type RulesCall, type RulesDefaults } from './rules.ts';
+export { alertJson, readRuleGroups, ruleGroupsJson } from './rules-json.ts';
 export { type QueryDeps, runQuery } from './run-query.ts';
 export { acceptsGzip, sendAnswer, sendText, setCors } from './send-answer.ts';
 export { answerSeries } from './series.ts';
@@ -31,6 +34,9 @@ export { type ApiEndpoint, type ApiRequest, type ApiRoute, serveApi, type ServeA
 export { answerBuildInfo, answerConfig, answerEmptyTsdbStatus, answerFlags, answerRuntimeInfo } from './status.ts';
 export { answerStores, formatRfc3339, type StoreStatus } from './stores.ts';
 export type {
+  AlertingRuleJson,
+  AlertJson,
+  AlertsJson,
   ApiEnvelope,
   BuildInfoJson,
   ErrorType,
@@ -42,6 +48,10 @@ export type {
   QueryAnalysisJson,
   QueryDataJson,
   QueryStatsJson,
+  RecordingRuleJson,
+  RuleGroupJson,
+  RuleJson,
+  RulesJson,
   RuntimeInfoJson,
   StoreJson,
   StoresJson,

@@ -2,8 +2,10 @@
  * All routes of a querier's API in one table. How a query is run is left open: in this thread through `runQuery`, or by sending the call to a worker and
  * passing on the pieces that come back.
  */
+import type { RuleGroupState } from '@gauntlet/model';
 import type { ParserOptions } from '@gauntlet/promql';
-import { answerNoAlerts, answerNoExemplars, answerNoMetadata, answerNoRules, answerNoTargets } from './absent-parts.ts';
+import { answerNoExemplars, answerNoMetadata, answerNoTargets } from './absent-parts.ts';
+import { answerAlerts } from './alerts.ts';
 import type { ApiAnswer } from './api-answer.ts';
 import { answerFormatQuery } from './format-query.ts';
 import type { MetadataDeps, MetadataQueryable } from './label-calls.ts';
@@ -13,6 +15,7 @@ import { answerParseQuery } from './parse-query.ts';
 import type { ApiDefaults, QueryCall, ReadOptions } from './query-call.ts';
 import { parseRangeQuery } from './query-range.ts';
 import { parseInstantQuery } from './query.ts';
+import { answerRules, parseReplicaParams } from './rules.ts';
 import { answerSeries } from './series.ts';
 import type { ApiRequest, ApiRoute } from './serve-api.ts';
 import { answerBuildInfo, answerEmptyTsdbStatus, answerFlags, answerRuntimeInfo } from './status.ts';
@@ -28,6 +31,8 @@ export interface QuerierRoutesDeps {
   runQuery(call: QueryCall, request: ApiRequest): Promise<ApiAnswer>;
   /** The data for label and series requests. */
   queryable(read: ReadOptions, request: ApiRequest): MetadataQueryable;
+  /** Rule groups of all that have rules; absent: there are none. */
+  ruleGroups?(request: ApiRequest): Promise<readonly RuleGroupState[]>;
   stores(): readonly StoreStatus[];
   readonly buildInfo: BuildInfoJson;
   runtimeInfo(): RuntimeInfoJson;
@@ -55,8 +60,8 @@ export function createQuerierRoutes(deps: QuerierRoutesDeps): readonly ApiRoute[
     route('/stores', GET, 'stores', () => answerStores(deps.stores())),
     route('/format_query', GET_POST, 'format_query', ({ params }) => answerFormatQuery(params, deps.parser)),
     route('/parse_query', GET_POST, 'parse_query', ({ params }) => answerParseQuery(params, deps.parser)),
-    route('/rules', GET, 'rules', ({ params }) => answerNoRules(params)),
-    route('/alerts', GET, 'alerts', () => answerNoAlerts()),
+    route('/rules', GET, 'rules', async (request) => answerRules((await deps.ruleGroups?.(request)) ?? [], request.params, deps.defaults)),
+    route('/alerts', GET, 'alerts', async (request) => answerAlerts((await deps.ruleGroups?.(request)) ?? [], parseReplicaParams(request.params, deps.defaults))),
     route('/targets', GET, 'targets', ({ params }) => answerNoTargets(params)),
     route('/metadata', GET, 'metadata', ({ params }) => answerNoMetadata(params)),
     route('/query_exemplars', GET_POST, 'exemplars', ({ params }) => answerNoExemplars(params, deps.parser)),

@@ -105,3 +105,71 @@ export interface RuntimeInfoJson {
 }
 
 export type FlagsJson = Readonly<Record<string, string>>;
+
+/** One active alert. */
+export interface AlertJson {
+  readonly labels: LabelsJson;
+  readonly annotations: LabelsJson;
+  readonly state: 'unknown' | 'inactive' | 'pending' | 'firing';
+  /** RFC 3339. */
+  readonly activeAt?: string;
+  /** As Go prints it, exponent form. */
+  readonly value: string;
+  /** Thanos only. */
+  readonly partialResponseStrategy?: 'WARN' | 'ABORT';
+}
+
+interface RuleStatusJson {
+  readonly name: string;
+  readonly query: string;
+  readonly labels: LabelsJson;
+  readonly health: 'ok' | 'err' | 'unknown';
+  readonly lastError?: string;
+  /** Seconds. */
+  readonly evaluationTime: number;
+  /** RFC 3339; year 1 before the first. */
+  readonly lastEvaluation: string;
+}
+
+export interface AlertingRuleJson extends RuleStatusJson {
+  readonly type: 'alerting';
+  /** The worst state of its alerts. */
+  readonly state: AlertJson['state'];
+  /** `for`, seconds. */
+  readonly duration: number;
+  /** Seconds. */
+  readonly keepFiringFor: number;
+  readonly annotations: LabelsJson;
+  readonly alerts: readonly AlertJson[];
+}
+
+export interface RecordingRuleJson extends RuleStatusJson {
+  readonly type: 'recording';
+}
+
+export type RuleJson = AlertingRuleJson | RecordingRuleJson;
+
+export interface RuleGroupJson {
+  readonly name: string;
+  readonly file: string;
+  readonly rules: readonly RuleJson[];
+  /** Seconds, as all durations here. */
+  readonly interval: number;
+  readonly evaluationTime: number;
+  /** RFC 3339; year 1 before the first. */
+  readonly lastEvaluation: string;
+  /** Most series or alerts of one rule; 0 has no limit. */
+  readonly limit: number;
+  /** Thanos only. */
+  readonly partialResponseStrategy?: 'WARN' | 'ABORT';
+}
+
+/** `/api/v1/rules`. */
+export interface RulesJson {
+  readonly groups: readonly RuleGroupJson[];
+}
+
+/** `/api/v1/alerts`. */
+export interface AlertsJson {
+  readonly alerts: readonly AlertJson[] | null;
+}
