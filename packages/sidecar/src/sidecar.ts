@@ -1,7 +1,7 @@
 /**
  * Composition root of the sidecar: one Prometheus, its StoreAPI over gRPC, its blocks to the bucket.
  *
- *   HTTP server (healthy) ─► PrometheusMeta loop ─► ready ─► gRPC server (Store, Info)
+ *   HTTP server (healthy) ─► PrometheusMeta loop ─► ready ─► gRPC server (Store, Rules, Info)
  *                                               └─► shipper round every 30 s, if a bucket is configured
  *
  * `createSidecar` builds it for a process or for a bigger one; `run` is the process; `main` its command line.
@@ -36,7 +36,7 @@ import {
   type RunPart,
   type Tracing,
 } from '@gauntlet/service-kit';
-import { createInfoService, createStoreService, infoToMessage, type Store } from '@gauntlet/storeapi';
+import { createInfoService, createRulesFrameService, createStoreService, infoToMessage, type Store } from '@gauntlet/storeapi';
 import { SidecarError } from './errors.ts';
 import { type SidecarConfig, sidecarFlags } from './flags.ts';
 import { readTransportSettings } from './http-client-config.ts';
@@ -129,11 +129,10 @@ export async function createSidecar(config: SidecarConfig, deps: SidecarDeps): P
   const grpc = createGrpcServer({
     ...grpcServerSettings(config),
     ...shared,
-    protos: loadProtos(['store', 'info']),
+    protos: loadProtos(['store', 'rules', 'info']),
   });
-  for (const service of [createStoreService(store), createInfoService(() => (probe.isReady ? infoToMessage(store.info()) : undefined))]) {
-    grpc.addService(service.methods, service.handlers);
-  }
+  const info = createInfoService(() => (probe.isReady ? { ...infoToMessage(store.info()), rules: {} } : undefined));
+  for (const service of [createStoreService(store), createRulesFrameService(workers.rules), info]) grpc.addService(service.methods, service.handlers);
 
   const reloader = createReloader(
     { log, metrics, clock, trigger: (signal) => reloadPrometheus(client, signal) },

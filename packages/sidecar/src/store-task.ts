@@ -1,10 +1,11 @@
 /**
  * What the main thread asks a store worker to do, as plain data.
  *
- *   task ─► worker ─► FramesPiece … (series) ─► answer of a label call
+ *   task ─► worker ─► FramesPiece … (series, rules) ─► answer of a label call
  *                └─► StoreReport on a channel of its own: a call that was cancelled counts too
  */
 import type { Labels } from '@gauntlet/model';
+import type { RulesRequest } from '@gauntlet/proto';
 import type { SeriesLimits, StoreCall } from '@gauntlet/storeapi';
 import type { ReadCost } from './prometheus-store.ts';
 import type { TransportSettings } from './prometheus-transport.ts';
@@ -29,9 +30,9 @@ export interface PrometheusFacts {
   readonly version: string;
 }
 
-/** One call. */
+/** One call: of the Store API, or of the Rules API. */
 export interface StoreTask {
-  readonly call: StoreCall;
+  readonly call: StoreCall | { readonly kind: 'rules'; readonly request: RulesRequest };
   readonly facts: PrometheusFacts;
 }
 

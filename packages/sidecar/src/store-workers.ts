@@ -1,5 +1,5 @@
 /**
- * The sidecar's Store: each call runs in a worker thread (store-worker.ts), with what is known of Prometheus at that moment. Counts
+ * The sidecar's Store, and its rules: each call runs in a worker thread (store-worker.ts), with what is known of Prometheus at that moment. Counts
  * what the workers report.
  *
  *   call ─► pool ─► worker ─► Prometheus
@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { BroadcastChannel } from 'node:worker_threads';
 import { createWorkerPool, type Logger, type WorkerPoolStats } from '@gauntlet/service-kit';
-import { createWorkerStore, type Store, type StoreInfo } from '@gauntlet/storeapi';
+import { createWorkerStore, type FramesPiece, type RulesFrames, type Store, type StoreInfo, streamPieces, unpackFrames, workerStoreError } from '@gauntlet/storeapi';
 import type { SidecarMetrics } from './metrics.ts';
 import type { PrometheusFacts, StoreReport, StoreTask, WorkerSettings } from './store-task.ts';
 
@@ -36,6 +36,8 @@ export interface StoreWorkersDeps {
 /** See the head of this file. */
 export interface StoreWorkers {
   readonly store: Store;
+  /** The rules of Prometheus, as encoded messages. */
+  readonly rules: RulesFrames;
   stats(): WorkerPoolStats;
   /** Ends all workers; running calls fail. */
   close(): Promise<void>;
@@ -63,6 +65,14 @@ export function createStoreWorkers({ log, metrics, module, facts, info }: StoreW
       },
       info,
     }),
+    async *rules(request, { signal }) {
+      const task: StoreTask = { call: { kind: 'rules', request }, facts: facts() };
+      try {
+        for await (const piece of streamPieces((transport) => pool.run('store', task, transport), signal)) yield* unpackFrames(piece as FramesPiece);
+      } catch (error) {
+        throw workerStoreError(error);
+      }
+    },
     stats: () => pool.stats(),
     async close() {
       await pool.close();
