@@ -33,7 +33,7 @@ export function compareByMinTime(a: ThanosMeta, b: ThanosMeta): number {
   return a.minTime - b.minTime || a.maxTime - b.maxTime || compareUtf8(a.ulid, b.ulid);
 }
 
-/** Sorts blocks into groups. @returns sorted by key; two streams never share a group, even if their hashes were equal */
+/** Sorts blocks into groups. @returns sorted by key */
 export function groupBlocks(metas: Iterable<ThanosMeta>): BlockGroup[] {
   const streams = new Map<string, ThanosMeta[]>();
   for (const meta of metas) {
@@ -47,11 +47,5 @@ export function groupBlocks(metas: Iterable<ThanosMeta>): BlockGroup[] {
     const { labels, resolutionMs } = stream[0]!.thanos;
     return { key: groupName(labels, resolutionMs), labels, resolutionMs, metas: stream };
   });
-  groups.sort((a, b) => compareUtf8(a.key, b.key));
-  for (let i = 1, twins = 0; i < groups.length; i++) {
-    // A hash collision: the working directories must differ all the same.
-    twins = groups[i]!.key === groups[i - 1 - twins]!.key ? twins + 1 : 0;
-    if (twins > 0) groups[i] = { ...groups[i]!, key: `${groups[i]!.key}-${twins}` };
-  }
-  return groups;
+  return groups.sort((a, b) => compareUtf8(a.key, b.key));
 }

@@ -18,7 +18,7 @@ import type { Bucket } from '@gauntlet/objstore';
 import { errorText } from '@gauntlet/service-kit';
 import type { Logger, Metrics } from '@gauntlet/service-kit';
 
-import { coversSources, streamOf } from './coverage.ts';
+import { streamOf } from './coverage.ts';
 import { CompactorError } from './errors.ts';
 
 /** One look at the bucket. */
@@ -78,7 +78,7 @@ export interface BlockSyncOptions {
   readonly replicaLabels?: readonly string[];
 }
 
-/** Takes the blocks that are marked for deletion out of the way of the filter it wraps; those that this leaves uncovered come back. */
+/** Takes the blocks that are marked for deletion out of the way of the filter it wraps; those with sources that no other block has come back. */
 function amongUnmarked(deletion: MarkFilter, inner: MetaFilter): MetaFilter {
   return {
     apply: async (metas, counts, signal) => {
@@ -89,15 +89,15 @@ function amongUnmarked(deletion: MarkFilter, inner: MetaFilter): MetaFilter {
         metas.delete(id);
       }
       await inner.apply(metas, counts, signal);
-      const streams = new Map<string, ThanosMeta[]>();
+      const held = new Map<string, Set<string>>();
       for (const meta of metas.values()) {
-        const stream = streamOf(meta);
-        const blocks = streams.get(stream);
-        if (blocks === undefined) streams.set(stream, [meta]);
-        else blocks.push(meta);
+        const sources = held.get(streamOf(meta)) ?? new Set<string>();
+        held.set(streamOf(meta), sources);
+        for (const source of meta.compaction.sources) sources.add(source);
       }
       for (const meta of marked) {
-        if (streams.get(streamOf(meta))?.some((cover) => coversSources(cover, meta)) === true) counts.add('duplicate');
+        const sources = held.get(streamOf(meta));
+        if (meta.compaction.sources.length > 0 && meta.compaction.sources.every((source) => sources?.has(source) === true)) counts.add('marked-for-deletion');
         else metas.set(meta.ulid, meta);
       }
     },
