@@ -28,6 +28,7 @@ export {
 export { compactBlocks, type CompactBlocksOptions, type CompactDeps, type CompactProgress } from './compact/compact-blocks.ts';
 export { type CompactedMeta, compactMetas } from './compact/compact-meta.ts';
 export type { SeriesChunkMerge, SeriesParts } from './compact/merge-chunks.ts';
+export { verifyCompaction, type VerifyCompactionOptions } from './compact/verify-compaction.ts';
 export { type BlockRange, planLevels, selectLevel, selectOverlapping, sortByMinTime, splitByRange } from './compact/plan-levels.ts';
 export { isTsdbError, TsdbError, type TsdbErrorCode } from './errors.ts';
 export type { FileHandle, FileLock, FileStat, FileSystem, OpenMode } from './file-system.ts';

@@ -9,7 +9,7 @@
 import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
 import { type ChunkPayload, createChunkWriter } from '../chunks/chunk-writer.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
-import { createIndexWriter } from '../index-file/index-writer.ts';
+import { createIndexWriter, type IndexWriter } from '../index-file/index-writer.ts';
 import { type BlockCompaction, type BlockMeta, formatBlockMeta } from './block-meta.ts';
 import { BLOCK_FILES } from './block-reader.ts';
 import { formatTombstones, NO_TOMBSTONES } from './tombstones.ts';
@@ -79,7 +79,13 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
   fs.remove(temporary);
   fs.mkdir(joinPath(temporary, BLOCK_FILES.chunks));
   const chunkWriter = createChunkWriter(fs, joinPath(temporary, BLOCK_FILES.chunks), options.segmentBytesMax);
-  const indexWriter = createIndexWriter(fs, joinPath(temporary, BLOCK_FILES.index), options.symbols);
+  let indexWriter: IndexWriter;
+  try {
+    indexWriter = createIndexWriter(fs, joinPath(temporary, BLOCK_FILES.index), options.symbols);
+  } catch (error) {
+    fs.remove(temporary);
+    throw error;
+  }
   let room = 16;
   const columns = { count: 0, mint: new Float64Array(room), maxt: new Float64Array(room), refs: new Float64Array(room) };
   let numSeries = 0;

@@ -20,7 +20,7 @@ import { TieHeap } from './tie-heap.ts';
 /** One series in several blocks. */
 export interface SeriesParts {
   readonly labels: Labels;
-  /** ULIDs of the blocks, by part. */
+  /** ULIDs of the blocks, by part; parts come in the order in which Prometheus' merge meets them, not in that of time. */
   readonly blocks: readonly string[];
   /** Chunks by part: each in order and apart, none empty. Valid during the call. */
   readonly chunks: readonly (readonly BlockChunk[])[];
