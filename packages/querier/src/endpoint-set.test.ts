@@ -24,6 +24,8 @@ class World {
   specs: EndpointSpec[] = [];
   /** Who answers, by address or name of the group; the others refuse. */
   readonly up = new Map<string, StoreInfo>();
+  /** Who answers with rules and without a Store API. */
+  readonly rulers = new Set<string>();
   readonly dns = new Map<string, readonly string[]>();
   readonly asked: string[] = [];
   readonly closed: string[] = [];
@@ -43,6 +45,7 @@ class World {
           fetchInfo: async () => {
             this.asked.push(target.address);
             this.targets.set(target.address, target);
+            if (this.rulers.has(target.address)) return { ...infoToMessage(sidecar('x', { storeType: 'rule' })), store: undefined, rules: {} };
             const info = this.up.get(target.address);
             if (info === undefined) throw new Error('connection refused');
             return infoToMessage(info);
@@ -150,6 +153,27 @@ describe('an endpoint', () => {
     await set.update();
     expect(set.snapshot()).toEqual([]);
     expect(set.status()).toMatchObject([{ name: 'a:1', componentType: 'rule', lastError: null, labelSets: [['replica', 'a']] }]);
+  });
+
+  test('that announced rules is asked for them, also without a Store API, and missed while it is down', async () => {
+    const world = new World();
+    world.specs = [spec('ruler:1'), spec('sidecar:1'), spec('strict:1', { isStrict: true })];
+    const rules = (): unknown => world.set.rulesSnapshot().map(({ target, unavailable }) => [target.address, unavailable]);
+    world.up.set('sidecar:1', sidecar('a'));
+    expect(rules()).toEqual([]);
+    for (const address of ['ruler:1', 'strict:1']) world.rulers.add(address);
+    await world.round();
+    expect(rules()).toEqual([['ruler:1', undefined], ['strict:1', undefined]]);
+    expect(world.queried()).toEqual(['sidecar:1']);
+    world.rulers.clear();
+    await world.round();
+    // A strict endpoint is asked in any case.
+    expect(rules()).toEqual([['ruler:1', 'connection refused'], ['strict:1', undefined]]);
+    await world.round(300_000);
+    expect(rules()).toEqual([['strict:1', undefined]]);
+    world.rulers.add('ruler:1');
+    await world.round();
+    expect(rules()).toEqual([['ruler:1', undefined], ['strict:1', undefined]]);
   });
 
   test('what it announces is taken anew at each round', async () => {

@@ -50,6 +50,7 @@ const METRIC_LABEL_MAX = 1000;
 /** One endpoint as queries see it; travels to workers. */
 export interface EndpointSnapshot {
   readonly target: EndpointTarget;
+  /** What it announced of its Store API; without one, that it may hold anything. */
   readonly info: StoreInfo;
   /**
    * Why it is not asked: its last check failed. What it would have had is missing, and queries that it could have answered say so. Until
@@ -76,6 +77,7 @@ interface Endpoint {
   info: StoreInfo | undefined;
   componentType: string;
   labelSets: readonly Labels[];
+  hasRules: boolean;
   lastGoodMs: number;
   firstSeenMs: number;
   lastError: string | undefined;
@@ -145,6 +147,16 @@ export class EndpointSet {
     return out;
   }
 
+  /** Endpoints that announced rules: those to ask, and those known but down. */
+  rulesSnapshot(): EndpointSnapshot[] {
+    const out: EndpointSnapshot[] = [];
+    for (const { target, info = ANYTHING, hasRules, isStrict, lastError } of this.#endpoints.values()) {
+      if (!hasRules) continue;
+      out.push(lastError === undefined || isStrict ? { target, info } : { target, info, unavailable: lastError });
+    }
+    return out;
+  }
+
   /** Every endpoint, by address. */
   status(): EndpointStatus[] {
     return [...this.#endpoints.values()]
@@ -166,7 +178,7 @@ export class EndpointSet {
     for (const [address, { target, isStrict }] of targets) {
       const known = this.#endpoints.get(address);
       if (known === undefined) {
-        this.#endpoints.set(address, { target, isStrict, info: undefined, componentType: 'unknown', labelSets: [], lastGoodMs: 0, firstSeenMs: clock(), lastError: undefined });
+        this.#endpoints.set(address, { target, isStrict, info: undefined, componentType: 'unknown', labelSets: [], hasRules: false, lastGoodMs: 0, firstSeenMs: clock(), lastError: undefined });
       } else {
         known.target = target;
         known.isStrict = isStrict;
@@ -182,6 +194,7 @@ export class EndpointSet {
       clients.close(address);
       endpoint.info = undefined;
       endpoint.labelSets = [];
+      endpoint.hasRules = false;
       if (endpoint.lastGoodMs > 0) log.warn('endpoint does not answer, forgetting what it announced', { address, lastError: endpoint.lastError });
       endpoint.lastGoodMs = 0;
     }
@@ -217,6 +230,7 @@ export class EndpointSet {
       const wasUnknown = endpoint.lastGoodMs === 0;
       endpoint.info = infoFromMessage(answer);
       endpoint.labelSets = endpoint.info?.labelSets ?? labelSetsOf(answer);
+      endpoint.hasRules = answer.rules !== undefined;
       endpoint.componentType = answer.componentType === '' ? 'unknown' : answer.componentType;
       endpoint.lastGoodMs = clock();
       endpoint.lastError = undefined;

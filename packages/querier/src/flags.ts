@@ -87,7 +87,7 @@ const ownFlags = {
   telemetryDurations: stringsFlag('query.telemetry.request-duration-seconds-quantiles', { help: 'Accepted for compatibility.', hidden: true }) as Flag<readonly string[]>,
   telemetrySamples: stringsFlag('query.telemetry.request-samples-quantiles', { help: 'Accepted for compatibility.', hidden: true }) as Flag<readonly string[]>,
   telemetrySeries: stringsFlag('query.telemetry.request-series-seconds-quantiles', { help: 'Accepted for compatibility.', hidden: true }) as Flag<readonly string[]>,
-  rulePartialResponse: boolFlag('rule.partial-response', { default: true, hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,
+  rulePartialResponse: boolFlag('rule.partial-response', { default: true, hidden: true, help: 'Answer with the rules and alerts of the endpoints that have them when others fail; the parameter partial_response overrides it.' }) as Flag<boolean>,
   targetPartialResponse: boolFlag('target.partial-response', { default: true, hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,
   metadataPartialResponse: boolFlag('metric-metadata.partial-response', { default: true, hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,
   exemplarPartialResponse: boolFlag('exemplar.partial-response', { default: true, hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,

@@ -37,6 +37,8 @@ const COMPUTED: ReadonlyMap<string, ApiRoute> = new Map<string, ApiRoute>([
   ['/label/:name/values', 'label_values'],
   ['/format_query', 'format_query'],
   ['/parse_query', 'parse_query'],
+  ['/rules', 'rules'],
+  ['/alerts', 'alerts'],
 ]);
 
 /** Adds all API routes below the prefix. */
@@ -68,7 +70,8 @@ export function addApiRoutes(options: HttpRoutesOptions): void {
   let number = 0;
   const inWorker = (route: ApiRoute) => (request: ApiRequest): Promise<ApiAnswer> => {
     const tenant = request.header(options.tenantHeader) ?? options.defaultTenant;
-    const task = { kind: 'api', route, name: `${route} ${++number}`, endpoints: endpoints.snapshot(), tenant, ...request.params.toTexts(), label: request.path['name'] ?? '' } as const;
+    const asked = route === 'rules' || route === 'alerts' ? endpoints.rulesSnapshot() : endpoints.snapshot();
+    const task = { kind: 'api', route, name: `${route} ${++number}`, endpoints: asked, tenant, ...request.params.toTexts(), label: request.path['name'] ?? '' } as const;
     return answerOf(streamPieces(({ onPiece, signal }) => runner.run(task, onPiece, signal), request.signal));
   };
   serveApi(

@@ -25,11 +25,12 @@ import {
   showBytes,
   watchFiles,
 } from '@gauntlet/service-kit';
-import { createInfoService, createStoreService, infoToMessage } from '@gauntlet/storeapi';
+import { createInfoService, createRulesFrameService, createStoreService, infoToMessage } from '@gauntlet/storeapi';
 import { type EndpointSpec, endpointsOfFlags, parseEndpointConfig, tlsOfFlags } from './endpoint-config.ts';
 import { EndpointSet } from './endpoint-set.ts';
 import type { QuerierConfig } from './flags.ts';
 import { addApiRoutes } from './http-routes.ts';
+import { createQuerierRules } from './querier-rules.ts';
 import { createQuerierStore } from './querier-store.ts';
 import { createQueryRunner } from './query-runner.ts';
 import type { WorkerSettings } from './query-task.ts';
@@ -118,6 +119,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
       metadataRangeMs: config.metadataDefaultRangeMs,
       engine: config.promqlEngine,
     },
+    rulePartialResponse: config.rulePartialResponse,
     dedupFunction: config.dedupFunction,
     timeoutMs: config.timeoutMs,
     maxSamples: config.maxSamples,
@@ -182,12 +184,14 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
     log,
     metrics,
     probe,
-    protos: loadProtos(['store', 'info']),
+    protos: loadProtos(['store', 'rules', 'info']),
     requestLogging,
     tracing,
     clock,
   });
-  for (const service of [createStoreService(store), createInfoService(() => (probe.isReady ? infoToMessage(store.info()) : undefined))]) grpc.addService(service.methods, service.handlers);
+  const rules = createQuerierRules({ runner, endpoints: () => endpoints.rulesSnapshot(), defaultTenant: config.defaultTenantId });
+  const info = createInfoService(() => (probe.isReady ? { ...infoToMessage(store.info()), rules: {} } : undefined));
+  for (const service of [createStoreService(store), createRulesFrameService(rules), info]) grpc.addService(service.methods, service.handlers);
 
   return {
     endpoints,

@@ -2,9 +2,10 @@
  * What the main thread asks a query worker to do, and what comes back. Everything is plain data: requests keep their parameters
  * as texts, and the worker reads them.
  *
- *   task ─► worker ─► pieces: AnswerHead, then bytes of the body (HTTP) or FramesPiece (StoreAPI) ─► TaskReport
+ *   task ─► worker ─► pieces: AnswerHead, then bytes of the body (HTTP) or FramesPiece (StoreAPI, rules) ─► TaskReport
  */
 import type { ApiDefaults } from '@gauntlet/http-api';
+import type { RulesRequest } from '@gauntlet/proto';
 import type { MemoryLedgerShare } from '@gauntlet/service-kit';
 import type { SeriesLimits, StoreCall } from '@gauntlet/storeapi';
 import type { EndpointSnapshot } from './endpoint-set.ts';
@@ -13,6 +14,8 @@ import type { DedupFunction } from './store-queryable.ts';
 /** Settings every worker gets at its start. */
 export interface WorkerSettings {
   readonly defaults: ApiDefaults;
+  /** Whether an endpoint that fails is only a warning in rules and alerts. */
+  readonly rulePartialResponse: boolean;
   readonly dedupFunction: DedupFunction;
   readonly timeoutMs: number;
   readonly maxSamples: number;
@@ -31,11 +34,12 @@ export interface WorkerSettings {
 }
 
 /** HTTP endpoints whose answers are computed. */
-export type ApiRoute = 'query' | 'query_range' | 'series' | 'labels' | 'label_values' | 'format_query' | 'parse_query';
+export type ApiRoute = 'query' | 'query_range' | 'series' | 'labels' | 'label_values' | 'format_query' | 'parse_query' | 'rules' | 'alerts';
 
 interface TaskBase {
   /** For messages and the ledger. */
   readonly name: string;
+  /** Of rules and alerts: those with rules. */
   readonly endpoints: readonly EndpointSnapshot[];
   readonly tenant: string;
 }
@@ -52,7 +56,13 @@ export interface ApiTask extends TaskBase {
 
 export type StoreTask = TaskBase & StoreCall;
 
-export type QueryTask = ApiTask | StoreTask;
+/** A call of the Rules API. */
+export interface RulesTask extends TaskBase {
+  readonly kind: 'rules';
+  readonly request: RulesRequest;
+}
+
+export type QueryTask = ApiTask | StoreTask | RulesTask;
 
 /** First piece of an HTTP answer. */
 export interface AnswerHead {

@@ -21,11 +21,12 @@ import {
 import { type Labels, type Matcher, labelsFromPairs } from '@gauntlet/model';
 import { type ParserOptions, parseMetricSelector } from '@gauntlet/promql';
 import { type MemoryAccount, MemoryLedger, formatDurationText, type TaskAnswer, type WorkerTask, poolData, serveTasks } from '@gauntlet/service-kit/worker';
-import { type ProxyCallOptions, type ProxyStore, createProxyStore, limitSeries, sendFrames } from '@gauntlet/storeapi';
+import { type ProxyCallOptions, type ProxyStore, createProxyStore, limitSeries, proxyRules, type RulesFanOutOptions, sendFrames } from '@gauntlet/storeapi';
 import { type Computer, ComputerPool } from './computer-pool.ts';
 import { QuerierError, explainMemory } from './errors.ts';
 import { lookbackFor } from './lookback.ts';
-import { type ApiTask, type AnswerHead, type QueryTask, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { type ApiTask, type AnswerHead, type QueryTask, type RulesTask, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { answerAlertsOf, answerRulesOf, rulesEndpoints } from './rules-answer.ts';
 import { createUnavailableStore } from './unavailable-store.ts';
 import { StoreClients } from './store-clients.ts';
 import { type QueryCounters, StoreQueryable } from './store-queryable.ts';
@@ -63,6 +64,10 @@ function proxyOver(task: QueryTask): ProxyStore {
     storeType: 'query',
   });
 }
+
+const rulesOver = (task: QueryTask): ReturnType<typeof rulesEndpoints> => rulesEndpoints(task.endpoints, (target) => clients.get(target));
+const rulesDefaults = { replicaLabels: settings.defaults.replicaLabels, partialResponse: settings.rulePartialResponse };
+const rulesOptions = ({ tenant }: QueryTask, { task, control }: Running): RulesFanOutOptions => ({ signal: task.signal, tenant, timeoutMs: settings.timeoutMs, charge: control });
 
 interface Running {
   readonly task: WorkerTask;
@@ -124,6 +129,10 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
         return answerFormatQuery(params, parserOptions);
       case 'parse_query':
         return answerParseQuery(params, parserOptions);
+      case 'rules':
+        return await answerRulesOf(rulesOver(request), params, rulesDefaults, rulesOptions(request, running));
+      case 'alerts':
+        return await answerAlertsOf(rulesOver(request), params, rulesDefaults, rulesOptions(request, running));
     }
   } catch (error) {
     return answerError(error);
@@ -186,6 +195,20 @@ async function runSeries(request: StoreTask & { readonly kind: 'series' }, runni
   return { value: reportOf(running) };
 }
 
+/** Messages of a Rules call; nothing is decoded. */
+async function runRules(request: RulesTask, running: Running): Promise<TaskAnswer> {
+  const { task } = running;
+  await sendFrames(
+    proxyRules(rulesOver(request), request.request, rulesOptions(request, running)),
+    (piece, transfer) => {
+      running.encodedBytes += piece.bytes.length;
+      return task.send(piece, transfer);
+    },
+    () => task.throwIfCancelled(),
+  );
+  return { value: reportOf(running) };
+}
+
 function reportOf({ account, counters, encodedBytes }: Running, value?: unknown): TaskReport {
   return {
     isMainThread,
@@ -208,6 +231,8 @@ serveTasks(async (request, task) => {
         return await runApi(query, running);
       case 'series':
         return await runSeries(query, running);
+      case 'rules':
+        return await runRules(query, running);
       case 'labelNames':
         return { value: reportOf(running, await proxyOver(query).labelNames(query.request, { signal: task.signal, tenant: query.tenant, timeoutMs: settings.timeoutMs })) };
       case 'labelValues':
