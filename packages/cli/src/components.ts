@@ -17,13 +17,13 @@ export const COMPONENTS: readonly Component[] = [
   { name: 'store', aliases: ['store-gateway'], summary: 'StoreAPI over the blocks in a bucket', load: async () => (await import('@gauntlet/store-gateway')).main },
   { name: 'query', aliases: ['querier'], summary: 'The global view: PromQL over all endpoints, deduplicated; HTTP API and UI', load: async () => (await import('@gauntlet/querier')).main },
   { name: 'standalone', aliases: [], summary: 'Everything in one process on a local folder, with an embedded scraper', load: async () => (await import('@gauntlet/standalone')).main },
-  { name: 'compact', aliases: ['compactor'], summary: 'Compaction, downsampling and retention of the bucket', load: undefined },
+  { name: 'compact', aliases: ['compactor'], summary: 'Compaction, retention and cleaning of the bucket', load: async () => (await import('@gauntlet/compactor')).main },
   { name: 'rule', aliases: ['ruler'], summary: 'Recording and alerting rules over queriers', load: undefined },
   { name: 'receive', aliases: [], summary: 'Remote write', load: undefined },
   { name: 'query-frontend', aliases: [], summary: 'Splitting and caching in front of queriers', load: undefined },
   { name: 'demo', aliases: [], summary: 'What a demonstration needs: a sample shop, a webhook receiver, a bucket, a history', load: async () => (await import('@gauntlet/demo')).main },
   { name: 'healthcheck', aliases: [], summary: 'Asks a component whether it is well; for containers', load: async () => (await import('./healthcheck.ts')).healthcheck },
-  { name: 'tools', aliases: [], summary: 'Inspecting and repairing blocks and buckets', load: undefined },
+  { name: 'tools', aliases: [], summary: 'Looking at, marking and verifying blocks and buckets; checking rule files', load: async () => (await import('@gauntlet/tools')).main },
 ];
 
 /** The component of that name or alias. */

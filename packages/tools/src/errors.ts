@@ -1,0 +1,30 @@
+/** The one error of this package: why a tool ended without having done what it was asked. */
+
+/** Stable codes of {@link ToolsError}. */
+export type ToolsErrorCode =
+  /** Flags that do not go together, or a value that makes no sense. */
+  | 'ERR_TOOL_FLAGS'
+  /** An output template that is malformed or uses what is not there. */
+  | 'ERR_TOOL_TEMPLATE'
+  /** Some metas could not be read: nothing can be said about the bucket. */
+  | 'ERR_INCOMPLETE_VIEW'
+  /** There is no such block. */
+  | 'ERR_NO_BLOCK'
+  /** A block cannot be repaired, or is not repaired because its backup cannot be made. */
+  | 'ERR_REPAIR'
+  /** Issues were found and `--fail-on-issues` was given. */
+  | 'ERR_ISSUES_FOUND'
+  /** Rule files with problems. */
+  | 'ERR_RULES';
+
+/** Why a tool ended. */
+export class ToolsError extends Error {
+  override readonly name: string = 'ToolsError';
+  /** For programs. */
+  readonly code: ToolsErrorCode;
+
+  constructor(code: ToolsErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}

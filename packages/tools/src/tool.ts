@@ -1,0 +1,64 @@
+/** What a tool is: words, flags, and something to run with what it is given. Tools print results to standard output and log the rest. */
+import type { Bucket } from '@gauntlet/objstore';
+import { type Command, commonFlags, type CommonFlags, type FlagOutcome, type FlagTable, type FlagValues, type Logger, type Metrics, parseFlags, type PathOrContent } from '@gauntlet/service-kit';
+
+/** What a tool runs with. */
+export interface ToolDeps {
+  /** Prints to standard output. */
+  readonly print: (text: string) => void;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Unix ms. */
+  readonly clock: () => number;
+  /** In [0, 1), for new block ids. */
+  readonly random: () => number;
+  /** The user wants it to end. */
+  readonly signal: AbortSignal;
+  /** Folder for temporary folders. */
+  readonly tmpDir: string;
+  /** Opens the bucket of an `--objstore….config`; the caller closes it. */
+  readonly openBucket: (config: PathOrContent, metrics?: Metrics) => Promise<Bucket>;
+}
+
+/** A tool without the types of its flags. */
+export interface Tool {
+  /** Words behind `gauntlet tools`, such as bucket, ls. */
+  readonly words: readonly string[];
+  readonly help: string;
+  readonly flags: FlagTable;
+  /** Reads the flags. Exits are for `--help` and wrong flags. */
+  parse(argv: readonly string[], command: Pick<Command<FlagTable>, 'program' | 'version'>): ParsedTool;
+}
+
+/** What a command line means to a tool. */
+export type ParsedTool =
+  | Extract<FlagOutcome<FlagTable>, { kind: 'exit' }>
+  | {
+      readonly kind: 'run';
+      readonly common: FlagValues<{ readonly [Name in keyof CommonFlags]: CommonFlags[Name] }>;
+      /** Sentences to be logged. */
+      readonly warnings: readonly string[];
+      /** @throws ToolsError and the errors of what it uses: exit code 1 */
+      run(deps: ToolDeps): Promise<void>;
+    };
+
+/** Ties flags to what runs with their values. Flags all components have come first. */
+export function defineTool<T extends FlagTable>(tool: {
+  readonly words: readonly string[];
+  readonly help: string;
+  readonly flags: T;
+  readonly run: (values: FlagValues<T>, deps: ToolDeps) => Promise<void>;
+}): Tool {
+  const flags: FlagTable = { ...commonFlags, ...tool.flags };
+  return {
+    words: tool.words,
+    help: tool.help,
+    flags,
+    parse(argv, command) {
+      const outcome = parseFlags({ ...command, name: `tools ${tool.words.join(' ')}`, help: tool.help, flags }, argv);
+      if (outcome.kind === 'exit') return outcome;
+      const values = outcome.values as FlagValues<T> & FlagValues<{ readonly [Name in keyof CommonFlags]: CommonFlags[Name] }>;
+      return { kind: 'run', common: values, warnings: outcome.warnings, run: (deps) => tool.run(values, deps) };
+    },
+  };
+}
