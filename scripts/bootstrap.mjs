@@ -115,6 +115,14 @@ export async function install(mode) {
   writeFileSync(stamp, hash);
 }
 
+/** Downloads what running needs, by the lockfile alone; `install` then finds it. */
+export async function fetchPackages() {
+  const pnpm = await pnpmPath();
+  say('downloading packages (frozen lockfile, what running needs) …');
+  const { code, output } = await run(pnpm, ['fetch', '--prod'], { quiet: !process.stderr.isTTY, env: { CI: 'true' } });
+  if (code !== 0) explainInstallFailure('download packages', output);
+}
+
 async function stage(name, inputs, outputs, build) {
   const hash = contentHash(inputs);
   const stamp = join(cacheDir, 'build', `${name}.sha256`);

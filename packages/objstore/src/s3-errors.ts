@@ -53,11 +53,12 @@ function codeOf(error: SdkError, status: number): ObjstoreErrorCode {
   }
 }
 
-/** Any failure of a request as an ObjstoreError; one that is one already is kept. */
+/** Any failure of a request as an ObjstoreError; one that is one already is kept. @param key empty when it is about the bucket itself */
 export function mapS3Error(operation: string, key: string, bucket: string, error: unknown): unknown {
   if (error instanceof ObjstoreError) return error;
-  if (!isSdkError(error)) return new ObjstoreError('ERR_BUCKET_REFUSED', `${operation} ${key} in bucket ${bucket}: ${String(error)}`, error);
+  const what = key === '' ? `${operation} bucket ${bucket}` : `${operation} ${key} in bucket ${bucket}`;
+  if (!isSdkError(error)) return new ObjstoreError('ERR_BUCKET_REFUSED', `${what}: ${String(error)}`, error);
   const status = sdkStatus(error);
   const text = error.name !== undefined && error.name !== 'Error' ? `${error.name}: ${errorText(error)}` : errorText(error);
-  return new ObjstoreError(codeOf(error, status), `${operation} ${key} in bucket ${bucket}: ${status === 0 ? '' : `HTTP ${status} `}${text}`, error);
+  return new ObjstoreError(codeOf(error, status), `${what}: ${status === 0 ? '' : `HTTP ${status} `}${text}`, error);
 }

@@ -35,7 +35,7 @@ export async function makeS3Bucket(settings: S3Settings, { component, random, si
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof Error && error.name === OWN_ALREADY) return 'there';
-    throw mapS3Error('create', '', settings.bucket, error);
+    throw mapS3Error('make', '', settings.bucket, error);
   } finally {
     client.destroy();
   }
