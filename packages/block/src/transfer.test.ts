@@ -58,6 +58,15 @@ describe('upload', () => {
     await expect(uploadBlock({ bucket: lossy, log, clock }, block, meta)).rejects.toMatchObject({ code: 'ERR_BLOCK_MISMATCH', message: `upload block ${id}: chunks/000001 has 5 bytes in bucket memory, wanted 3088` });
     expect(await bucket.exists(KEYS[2]!)).toBe(false);
   });
+  test.each([true, false])('of two writers of a new block one puts meta.json there, the other is told (conditional writes: %s)', async (isConditional) => {
+    const memory = createMemoryBucket();
+    const bucket = isConditional ? memory : { ...memory, supportsConditionalWrites: () => Promise.resolve(false) };
+    const uploaded = await uploadBlock({ bucket, log, clock }, block, meta, { isNew: true });
+    await expect(uploadBlock({ bucket, log, clock: () => 0 }, block, meta, { isNew: true })).rejects.toMatchObject({ code: 'ERR_PRECONDITION_FAILED' });
+    expect(parseThanosMeta(await bucket.get(KEYS[2]!), id)).toEqual(uploaded);
+    await uploadBlock({ bucket, log, clock: () => 0 }, block, meta);
+    expect(parseThanosMeta(await bucket.get(KEYS[2]!), id).thanos.uploadTime).toBe('1970-01-01T00:00:00Z');
+  });
   test.each([
     ['no external labels', () => { meta = { ...meta, thanos: { ...meta.thanos, labels: [] } }; }, 'empty external labels are not allowed'],
     ['an index cut off', () => { truncateSync(join(block, 'index'), 1000); }, 'invalid checksum'],

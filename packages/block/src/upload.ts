@@ -11,6 +11,7 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { isPreconditionFailed, ObjstoreError } from '@gauntlet/objstore';
 import type { Bucket, BucketEntry } from '@gauntlet/objstore';
 import { CHUNKS_MAGIC, INDEX_MAGIC, INDEX_TOC_BYTES, be32, parseIndexToc } from '@gauntlet/tsdb';
 import { errorText } from '@gauntlet/service-kit';
@@ -36,6 +37,8 @@ export interface UploadBlockOptions {
   readonly hashFunc?: 'SHA256' | '';
   /** Segments under way at once; default 1. */
   readonly concurrency?: number;
+  /** Only if the block is not there: of several writers of one name exactly one puts meta.json in its place, the others get ERR_PRECONDITION_FAILED. Default: it is replaced. */
+  readonly isNew?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -110,7 +113,7 @@ async function isUploaded(bucket: Bucket, key: string, found: BucketEntry | unde
  * Uploads a block directory.
  * @param meta what meta.json shall say; `files` and `uploadTime` are filled in here. External labels must not be empty
  * @returns the meta that was uploaded
- * @throws BlockError ERR_BLOCK_LOCAL, ERR_BLOCK_MISMATCH; ObjstoreError
+ * @throws BlockError ERR_BLOCK_LOCAL, ERR_BLOCK_MISMATCH; ObjstoreError, with `isNew` also ERR_PRECONDITION_FAILED
  */
 export async function uploadBlock(deps: UploadDeps, directory: string, meta: ThanosMeta, options: UploadBlockOptions = {}): Promise<ThanosMeta> {
   const { bucket, log, clock } = deps;
@@ -141,6 +144,15 @@ export async function uploadBlock(deps: UploadDeps, directory: string, meta: Tha
     if (found !== file.sizeBytes) throw new BlockError('ERR_BLOCK_MISMATCH', `upload block ${id}: ${file.relPath} has ${found ?? 'no'} bytes in bucket ${bucket.name}, wanted ${file.sizeBytes!}`);
   }
   const uploaded: ThanosMeta = { ...meta, thanos: { ...meta.thanos, files, uploadTime: new Date(clock()).toISOString().replace(/\.?0*Z$/, 'Z') } };
-  await bucket.upload(`${id}/${META_FILE}`, formatThanosMeta(uploaded), withSignal);
+  await putMeta(bucket, `${id}/${META_FILE}`, formatThanosMeta(uploaded), options);
   return uploaded;
+}
+
+async function putMeta(bucket: Bucket, key: string, bytes: Uint8Array, { isNew, signal }: UploadBlockOptions): Promise<void> {
+  const withSignal = signal === undefined ? {} : { signal };
+  if (isNew !== true) await bucket.upload(key, bytes, withSignal);
+  else if (await bucket.supportsConditionalWrites(withSignal)) await bucket.upload(key, bytes, { ...withSignal, ifNoneMatch: '*', isExpected: isPreconditionFailed });
+  // A store without conditions: two writers at the same moment both succeed, with the same block.
+  else if (await bucket.exists(key, withSignal)) throw new ObjstoreError('ERR_PRECONDITION_FAILED', `upload ${key} to bucket ${bucket.name}: it is there already`);
+  else await bucket.upload(key, bytes, withSignal);
 }
