@@ -22,7 +22,7 @@ describe('the first word', () => {
   test.each([
     [['qeury'], 'gauntlet: error: expected command but got "qeury", did you mean "query"? (try --help)\n'],
     [['__proto__'], 'gauntlet: error: expected command but got "__proto__" (try --help)\n'],
-    [['compactor'], 'gauntlet: error: compact is not in this version; there are sidecar, store, query, standalone, demo, healthcheck\n'],
+    [['receive'], `gauntlet: error: receive is not in this version; there are ${COMPONENTS.filter(({ load }) => load !== undefined).map(({ name }) => name).join(', ')}\n`],
     [['--frobnicate'], 'gauntlet: error: command not specified, try --help\n'],
   ])('%j is refused', (argv, stderr) => expect(dispatch(argv)).toEqual({ kind: 'exit', exitCode: 1, stdout: '', stderr }));
 
