@@ -3,8 +3,10 @@ import { describe, expect, test } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type AlertingRuleState, labelsFromMap, labelsToObject } from '@gauntlet/model';
+import { type AlertingRuleState, getLabel, labelsFromMap, labelsToObject } from '@gauntlet/model';
 import { parseRuleFile } from './rule-files.ts';
+import { expandTemplate } from './template/expand-template.ts';
+import { parseTemplate } from './template/parse-template.ts';
 import { slotOffsetMs } from './rule-schedule.ts';
 import { createRuleBench, element, type RuleBench, type ScriptedQuery } from './testing/rule-bench.ts';
 
@@ -20,12 +22,46 @@ interface RecordedSeries {
   readonly values: readonly (readonly [number, string])[];
 }
 
-const json = (name: string): any => JSON.parse(readFileSync(join(shared, name), 'utf8'));
-const lines = (name: string): any[] => readFileSync(join(shared, name), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+interface RecordedStates {
+  readonly atMs: number;
+  readonly states: Readonly<Record<string, { readonly state: string; readonly health: string; readonly alerts: readonly { readonly state: string; readonly activeAt: string; readonly value: string }[] }>>;
+}
+
+interface RecordedAlert {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly startsAt: string;
+  readonly endsAt: string;
+}
+
+interface RecordedPost {
+  readonly atMs: number;
+  readonly body: readonly RecordedAlert[];
+}
+
+function json<T>(name: string): T {
+  return JSON.parse(readFileSync(join(shared, name), 'utf8')) as T;
+}
+
+function lines<T>(name: string): T[] {
+  return readFileSync(join(shared, name), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as T);
+}
+
+function pairs(labels: Readonly<Record<string, string>>): (readonly [string, string])[] {
+  return Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Texts of anything, sorted, for comparing as sets. */
+function sortedTexts(list: readonly unknown[]): string[] {
+  return list.map((each) => JSON.stringify(each)).sort((a, b) => (a < b ? -1 : 1));
+}
 
 if (!existsSync(join(shared, 'rules'))) test.skip('recordings are not on this machine (GAUNTLET_SHARED)', () => {});
 else describe('recorded run', () => {
-  const startedMs: number = json('rules/index.json').started;
+  const startedMs = json<{ started: number }>('rules/index.json').started;
   const target = { cluster: 'live', env: 'test', instance: '127.0.0.1:29000', job: 'demo' };
   /** What queriers answered, as the recording's description has it. */
   const query: ScriptedQuery = (expr, timeMs) => {
@@ -65,14 +101,14 @@ else describe('recorded run', () => {
 
   test('states second by second', async () => {
     const bench = begin();
-    for (const { atMs, states } of lines('rules/timeline.jsonl')) {
+    for (const { atMs, states } of lines<RecordedStates>('rules/timeline.jsonl')) {
       await bench.clock.moveTo(atMs);
       const group = bench.manager.groups().find(({ name }) => name === 'states')!;
       for (const rule of group.rules as AlertingRuleState[]) {
-        const wanted = states[rule.name];
+        const wanted = states[rule.name]!;
         // The recording shows an evaluation that began in the very second a little later.
         const alerts = rule.alerts.map(({ state, activeAtMs, value }) => ({ state, activeAt: activeAtMs, value }));
-        const wantedAlerts = wanted.alerts.map((alert: any) => ({ ...alert, activeAt: Date.parse(alert.activeAt) }));
+        const wantedAlerts = wanted.alerts.map((alert) => ({ ...alert, activeAt: Date.parse(alert.activeAt) }));
         expect([atMs - startedMs, rule.name, rule.state, rule.health, alerts]).toEqual([atMs - startedMs, rule.name, wanted.state, wanted.health, wantedAlerts]);
       }
     }
@@ -81,33 +117,30 @@ else describe('recorded run', () => {
 
   test('alerts sent', async () => {
     const bench = begin();
-    const last = lines('rules/timeline.jsonl').at(-1).atMs;
+    const last = lines<RecordedStates>('rules/timeline.jsonl').at(-1)!.atMs;
     await bench.clock.moveTo(last);
     await bench.end();
-    const wanted = lines('rules/alertmanager-posts.jsonl')
+    const wanted = lines<RecordedPost>('rules/alertmanager-posts.jsonl')
       .filter(({ atMs }) => atMs <= last)
       .flatMap(({ body }) => body)
-      .filter(({ labels }) => !/^(Values|Functions)$/.test(labels.alertname))
-      .map(({ labels: { region: _region, ...labels }, annotations = {}, startsAt, endsAt }) => ({ labels, annotations, startsAt, endsAt }));
-    const sent = bench.sent.map(({ labels, annotations, startsAtMs, endsAtMs }) => ({
-      labels: { ...labelsToObject(labels) },
-      annotations: { ...labelsToObject(annotations) },
-      startsAt: new Date(startsAtMs).toISOString(),
-      endsAt: new Date(endsAtMs).toISOString(),
-    }));
-    const byAlert = (alerts: readonly any[]): Map<string, any[]> => {
-      const found = new Map<string, any[]>();
-      for (const alert of alerts) found.set(alert.labels.alertname, [...(found.get(alert.labels.alertname) ?? []), alert]);
-      return found;
-    };
-    expect(byAlert(sent)).toEqual(byAlert(wanted));
+      .filter(({ labels }) => !/^(Values|Functions)$/.test(labels['alertname']!))
+      .map(({ labels: { region: _region, ...labels }, annotations = {}, startsAt, endsAt }) => [labels['alertname'], Date.parse(endsAt), Date.parse(startsAt), pairs(labels), pairs(annotations)]);
+    const sent = bench.sent.map(({ labels, annotations, startsAtMs, endsAtMs }) => [
+      getLabel(labels, 'alertname'),
+      endsAtMs,
+      startsAtMs,
+      pairs(labelsToObject(labels)),
+      pairs(labelsToObject(annotations)),
+    ]);
+    expect(wanted.length).toBe(27);
+    expect(sortedTexts(sent)).toEqual(sortedTexts(wanted));
   });
 
   test.each(['series-alerts', 'series-alerts-for-state'])('%s', async (name) => {
     const bench = begin();
     await bench.clock.moveTo(startedMs + 48_000);
     await bench.end();
-    const recorded: RecordedSeries[] = JSON.parse(json(`rules/${name}.json`).text).data.result;
+    const recorded: RecordedSeries[] = (JSON.parse(json<{ text: string }>(`rules/${name}.json`).text) as { data: { result: RecordedSeries[] } }).data.result;
     const wanted = recorded.filter(({ metric }) => metric['rule_replica'] === '0' && !/^(Values|Functions)$/.test(metric['alertname']!));
     const lastMs = Math.max(...wanted.flatMap(({ values }) => values.map(([time]) => time * 1000)));
     const series = new Map<string, RecordedSeries & { values: [number, string][] }>();
@@ -119,7 +152,49 @@ else describe('recorded run', () => {
       if (!series.has(key)) series.set(key, { metric, values: [] });
       series.get(key)!.values.push([timestampMs / 1000, String(value)]);
     }
-    const sorted = (list: readonly RecordedSeries[]): unknown[] => list.map(({ metric, values }) => [JSON.stringify(Object.entries(metric).sort()), values]).sort();
-    expect(sorted([...series.values()])).toEqual(sorted(wanted));
+    const flat = (list: readonly RecordedSeries[]): unknown[] => list.map(({ metric, values }) => [pairs(metric), values]);
+    expect(sortedTexts(flat([...series.values()]))).toEqual(sortedTexts(flat(wanted)));
+  });
+
+  test('recorded series, limits and failures of the other groups', async () => {
+    const bench = begin();
+    await bench.clock.moveTo(startedMs + 30_000);
+    await bench.end();
+    const groups = bench.manager.groups();
+    expect(groups.map(({ name, strategy, limit }) => [name, strategy, limit])).toEqual([['limited', 'abort', 1], ['recording', 'abort', 0], ['states', 'abort', 0], ['warned', 'warn', 0]]);
+    const rules = new Map(groups.flatMap((group) => group.rules.map((rule) => [rule.name, rule])));
+    expect(rules.get('TooMany')).toMatchObject({ health: 'err', state: 'inactive', alerts: [], lastError: 'exceeded limit of 1 with 2 alerts' });
+    expect(rules.get('too:many')).toMatchObject({ health: 'err', lastError: 'exceeded limit of 1 with 2 series' });
+    expect(rules.get('broken:rule')).toMatchObject({ health: 'err', lastError: 'expanding series: found duplicate series for the match group {} on the right hand-side of the operation' });
+    const metrics = new Map(bench.written.map(({ labels, value }) => [getLabel(labels, '__name__'), [pairs(labelsToObject(labels)), value]]));
+    expect(metrics.get('job:up:sum')).toEqual([[['__name__', 'job:up:sum'], ['cluster', 'overridden'], ['job', 'demo'], ['tier', 'x']], 1]);
+    expect(metrics.get('scalar:rule')).toEqual([[['__name__', 'scalar:rule']], 3]);
+    expect(metrics.get('second:level')).toEqual([[['__name__', 'second:level']], 2]);
+    expect([...metrics.keys()].sort()).toEqual(['ALERTS', 'ALERTS_FOR_STATE', 'const:one', 'job:up:sum', 'scalar:rule', 'second:level', 'warned:up']);
+    // The query offset of the group warned: its samples lie two seconds before its slots.
+    const warned = groups.find(({ name }) => name === 'warned')!;
+    const last = bench.written.findLast(({ labels }) => labels.includes('warned:up'))!;
+    expect(warned.rules[0]!.lastEvaluationMs! - last.timestampMs).toBe(2000);
+  });
+
+  test('annotations of fourteen values, of which the functions that are here', () => {
+    const texts = { value: '{{ $value }}', humanize: '{{ $value | humanize }}', humanize1024: '{{ humanize1024 $value }}', humanizeDuration: '{{ humanizeDuration $value }}', humanizePercentage: '{{ humanizePercentage $value }}' };
+    const values: Readonly<Record<string, number>> = {
+      zero: 0, one: 1, big: 1234567.891, huge: 1e21, small: 0.00001234, neg: -0.5, nan: NaN, inf: Infinity, ninf: -Infinity, ts: 1700000000.25, dur: 93784.5, milli: 0.0012, kibi: 3145728, third: 0.3333333333333333,
+    };
+    const seen = new Set<string>();
+    for (const { labels, annotations } of lines<RecordedPost>('rules/alertmanager-posts.jsonl').flatMap(({ body }) => body)) {
+      const v = labels['v'];
+      if (labels['alertname'] !== 'Values' || v === undefined) continue;
+      seen.add(v);
+      const data = { labels: labelsFromMap({ v, host: labels['host']! }), externalLabels: labelsFromMap(EXTERNAL), externalUrl: 'http://thanos.example.org/q', value: values[v]! };
+      const all = { ...texts, label: '{{ $labels.v }}/{{ .Labels.host }}/{{ $labels.missing }}', external: '{{ $externalLabels.region }}/{{ .ExternalLabels.rule_replica }}/{{ $externalLabels }}', externalURLField: '{{ .ExternalURL }}', externalURLVar: '{{ $externalURL }}', map: '{{ $labels }}' };
+      for (const [name, text] of Object.entries(all)) {
+        // 1e21 s are more than Go's 64 bits hold: the recording shows what is left of them, -106751991167300d.
+        if (v === 'huge' && name === 'humanizeDuration') continue;
+        expect([v, name, expandTemplate(parseTemplate(text).template, data)]).toEqual([v, name, annotations![name]]);
+      }
+    }
+    expect(seen.size).toBe(14);
   });
 });

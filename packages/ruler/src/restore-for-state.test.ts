@@ -116,14 +116,16 @@ else describe('recorded restarts', () => {
     'outage-tolerance': { forGracePeriodMs: 0, forOutageToleranceMs: 2000 },
   };
   const INTERVAL = 1000;
-  const recorded = JSON.parse(readFileSync(join(shared, 'restore.json'), 'utf8'));
+  const recorded = JSON.parse(readFileSync(join(shared, 'restore.json'), 'utf8')) as Readonly<
+    Record<string, { stoppedMs: number; restartedMs: number; timeline: { atMs: number; alerts: Record<string, { state: string; activeAt?: string }> }[] }>
+  >;
   const rules = readFileSync(join(shared, 'rules.yml'), 'utf8');
 
   test('every case is run', () => expect(Object.keys(recorded).sort()).toEqual(Object.keys(OPTIONS).sort()));
 
   test.each(Object.keys(OPTIONS))('%s', async (name) => {
-    const { timeline, stoppedMs, restartedMs } = recorded[name];
-    const startMs = Math.floor(timeline[0].atMs);
+    const { timeline, stoppedMs, restartedMs } = recorded[name]!;
+    const startMs = Math.floor(timeline[0]!.atMs);
     const written: RuleSample[] = [];
     const begin = (atMs: number): RuleBench => {
       const bench = createRuleBench(atMs, () => [element({}, 1)], OPTIONS[name], {
@@ -159,7 +161,7 @@ else describe('recorded restarts', () => {
           (activeAts[rule.name] ??= []).push(...rule.alerts.map(({ activeAtMs }) => activeAtMs!));
         }
       }
-      for (const [alert, { state, activeAt }] of Object.entries<any>(alerts)) {
+      for (const [alert, { state, activeAt }] of Object.entries(alerts)) {
         expect([alert, atMs - startMs, [...shown[alert]!].includes(state) ? state : [...shown[alert]!].join()]).toEqual([alert, atMs - startMs, state]);
         if (activeAt === undefined) continue;
         const nearest = Math.min(...activeAts[alert]!.map((ms) => Math.abs(ms - Date.parse(activeAt))));

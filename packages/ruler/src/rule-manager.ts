@@ -74,7 +74,7 @@ export function createRuleManager(deps: RuleManagerDeps, options: RuleManagerOpt
     old.group.stop();
     if (old.ended === undefined || running === undefined) return;
     const signal = running;
-    track(old.ended.then(() => old.group.markRemoved(signal)));
+    void track(old.ended.then(() => old.group.markRemoved(signal)));
   };
 
   return {

@@ -27,8 +27,8 @@ export function formatDigits(value: number, digits: number): string {
   if (special !== undefined) return special;
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
   let rounded = value.toExponential(digits - 1);
-  // JavaScript rounds an exact tie away from zero, Go to the even digit; a tie of so few digits is exact in 60 decimals.
-  const [exactMantissa, exactExponent] = split(value.toExponential(60));
+  // JavaScript rounds an exact tie away from zero, Go to the even digit; 20 decimals tell a tie from the doubles next to it.
+  const [exactMantissa, exactExponent] = split(value.toExponential(20));
   const figures = exactMantissa.replace(/[-.]/g, '');
   if (/^50*$/.test(figures.slice(digits)) && Number(figures[digits - 1]) % 2 === 0) rounded = `${exactMantissa.slice(0, (value < 0 ? 1 : 0) + (digits === 1 ? 1 : digits + 1))}e${exactExponent}`;
   const [mantissa, exponent] = split(rounded);
