@@ -174,7 +174,7 @@ describe('the ranges of Thanos', () => {
 
 describe('any group', () => {
   const layout = fc.array(fc.record({
-    minTime: fc.integer({ min: -40, max: 300 }), length: fc.constantFrom(5, 10, 20, 20, 20, 60, 180), isExcluded: fc.boolean(), hasFailed: fc.boolean(), isAligned: fc.boolean(),
+    minTime: fc.oneof(fc.integer({ min: -40, max: 300 }), fc.integer({ min: -2000, max: 6000 })), length: fc.constantFrom(5, 10, 20, 20, 20, 60, 180), isExcluded: fc.boolean(), hasFailed: fc.boolean(), isAligned: fc.boolean(),
   }), { maxLength: 14 }).map((blocks) => blocks.map((b, n) => {
     const minTime = b.isAligned ? Math.floor(b.minTime / b.length) * b.length : b.minTime;
     const meta = blockMeta(n, { minTime, maxTime: minTime + b.length });
