@@ -17,7 +17,7 @@ const S = 1000;
 
 /** One line per evaluation: states, then what is written of ALERTS, then what is sent as start–end. */
 function play(alerting: AlertingRule, presence: string, stepMs = 10 * S, resendDelayMs = 60 * S): string[] {
-  return [...presence].map((char, i) => {
+  return presence.split('').map((char, i) => {
     const atMs = i * stepMs;
     const samples = alerting.evaluate(char === 'x' ? [element({ __name__: 'up', job: 'a' }, 0)] : [], atMs, atMs, 0);
     const sent = alerting.takeOutgoing(atMs, { resendDelayMs, intervalMs: stepMs });

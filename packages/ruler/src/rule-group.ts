@@ -136,6 +136,12 @@ export class RuleGroup {
       if (old === undefined) continue;
       rule.written = old.written;
       if (rule.alerting !== undefined && old.alerting !== undefined) rule.alerting.takeAlerts(old.alerting);
+      // What is known of the very same rule stays known; a changed one has not been evaluated.
+      if (JSON.stringify(rule.config) !== JSON.stringify(old.config)) continue;
+      rule.health = old.health;
+      rule.lastError = old.lastError;
+      rule.evaluationSeconds = old.evaluationSeconds;
+      rule.lastEvaluationMs = old.lastEvaluationMs;
     }
     this.#orphans = [...from.#orphans, ...[...left.values()].flat().flatMap(({ written }) => [...written.values()])];
   }
