@@ -18,7 +18,7 @@ export const COMPONENTS: readonly Component[] = [
   { name: 'query', aliases: ['querier'], summary: 'The global view: PromQL over all endpoints, deduplicated; HTTP API and UI', load: async () => (await import('@gauntlet/querier')).main },
   { name: 'standalone', aliases: [], summary: 'Everything in one process on a local folder, with an embedded scraper', load: async () => (await import('@gauntlet/standalone')).main },
   { name: 'compact', aliases: ['compactor'], summary: 'Compaction, retention and cleaning of the bucket', load: async () => (await import('@gauntlet/compactor')).main },
-  { name: 'rule', aliases: ['ruler'], summary: 'Recording and alerting rules over queriers', load: undefined },
+  { name: 'rule', aliases: ['ruler'], summary: 'Recording and alerting rules over queriers', load: async () => (await import('@gauntlet/ruler')).main },
   { name: 'receive', aliases: [], summary: 'Remote write', load: undefined },
   { name: 'query-frontend', aliases: [], summary: 'Splitting and caching in front of queriers', load: undefined },
   { name: 'demo', aliases: [], summary: 'What a demonstration needs: a sample shop, a webhook receiver, a bucket, a history', load: async () => (await import('@gauntlet/demo')).main },

@@ -14,6 +14,8 @@ export type RulerErrorCode =
   | 'ERR_QUERY'
   /** Alerts cannot be sent. */
   | 'ERR_ALERT'
+  /** The thread of the rules cannot start or has ended. */
+  | 'ERR_RULES_THREAD'
   /** Flags or settings that do not go together. */
   | 'ERR_CONFIG';
 

@@ -9,6 +9,7 @@ export type ServiceKitErrorCode =
   | 'ERR_LISTEN'
   | 'ERR_TLS'
   | 'ERR_DNS'
+  | 'ERR_HTTP'
   | 'ERR_FILE_READ'
   | 'ERR_PROTO'
   | 'ERR_TRACING'

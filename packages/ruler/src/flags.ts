@@ -1,0 +1,91 @@
+/** Flags of `gauntlet rule`, names and defaults as `thanos rule` has them. The only reader of argv in this package. */
+import {
+  boolFlag,
+  commonFlags,
+  type CommonFlags,
+  durationFlag,
+  enumFlag,
+  enumsFlag,
+  type Flag,
+  type FlagValues,
+  grpcServerFlags,
+  type GrpcServerFlags,
+  httpFlags,
+  type HttpFlags,
+  intFlag,
+  labelsFlag,
+  objstoreFlag,
+  type PathOrContent,
+  pathOrContentFlag,
+  requestLoggingFlags,
+  type RequestLoggingFlags,
+  stringFlag,
+  stringsFlag,
+} from '@gauntlet/service-kit';
+
+const ownFlags = {
+  labels: labelsFlag('label', { help: 'External label of everything this ruler writes and sends (repeatable). Needed to upload blocks; two rulers that run at the same time must differ in one.' }) as Flag<readonly (readonly [string, string])[]>,
+  dataDir: stringFlag('data-dir', { default: 'data/', help: 'Data directory: the database with its log.' }) as Flag<string>,
+  ruleFiles: stringsFlag('rule-file', { default: ['rules/'], help: 'Rule file, or a pattern of such (repeatable). They are read at the start, at SIGHUP and at POST /-/reload.' }) as Flag<readonly string[]>,
+  resendDelayMs: durationFlag('resend-delay', { default: '1m', help: 'Least time between two sendings of an alert to Alertmanager.' }) as Flag<number>,
+  evalIntervalMs: durationFlag('eval-interval', { default: '1m', help: 'Evaluation interval of groups that give none.' }) as Flag<number>,
+  queryOffsetMs: durationFlag('rule-query-offset', { default: '0s', help: 'query_offset of groups that give none.' }) as Flag<number>,
+  forOutageToleranceMs: durationFlag('for-outage-tolerance', { default: '1h', help: 'Longest time without evaluation over which the state of "for" is restored.' }) as Flag<number>,
+  forGracePeriodMs: durationFlag('for-grace-period', { default: '10m', help: 'Least time between the start and the firing of an alert whose "for" was restored. Only for alerts whose "for" is longer than this.' }) as Flag<number>,
+  restoreIgnoredLabels: stringsFlag('restore-ignored-label', { help: 'Accepted for compatibility: it concerns stateless mode, which is not there yet.' }) as Flag<readonly string[]>,
+  concurrentEvaluation: intFlag('rule-concurrent-evaluation', { default: 1, min: 1, help: 'Rules evaluated at the same time; with 1 each group is evaluated in the order of its file.' }) as Flag<number>,
+  queryAddresses: stringsFlag('query', { placeholder: '<query>', help: 'Address of a query API server (repeatable). It may be prefixed with dns+ or dnssrv+ to find servers through DNS.' }) as Flag<readonly string[]>,
+  queryConfig: pathOrContentFlag('query.config', { help: 'YAML file with the query API servers and how to reach them; the format is that of Thanos. Not together with --query and --query.sd-files.', secret: true }) as Flag<PathOrContent>,
+  querySdFiles: stringsFlag('query.sd-files', { placeholder: '<path>', help: 'Files with addresses of query API servers, in the format of Prometheus file discovery (repeatable, globs).' }) as Flag<readonly string[]>,
+  querySdIntervalMs: durationFlag('query.sd-interval', { default: '5m', help: 'Time after which --query.sd-files are read again even without a change.' }) as Flag<number>,
+  querySdDnsIntervalMs: durationFlag('query.sd-dns-interval', { default: '30s', help: 'Interval between DNS resolutions of query API servers.' }) as Flag<number>,
+  querySdDnsResolver: stringFlag('query.sd-dns-resolver', { default: 'miekgdns', hidden: true, help: 'Accepted for compatibility; the resolver is that of Node.' }) as Flag<string>,
+  queryHttpMethod: enumFlag('query.http-method', ['GET', 'POST'], { default: 'POST', help: 'HTTP method of queries: GET or POST.' }) as Flag<'GET' | 'POST'>,
+  queryDefaultStepMs: durationFlag('query.default-step', { default: '1s', help: 'Accepted for compatibility: it concerns stateless mode, which is not there yet.' }) as Flag<number>,
+  onlyPrometheusParams: boolFlag('query.only-prometheus-params', { hidden: true, help: 'Sends no parameters that only Thanos knows (dedup, partial_response …).' }) as Flag<boolean>,
+  grpcQueryEndpoints: stringsFlag('grpc-query-endpoint', { placeholder: '<endpoint>', help: 'Address of a gRPC query API server; not there yet and refused at start. Use --query.' }) as Flag<readonly string[]>,
+  alertmanagerUrls: stringsFlag('alertmanagers.url', { help: 'URL of an Alertmanager (repeatable). Each gets all alerts; one that takes them is enough. The scheme may be prefixed with dns+ or dnssrv+; a path is the prefix of its API.', secret: true }) as Flag<readonly string[]>,
+  alertmanagersConfig: pathOrContentFlag('alertmanagers.config', { help: 'YAML file with the Alertmanagers and how to reach them; the format is that of Thanos. Not together with --alertmanagers.url.', secret: true }) as Flag<PathOrContent>,
+  alertmanagersTimeoutMs: durationFlag('alertmanagers.send-timeout', { default: '10s', help: 'Longest wait for an Alertmanager of --alertmanagers.url.' }) as Flag<number>,
+  alertmanagersDnsIntervalMs: durationFlag('alertmanagers.sd-dns-interval', { default: '30s', help: 'Interval between DNS resolutions of Alertmanagers.' }) as Flag<number>,
+  alertQueryUrl: stringFlag('alert.query-url', { default: '', help: 'URL of the query page as people reach it: start of the source link of alerts, and $externalURL of templates.' }) as Flag<string>,
+  alertLabelDrop: stringsFlag('alert.label-drop', { help: 'Label that is taken off alerts before they are sent (repeatable): the replica label, so that Alertmanager sees the alerts of two rulers as one.' }) as Flag<readonly string[]>,
+  alertRelabelConfig: pathOrContentFlag('alert.relabel-config', { help: 'YAML file with relabelling of alerts before they are sent.' }) as Flag<PathOrContent>,
+  alertQueryTemplate: stringFlag('alert.query-template', { default: '/graph?g0.expr={{.Expr}}&g0.tab=1', help: 'What follows --alert.query-url in the source link of an alert; {{.Expr}} is the expression.' }) as Flag<string>,
+  blockDurationMs: durationFlag('tsdb.block-duration', { default: '2h', help: 'Range of a block.' }) as Flag<number>,
+  retentionMs: durationFlag('tsdb.retention', { default: '48h', help: 'How long blocks are kept locally. With a bucket, a block that is not uploaded yet is kept in any case.' }) as Flag<number>,
+  noLockfile: boolFlag('tsdb.no-lockfile', { help: 'Does not lock the data directory.' }) as Flag<boolean>,
+  walCompression: boolFlag('tsdb.wal-compression', { default: true, help: 'Compresses the log of the database.' }) as Flag<boolean>,
+  nativeHistograms: boolFlag('tsdb.enable-native-histograms', { default: true, help: 'Accepted for compatibility; has no effect.', deprecated: 'it has no effect' }) as Flag<boolean>,
+  objstoreConfig: objstoreFlag(false) as Flag<PathOrContent>,
+  uploadCompacted: boolFlag('shipper.upload-compacted', { help: 'Uploads compacted blocks too; for a migration.' }) as Flag<boolean>,
+  ignoreUnequalBlockSize: boolFlag('shipper.ignore-unequal-block-size', { hidden: true, help: 'Accepted for compatibility; has no effect.' }) as Flag<boolean>,
+  allowOutOfOrderUploads: boolFlag('shipper.allow-out-of-order-uploads', { hidden: true, help: 'A block that cannot be uploaded does not hold back newer ones.' }) as Flag<boolean>,
+  skipCorruptedBlocks: boolFlag('shipper.skip-corrupted-blocks', { hidden: true, help: 'A damaged block does not hold back others.' }) as Flag<boolean>,
+  shipperMetaFileName: stringFlag('shipper.meta-file-name', { default: 'thanos.shipper.json', help: 'File in the data directory that says which blocks are uploaded.' }) as Flag<string>,
+  uploadConcurrency: intFlag('shipper.upload-concurrency', { default: 0, min: 0, help: 'Files of a block uploaded at once; 0 is one.' }) as Flag<number>,
+  hashFunc: enumFlag('hash-func', ['SHA256', ''], { default: '', help: 'Hash of uploaded files to note in meta.json: SHA256, or none.' }) as Flag<'SHA256' | ''>,
+  blockRoundMs: durationFlag('shipper.interval', { default: '30s', hidden: true, help: 'Time between looks for blocks to cut and upload.' }) as Flag<number>,
+  remoteWriteConfig: pathOrContentFlag('remote-write.config', { help: 'YAML with remote write, which makes the ruler stateless; not there yet and refused at start.', secret: true }) as Flag<PathOrContent>,
+  limitSeries: intFlag('store.limits.request-series', { default: 0, min: 0, help: 'Most series a Series call may return; 0 is no limit.' }) as Flag<number>,
+  limitSamples: intFlag('store.limits.request-samples', { default: 0, min: 0, help: 'Most samples a Series call may return, a chunk counted as 120; 0 is no limit.' }) as Flag<number>,
+  webRoutePrefix: stringFlag('web.route-prefix', { default: '', help: 'Prefix of all routes of the HTTP server.' }) as Flag<string>,
+  webExternalPrefix: stringFlag('web.external-prefix', { default: '', help: 'Path the pages are reached under, behind a reverse proxy that strips it.' }) as Flag<string>,
+  webPrefixHeader: stringFlag('web.prefix-header', { default: '', help: 'Header a reverse proxy puts the stripped prefix in, such as X-Forwarded-Prefix. Not used with --web.external-prefix.' }) as Flag<string>,
+  webDisableCors: boolFlag('web.disable-cors', { help: 'Sends no CORS headers.' }) as Flag<boolean>,
+  enableXFunctions: boolFlag('query.enable-x-functions', { help: 'xrate, xincrease and xdelta; not there yet and refused at start.' }) as Flag<boolean>,
+  enableFeatures: enumsFlag('enable-feature', ['promql-experimental-functions', ''], { default: [], commas: true, help: 'Features to turn on (repeatable): promql-experimental-functions.' }) as Flag<readonly string[]>,
+  ackLog: boolFlag('debug.ack-log', { hidden: true, help: 'Writes what the database has acknowledged to <data-dir>/ack.log; for tests.' }) as Flag<boolean>,
+  profiling: boolFlag('debug.profiling', { help: 'Serves CPU and heap profiles under /debug/pprof.' }) as Flag<boolean>,
+};
+
+type AllFlags = CommonFlags & RequestLoggingFlags & HttpFlags & GrpcServerFlags & typeof ownFlags;
+
+/** All flags of the ruler; mapped, since interfaces are no flag tables. */
+export type RulerFlags = { readonly [Name in keyof AllFlags]: AllFlags[Name] };
+
+/** See the head of this file. */
+export const rulerFlags: RulerFlags = { ...commonFlags, ...requestLoggingFlags, ...httpFlags, ...grpcServerFlags, ...ownFlags };
+
+/** Values of all flags: the configuration of a ruler. */
+export type RulerConfig = FlagValues<RulerFlags>;
