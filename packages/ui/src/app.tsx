@@ -2,7 +2,9 @@
 import { ActionIcon, AppShell, Group, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter';
+import { AlertsPage } from './pages/alerts-page.tsx';
 import { QueryPage } from './pages/query-page.tsx';
+import { RulesPage } from './pages/rules-page.tsx';
 import { StatusPage } from './pages/status-page.tsx';
 import { StoresPage } from './pages/stores-page.tsx';
 
@@ -39,8 +41,10 @@ export function App(): ReactNode {
             <img src="./favicon.svg" width={26} height={26} alt="" />
             <Text c="#fff" fw={600} visibleFrom="xs">Gauntlet</Text>
           </Group>
-          <Group component="nav" gap={4} wrap="nowrap" style={{ flex: 1 }}>
+          <Group component="nav" gap={4} wrap="nowrap" style={{ flex: 1, minWidth: 0, overflowX: 'auto' }}>
             <NavLink to="/graph">Query</NavLink>
+            <NavLink to="/alerts">Alerts</NavLink>
+            <NavLink to="/rules">Rules</NavLink>
             <NavLink to="/stores">Stores</NavLink>
             <NavLink to="/status">Status</NavLink>
           </Group>
@@ -50,6 +54,8 @@ export function App(): ReactNode {
       <AppShell.Main>
         <Switch>
           <Route path="/graph" component={QueryPage} />
+          <Route path="/alerts" component={AlertsPage} />
+          <Route path="/rules" component={RulesPage} />
           <Route path="/stores" component={StoresPage} />
           <Route path="/status" component={StatusPage} />
           <Route>

@@ -1,4 +1,5 @@
 /** The HTTP API of the querier, as the page uses it. One function per endpoint; errors carry the server's type and text. */
+import type { RulesJson } from '@gauntlet/http-api/types';
 import type { MatrixItem, Sample, VectorItem } from '../lib/series.ts';
 
 /** Path prefix the page is served under: everything before the last path segment, no trailing slash. */
@@ -88,6 +89,11 @@ export interface Endpoint {
 /** Endpoints by component, as the querier knows them. */
 export function listStores(signal: AbortSignal): Promise<Answer<Readonly<Record<string, readonly Endpoint[]>>>> {
   return get('stores', {}, signal);
+}
+
+/** Rule groups with their rules and active alerts. @param type which rules; groups without such come too */
+export function listRules(type: 'all' | 'alert', signal: AbortSignal): Promise<Answer<RulesJson>> {
+  return get(`rules?type=${type}`, {}, signal);
 }
 
 /** A flat status table: `buildinfo`, `runtimeinfo` or `flags`. */
