@@ -21,10 +21,8 @@ describe('groups', () => {
       blockMeta(5, { minTime: blockMeta(1).minTime }), blockMeta(6, { minTime: blockMeta(1).minTime, maxTime: blockMeta(5).maxTime }),
     ];
     const groups = groupBlocks(metas);
-    expect(groups.map((g) => [g.labels, g.resolutionMs, g.metas.map((m) => Number(m.ulid.slice(-4)))]).sort()).toEqual([
-      [['cluster', 'eu'], 0, [1, 5, 6, 3]],
-      [['cluster', 'eu'], 300_000, [4]],
-      [['cluster', 'us'], 0, [2]],
+    expect(groups.map((g) => `${g.labels.join()} ${g.resolutionMs}: ${g.metas.map((m) => Number(m.ulid.slice(-4))).join()}`).sort()).toEqual([
+      'cluster,eu 0: 1,5,6,3', 'cluster,eu 300000: 4', 'cluster,us 0: 2',
     ]);
     expect(groups.map((g) => g.key)).toEqual(groups.map((g) => g.key).sort());
     expect(groups.map((g) => g.key)).toEqual(groups.map((g) => groupName(g.labels, g.resolutionMs)));

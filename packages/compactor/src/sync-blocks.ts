@@ -89,15 +89,15 @@ function amongUnmarked(deletion: MarkFilter, inner: MetaFilter): MetaFilter {
         metas.delete(id);
       }
       await inner.apply(metas, counts, signal);
-      const held = new Map<string, Set<string>>();
+      if (marked.length === 0) return;
+      const held = new Map(marked.map((meta) => [streamOf(meta), new Set<string>()]));
       for (const meta of metas.values()) {
-        const sources = held.get(streamOf(meta)) ?? new Set<string>();
-        held.set(streamOf(meta), sources);
-        for (const source of meta.compaction.sources) sources.add(source);
+        const sources = held.get(streamOf(meta));
+        if (sources !== undefined) for (const source of meta.compaction.sources) sources.add(source);
       }
       for (const meta of marked) {
-        const sources = held.get(streamOf(meta));
-        if (meta.compaction.sources.length > 0 && meta.compaction.sources.every((source) => sources?.has(source) === true)) counts.add('marked-for-deletion');
+        const sources = held.get(streamOf(meta))!;
+        if (meta.compaction.sources.length > 0 && meta.compaction.sources.every((source) => sources.has(source))) counts.add('marked-for-deletion');
         else metas.set(meta.ulid, meta);
       }
     },

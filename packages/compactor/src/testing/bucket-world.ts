@@ -56,7 +56,10 @@ export function createWarningLog(): { readonly log: Logger; readonly warnings: s
   const warnings: string[] = [];
   const log: Logger = {
     ...createNopLogger(),
-    warn: (message, fields) => { warnings.push(`${message}${fields?.['block'] === undefined ? '' : ` (${String(fields['block'])})`}`); },
+    warn: (message, fields) => {
+      const block = fields?.['block'];
+      warnings.push(typeof block === 'string' ? `${message} (${block})` : message);
+    },
     child: () => log,
   };
   return { log, warnings };
