@@ -14,7 +14,7 @@ import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
 import { type BlockChunk, chunkSampleCount } from '../block/block-writer.ts';
 import { TsdbError } from '../errors.ts';
 import { KernelRegion } from '../query/load-chunks.ts';
-import { chainSamples } from './chain-samples.ts';
+import { chainSamples, mergeSamples } from './chain-samples.ts';
 import { TieHeap } from './tie-heap.ts';
 
 /** One series in several blocks. */
@@ -112,47 +112,81 @@ export class ChunkMerger {
   /** Decodes, merges, encodes. */
   #mergeSamples(chunks: readonly BlockChunk[], parts: SeriesParts): BlockChunk[] {
     const { memory } = this.#kernels;
+    const of = `series ${JSON.stringify(parts.labels)} of blocks ${parts.blocks.join(', ')}`;
     let bytes = 0;
-    let samples = 0;
-    const starts = new Int32Array(chunks.length + 1);
-    for (const [i, chunk] of chunks.entries()) {
+    for (const chunk of chunks) {
       if (chunk.encoding !== CHUNK_ENCODING.xor) {
-        throw new TsdbError('ERR_CHUNK_ENCODING', `merge series ${JSON.stringify(parts.labels)} of blocks ${parts.blocks.join(', ')}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, only ${CHUNK_ENCODING.xor} can be merged yet`);
+        throw new TsdbError('ERR_CHUNK_ENCODING', `merge ${of}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, only ${CHUNK_ENCODING.xor} can be merged yet`);
       }
       bytes = Math.max(bytes, chunk.data.length);
-      samples += chunkSampleCount(chunk.encoding, chunk.data);
-      starts[i + 1] = samples;
     }
+    const { starts, ends, laneStarts, laneEnds } = placeInLanes(chunks);
+    const samples = laneEnds.at(-1)!;
     const bytesPtr = this.#bytes.ensure(bytes + CHUNK_SLACK_BYTES);
     const timesPtr = this.#times.ensure(samples * 8 + 8);
     const valuesPtr = this.#values.ensure(samples * 8 + 8);
     const outTimesPtr = this.#outTimes.ensure(samples * 8 + 8);
     const outValuesPtr = this.#outValues.ensure(samples * 8 + 8);
     const encodedPtr = this.#encoded.ensure(xorChunkBytesMax(SAMPLES_PER_CHUNK));
-    for (const [i, chunk] of chunks.entries()) {
-      memory.u8(bytesPtr, chunk.data.length).set(chunk.data);
-      const count = starts[i + 1]! - starts[i]!;
-      const decoded = this.#kernels.decodeXor(bytesPtr, chunk.data.length, timesPtr + starts[i]! * 8, valuesPtr + starts[i]! * 8, count);
-      if (decoded !== count || count === 0) {
-        throw new TsdbError('ERR_CHUNK_CORRUPT', `merge series ${JSON.stringify(parts.labels)} of blocks ${parts.blocks.join(', ')}: chunk from ${chunk.mint} to ${chunk.maxt}: XOR data is damaged although its checksum is right`);
-      }
-    }
     const columns = {
       times: memory.f64(timesPtr, samples),
-      words: new Uint32Array(memory.buffer, valuesPtr, samples * 2),
+      words: memory.i32(valuesPtr, samples * 2),
       outTimes: memory.f64(outTimesPtr, samples),
-      outWords: new Uint32Array(memory.buffer, outValuesPtr, samples * 2),
+      outWords: memory.i32(outValuesPtr, samples * 2),
     };
-    const count = chainSamples(columns, starts);
+    for (const [i, { data, mint, maxt }] of chunks.entries()) {
+      memory.u8(bytesPtr, data.length).set(data);
+      const count = ends[i]! - starts[i]!;
+      const decoded = this.#kernels.decodeXor(bytesPtr, data.length, timesPtr + starts[i]! * 8, valuesPtr + starts[i]! * 8, count);
+      if (decoded !== count || count === 0) throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${of}: chunk from ${mint} to ${maxt}: XOR data is damaged although its checksum is right`);
+      if (columns.times[starts[i]!] !== mint || columns.times[ends[i]! - 1] !== maxt) {
+        throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${of}: chunk from ${mint} to ${maxt} has samples from ${columns.times[starts[i]!]} to ${columns.times[ends[i]! - 1]}`);
+      }
+    }
+    let count = mergeSamples(columns, laneStarts, laneEnds);
+    if (count < 0) count = chainSamples(columns, starts, ends);
     const merged: BlockChunk[] = [];
     for (let start = 0; start < count; start += SAMPLES_PER_CHUNK) {
       const length = Math.min(SAMPLES_PER_CHUNK, count - start);
       const written = this.#kernels.encodeXor(outTimesPtr + start * 8, outValuesPtr + start * 8, length, encodedPtr, xorChunkBytesMax(SAMPLES_PER_CHUNK));
-      if (written < 0) throw new TsdbError('ERR_CHUNK_WRITE', `merge series ${JSON.stringify(parts.labels)} of blocks ${parts.blocks.join(', ')}: encoder answered ${written} for ${length} samples from ${columns.outTimes[start]}`);
+      if (written < 0) throw new TsdbError('ERR_CHUNK_WRITE', `merge ${of}: encoder answered ${written} for ${length} samples from ${columns.outTimes[start]}`);
       merged.push({ mint: columns.outTimes[start]!, maxt: columns.outTimes[start + length - 1]!, encoding: CHUNK_ENCODING.xor, data: memory.u8(encodedPtr, written).slice() });
     }
     return merged;
   }
+}
+
+/** Where the samples of chunks go in the columns. */
+interface Lanes {
+  /** Of each chunk. */
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  /** Of each lane: chunks that follow one another in time lie side by side, and merge as one run. */
+  readonly laneStarts: Int32Array;
+  readonly laneEnds: Int32Array;
+}
+
+/** Deals chunks out to as few lanes as go, in the order of their start. */
+function placeInLanes(chunks: readonly BlockChunk[]): Lanes {
+  const lanes: number[][] = [];
+  const order = [...chunks.keys()].sort((a, b) => chunks[a]!.mint - chunks[b]!.mint);
+  for (const chunk of order) {
+    const lane = lanes.find((one) => chunks[one.at(-1)!]!.maxt < chunks[chunk]!.mint);
+    if (lane === undefined) lanes.push([chunk]);
+    else lane.push(chunk);
+  }
+  const placed = { starts: new Int32Array(chunks.length), ends: new Int32Array(chunks.length), laneStarts: new Int32Array(lanes.length), laneEnds: new Int32Array(lanes.length) };
+  let samples = 0;
+  for (const [i, lane] of lanes.entries()) {
+    placed.laneStarts[i] = samples;
+    for (const chunk of lane) {
+      placed.starts[chunk] = samples;
+      samples += chunkSampleCount(CHUNK_ENCODING.xor, chunks[chunk]!.data);
+      placed.ends[chunk] = samples;
+    }
+    placed.laneEnds[i] = samples;
+  }
+  return placed;
 }
 
 function isSameChunk(a: BlockChunk, b: BlockChunk): boolean {

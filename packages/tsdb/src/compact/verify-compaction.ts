@@ -152,12 +152,23 @@ function isSameChunk(a: SeriesReader, chunkOfA: number, b: SeriesReader, chunkOf
   );
 }
 
-/** Decoded samples of some chunks, one chunk after the other. */
+/** Decoded samples of some chunks: lanes, one behind the other, within each of which time ascends. */
 interface Samples {
-  times: Float64Array;
-  words: Uint32Array;
-  /** First sample of each chunk, and the end. */
-  starts: number[];
+  readonly times: Float64Array;
+  /** Two per sample: low, high. */
+  readonly words: Int32Array;
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+}
+
+const NO_SAMPLES: Samples = { times: new Float64Array(0), words: new Int32Array(0), starts: new Int32Array(0), ends: new Int32Array(0) };
+
+/** Room for decoded samples. */
+interface Columns {
+  readonly times: KernelRegion;
+  readonly values: KernelRegion;
+  /** Samples there is room for. */
+  count: number;
 }
 
 /** Compares the chunks of one series of either side. */
@@ -166,8 +177,8 @@ class SampleComparer {
   readonly #mint: number;
   readonly #maxt: number;
   readonly #bytes: KernelRegion;
-  readonly #times: KernelRegion;
-  readonly #values: KernelRegion;
+  readonly #wanted: Columns;
+  readonly #have: Columns;
 
   /** @param mint, maxt range of the samples that count, both inclusive */
   constructor(kernels: Kernels, mint: number, maxt: number) {
@@ -175,12 +186,12 @@ class SampleComparer {
     this.#mint = mint;
     this.#maxt = maxt;
     this.#bytes = new KernelRegion(kernels);
-    this.#times = new KernelRegion(kernels);
-    this.#values = new KernelRegion(kernels);
+    this.#wanted = { times: new KernelRegion(kernels), values: new KernelRegion(kernels), count: 0 };
+    this.#have = { times: new KernelRegion(kernels), values: new KernelRegion(kernels), count: 0 };
   }
 
   free(): void {
-    for (const region of [this.#bytes, this.#times, this.#values]) region.free();
+    for (const region of [this.#bytes, this.#wanted.times, this.#wanted.values, this.#have.times, this.#have.values]) region.free();
   }
 
   /** @param got the same series of the output, undefined when it has none */
@@ -224,65 +235,122 @@ class SampleComparer {
         throw fail(`chunk from ${reader!.mint(chunk)} to ${reader!.maxt(chunk)} of ${reader === want ? 'an input' : 'the output'} has encoding ${reader!.encoding(chunk)} and no equal on the other side`);
       }
     }
-    const wanted = this.#decode(want, first, end, fail);
-    // Copied: the next decoding reuses kernel memory.
-    wanted.times = wanted.times.slice();
-    wanted.words = wanted.words.slice();
-    const lanes = makeLanes(want, first, end);
-    const have = got === undefined ? { times: new Float64Array(0), words: new Uint32Array(0), starts: [0] } : this.#decode(got, outFirst, outEnd, fail);
-    const cursors = lanes.map((lane) => new LaneCursor(want, first, lane, wanted, this.#mint, this.#maxt));
-    let previous = Number.NEGATIVE_INFINITY;
-    for (let sample = 0; sample < have.times.length; sample++) {
-      const time = have.times[sample]!;
-      if (time <= previous) throw fail(`got timestamp ${time} after ${previous}`);
-      previous = time;
-      let wantTime = Number.POSITIVE_INFINITY;
-      for (let i = 0; i < cursors.length; i++) if (cursors[i]!.time < wantTime) wantTime = cursors[i]!.time;
-      if (time !== wantTime) throw fail(time < wantTime ? `got a sample at ${time}, which no input has` : `got no sample at ${wantTime}, next is ${time}`);
-      let isEqual = false;
-      for (let i = 0; i < cursors.length; i++) {
-        const cursor = cursors[i]!;
-        if (cursor.time !== time) continue;
-        const at = cursor.at * 2;
-        isEqual ||= wanted.words[at] === have.words[sample * 2] && wanted.words[at + 1] === have.words[sample * 2 + 1];
-      }
-      if (!isEqual) {
-        const values = cursors.filter((cursor) => cursor.time === time).map((cursor) => hexOf(wanted.words, cursor.at));
-        throw fail(`at ${time} got value bits ${hexOf(have.words, sample)}, want ${values.join(' or ')}`);
-      }
-      for (let i = 0; i < cursors.length; i++) if (cursors[i]!.time === time) cursors[i]!.next();
-    }
-    const missing = Math.min(...cursors.map(({ time }) => time));
-    if (missing !== Number.POSITIVE_INFINITY) throw fail(`got no sample at ${missing}`);
+    // Room for both sides first: it may move the memory that views look at.
+    this.#reserve(this.#wanted, want, first, end);
+    if (got !== undefined) this.#reserve(this.#have, got, outFirst, outEnd);
+    const wanted = this.#decode(this.#wanted, want, first, end, fail);
+    const have = got === undefined ? NO_SAMPLES : this.#decode(this.#have, got, outFirst, outEnd, fail);
+    if (have.starts.length > 1) throw fail(`got chunks that overlap between ${got!.mint(outFirst)} and ${got!.maxt(outEnd - 1)}`);
+    const at = wanted.starts.slice();
+    const sample = firstDifference(wanted, have, at);
+    if (sample < 0) return;
+    const next = Math.min(...Array.from(at, (position, lane) => (position < wanted.ends[lane]! ? wanted.times[position]! : Number.POSITIVE_INFINITY)));
+    const time = have.times[sample]!;
+    if (sample === have.ends[0] || have.starts.length === 0) throw fail(`got no sample at ${next}`);
+    if (time > next) throw fail(`got no sample at ${next}, next is ${time}`);
+    if (time < next) throw fail(`got a sample at ${time}, which no input has`);
+    throw fail(`at ${time} got value bits ${hexOf(have.words, sample)}, want ${valuesAt(wanted, time).join(' or ')}`);
   }
 
-  /** Decodes chunks, and holds them to what the index says of them. */
-  #decode(reader: SeriesReader, first: number, end: number, fail: Mismatch): Samples {
-    const { memory } = this.#kernels;
-    const starts = [0];
+  /** Makes room for the samples of chunks. */
+  #reserve(columns: Columns, reader: SeriesReader, first: number, end: number): void {
     let bytes = 0;
+    let samples = 0;
     for (let chunk = first; chunk < end; chunk++) {
       const data = reader.data(chunk);
       bytes = Math.max(bytes, data.length);
-      starts.push(starts.at(-1)! + chunkSampleCount(CHUNK_ENCODING.xor, data));
+      samples += chunkSampleCount(CHUNK_ENCODING.xor, data);
     }
-    const samples = starts.at(-1)!;
-    const bytesPtr = this.#bytes.ensure(bytes + CHUNK_SLACK_BYTES);
-    const timesPtr = this.#times.ensure(samples * 8 + 8);
-    const valuesPtr = this.#values.ensure(samples * 8 + 8);
-    const times = memory.f64(timesPtr, samples);
-    for (let chunk = first; chunk < end; chunk++) {
-      const data = reader.data(chunk);
-      memory.u8(bytesPtr, data.length).set(data);
-      const start = starts[chunk - first]!;
-      const count = starts[chunk - first + 1]! - start;
-      const decoded = this.#kernels.decodeXor(bytesPtr, data.length, timesPtr + start * 8, valuesPtr + start * 8, count);
-      const name = `chunk from ${reader.mint(chunk)} to ${reader.maxt(chunk)}`;
-      if (decoded !== count || count === 0) throw fail(`${name}: ${count} samples announced, decoder answered ${decoded}`);
-      if (times[start] !== reader.mint(chunk) || times[start + count - 1] !== reader.maxt(chunk)) throw fail(`${name} has samples from ${times[start]} to ${times[start + count - 1]}`);
-    }
-    return { times, words: new Uint32Array(memory.buffer, valuesPtr, samples * 2), starts };
+    this.#bytes.ensure(bytes + CHUNK_SLACK_BYTES);
+    columns.times.ensure(samples * 8 + 8);
+    columns.values.ensure(samples * 8 + 8);
+    columns.count = samples;
   }
+
+  /** Decodes chunks for which there is room, holds them to what the index says of them, and leaves the samples that count. */
+  #decode(columns: Columns, reader: SeriesReader, first: number, end: number, fail: Mismatch): Samples {
+    const { memory } = this.#kernels;
+    const bytesPtr = this.#bytes.ptr;
+    const timesPtr = columns.times.ptr;
+    const valuesPtr = columns.values.ptr;
+    const times = memory.f64(timesPtr, columns.count);
+    const words = memory.i32(valuesPtr, columns.count * 2);
+    const lanes = makeLanes(reader, first, end);
+    const starts = new Int32Array(lanes.length);
+    const ends = new Int32Array(lanes.length);
+    let to = 0;
+    for (let lane = 0; lane < lanes.length; lane++) {
+      starts[lane] = to;
+      for (const chunk of lanes[lane]!) {
+        const data = reader.data(chunk);
+        memory.u8(bytesPtr, data.length).set(data);
+        const count = chunkSampleCount(CHUNK_ENCODING.xor, data);
+        const decoded = this.#kernels.decodeXor(bytesPtr, data.length, timesPtr + to * 8, valuesPtr + to * 8, count);
+        if (decoded !== count || count === 0) throw fail(`${nameOf(reader, chunk)}: ${count} samples announced, decoder answered ${decoded}`);
+        if (times[to] !== reader.mint(chunk) || times[to + count - 1] !== reader.maxt(chunk)) throw fail(`${nameOf(reader, chunk)} has samples from ${times[to]} to ${times[to + count - 1]}`);
+        const late = firstNotAscending(times, to, to + count);
+        if (late >= 0) throw fail(`${nameOf(reader, chunk)} has timestamp ${times[late]} after ${times[late - 1]}`);
+        to += columns === this.#wanted && this.#isTouched(reader, chunk) ? this.#dropUncounted(times, words, to, count, reader.intervals(chunk)) : count;
+      }
+      ends[lane] = to;
+    }
+    return { times, words, starts, ends };
+  }
+
+  /** Moves up the samples that are in range and not deleted. @returns how many */
+  #dropUncounted(times: Float64Array, words: Int32Array, from: number, count: number, intervals: Intervals | undefined): number {
+    let to = from;
+    for (let i = from; i < from + count; i++) {
+      const time = times[i]!;
+      if (time < this.#mint || time > this.#maxt || (intervals !== undefined && overlapsIntervals(intervals, time, time))) continue;
+      times[to] = time;
+      words[to * 2] = words[i * 2]!;
+      words[to * 2 + 1] = words[i * 2 + 1]!;
+      to++;
+    }
+    return to - from;
+  }
+}
+
+function nameOf(reader: SeriesReader, chunk: number): string {
+  return `chunk from ${reader.mint(chunk)} to ${reader.maxt(chunk)}`;
+}
+
+/** Place of the first timestamp in [from, end) that is not after the one before it, −1 when all are. */
+function firstNotAscending(times: Float64Array, from: number, end: number): number {
+  for (let i = from + 1; i < end; i++) if (!(times[i]! > times[i - 1]!)) return i;
+  return -1;
+}
+
+/**
+ * Walks both sides.
+ * @param have one lane at most
+ * @param at next sample of each lane of `wanted`; where the walk ended, before the sample that differs
+ * @returns the place of the sample in `have` that differs, or lacks; −1 when nothing does
+ */
+function firstDifference(wanted: Samples, have: Samples, at: Int32Array): number {
+  const { times, words, ends } = wanted;
+  const end = have.ends.length === 0 ? 0 : have.ends[0]!;
+  for (let sample = 0; sample < end; sample++) {
+    const time = have.times[sample]!;
+    const low = have.words[sample * 2]!;
+    const high = have.words[sample * 2 + 1]!;
+    let found = 0;
+    let equal = 0;
+    for (let lane = 0; lane < at.length; lane++) {
+      const position = at[lane]!;
+      if (position === ends[lane]!) continue;
+      const wantedTime = times[position]!;
+      if (wantedTime < time) return sample;
+      if (wantedTime > time) continue;
+      found++;
+      if (words[position * 2] === low && words[position * 2 + 1] === high) equal++;
+    }
+    if (found === 0 || equal === 0) return sample;
+    for (let lane = 0; lane < at.length; lane++) if (at[lane]! < ends[lane]! && times[at[lane]!] === time) at[lane]!++;
+  }
+  for (let lane = 0; lane < at.length; lane++) if (at[lane]! < ends[lane]!) return end;
+  return -1;
 }
 
 /** Chunks of a run dealt out so that within a lane none overlaps the one before it: as many lanes as blocks overlap. */
@@ -296,51 +364,14 @@ function makeLanes(reader: SeriesReader, first: number, end: number): number[][]
   return lanes;
 }
 
-/** Walks the samples of a lane that count. */
-class LaneCursor {
-  readonly #reader: SeriesReader;
-  readonly #first: number;
-  readonly #lane: readonly number[];
-  readonly #samples: Samples;
-  readonly #mint: number;
-  readonly #maxt: number;
-  #chunk = -1;
-  #end = 0;
-  #intervals: Intervals | undefined;
-  /** The sample's place in the columns. */
-  at = -1;
-  /** Infinity at the end. */
-  time = 0;
-
-  constructor(reader: SeriesReader, first: number, lane: readonly number[], samples: Samples, mint: number, maxt: number) {
-    this.#reader = reader;
-    this.#first = first;
-    this.#lane = lane;
-    this.#samples = samples;
-    this.#mint = mint;
-    this.#maxt = maxt;
-    this.next();
-  }
-
-  next(): void {
-    for (;;) {
-      if (++this.at >= this.#end) {
-        if (++this.#chunk === this.#lane.length) {
-          this.time = Number.POSITIVE_INFINITY;
-          return;
-        }
-        const chunk = this.#lane[this.#chunk]!;
-        this.at = this.#samples.starts[chunk - this.#first]!;
-        this.#end = this.#samples.starts[chunk - this.#first + 1]!;
-        this.#intervals = this.#reader.intervals(chunk);
-      }
-      this.time = this.#samples.times[this.at]!;
-      if (this.time < this.#mint || this.time > this.#maxt) continue;
-      if (this.#intervals === undefined || !overlapsIntervals(this.#intervals, this.time, this.time)) return;
-    }
-  }
+/** The values that lanes have at a time, as hex digits of their bits. */
+function valuesAt({ times, words, starts, ends }: Samples, time: number): string[] {
+  return [...starts].flatMap((start, lane) => {
+    const at = times.subarray(start, ends[lane]!).indexOf(time);
+    return at < 0 ? [] : [hexOf(words, start + at)];
+  });
 }
 
-function hexOf(words: Uint32Array, sample: number): string {
-  return wordsToHex({ hi: words[sample * 2 + 1]!, lo: words[sample * 2]! });
+function hexOf(words: Int32Array, sample: number): string {
+  return wordsToHex({ hi: words[sample * 2 + 1]! >>> 0, lo: words[sample * 2]! >>> 0 });
 }
