@@ -1,16 +1,17 @@
 /** A whole recorded run of a ruler, evaluated again under a manual clock: states, alerts sent, and series, to the millisecond. */
 import { describe, expect, test } from '@jest/globals';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type AlertingRuleState, getLabel, labelsFromMap, labelsToObject } from '@gauntlet/model';
-import { parseRuleFile } from './rule-files.ts';
+import { formatRuleFileProblem, parseRuleFile } from './rule-files.ts';
 import { expandTemplate } from './template/expand-template.ts';
 import { parseTemplate } from './template/parse-template.ts';
 import { slotOffsetMs } from './rule-schedule.ts';
 import { createRuleBench, element, type RuleBench, type ScriptedQuery } from './testing/rule-bench.ts';
 
-const shared = join(process.env['GAUNTLET_SHARED'] ?? join(dirname(fileURLToPath(import.meta.url)), '../../../../shared'), 'golden');
+const testdata = join(dirname(fileURLToPath(import.meta.url)), '../testdata');
+const RULES = readFileSync(join(testdata, 'recorded-run.yml'), 'utf8');
 /** A path that puts the group on the recorded evaluation times; the recording does not say which one it had. */
 function fileOnSlot(group: string, intervalMs: number, slotMs: number): string {
   for (let n = 0; ; n++) if (slotOffsetMs(`rules-${n}.yml`, group, intervalMs) === slotMs % intervalMs) return `rules-${n}.yml`;
@@ -28,27 +29,20 @@ interface RecordedStates {
 }
 
 interface RecordedAlert {
+  readonly atMs: number;
   readonly labels: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly startsAt: string;
   readonly endsAt: string;
 }
 
-interface RecordedPost {
-  readonly atMs: number;
-  readonly body: readonly RecordedAlert[];
-}
-
-function json<T>(name: string): T {
-  return JSON.parse(readFileSync(join(shared, name), 'utf8')) as T;
-}
-
-function lines<T>(name: string): T[] {
-  return readFileSync(join(shared, name), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as T);
-}
+const recorded = JSON.parse(readFileSync(join(testdata, 'recorded-run.json'), 'utf8')) as {
+  readonly startedMs: number;
+  readonly timeline: readonly RecordedStates[];
+  readonly sent: readonly RecordedAlert[];
+  readonly series: readonly RecordedSeries[];
+  readonly values: Readonly<Record<string, { readonly host: string; readonly annotations: Readonly<Record<string, string>> }>>;
+};
 
 function pairs(labels: Readonly<Record<string, string>>): (readonly [string, string])[] {
   return Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -59,9 +53,8 @@ function sortedTexts(list: readonly unknown[]): string[] {
   return list.map((each) => JSON.stringify(each)).sort((a, b) => (a < b ? -1 : 1));
 }
 
-if (!existsSync(join(shared, 'rules'))) test.skip('recordings are not on this machine (GAUNTLET_SHARED)', () => {});
-else describe('recorded run', () => {
-  const startedMs = json<{ started: number }>('rules/index.json').started;
+describe('recorded run', () => {
+  const { startedMs } = recorded;
   const target = { cluster: 'live', env: 'test', instance: '127.0.0.1:29000', job: 'demo' };
   /** What queriers answered, as the recording's description has it. */
   const query: ScriptedQuery = (expr, timeMs) => {
@@ -92,16 +85,23 @@ else describe('recorded run', () => {
   };
 
   const begin = (): RuleBench => {
-    const text = readFileSync(join(shared, 'rules/rules.yml'), 'utf8').replace(/- name: templates\n[^]*?(?=- name:)/, '');
+    const text = RULES.replace(/- name: templates\n[^]*?(?=- name:)/, '');
     const bench = createRuleBench(startedMs, query, { defaultIntervalMs: 2000, resendDelayMs: 5000 }, { externalLabels: labelsFromMap(EXTERNAL), externalUrl: 'http://thanos.example.org/q' });
     bench.manager.update(parseRuleFile(text, fileOnSlot('states', 2000, 1795246545406)).groups);
     bench.start();
     return bench;
   };
 
+  test('the group of templates is refused, the others are read', () => {
+    const { problems } = parseRuleFile(RULES, 'rules.yml');
+    expect(new Set(problems.map(({ group }) => group))).toEqual(new Set(['templates']));
+    expect(problems.map(formatRuleFileProblem)[0]).toBe('rules.yml:51:28: group "templates", rule "Values": annotation "printf": template function \'printf\' is not supported yet');
+    expect(parseRuleFile(RULES.replace(/- name: templates\n[^]*?(?=- name:)/, ''), 'rules.yml').problems).toEqual([]);
+  });
+
   test('states second by second', async () => {
     const bench = begin();
-    for (const { atMs, states } of lines<RecordedStates>('rules/timeline.jsonl')) {
+    for (const { atMs, states } of recorded.timeline) {
       await bench.clock.moveTo(atMs);
       const group = bench.manager.groups().find(({ name }) => name === 'states')!;
       for (const rule of group.rules as AlertingRuleState[]) {
@@ -117,14 +117,15 @@ else describe('recorded run', () => {
 
   test('alerts sent', async () => {
     const bench = begin();
-    const last = lines<RecordedStates>('rules/timeline.jsonl').at(-1)!.atMs;
-    await bench.clock.moveTo(last);
+    await bench.clock.moveTo(recorded.timeline.at(-1)!.atMs);
     await bench.end();
-    const wanted = lines<RecordedPost>('rules/alertmanager-posts.jsonl')
-      .filter(({ atMs }) => atMs <= last)
-      .flatMap(({ body }) => body)
-      .filter(({ labels }) => !/^(Values|Functions)$/.test(labels['alertname']!))
-      .map(({ labels: { region: _region, ...labels }, annotations = {}, startsAt, endsAt }) => [labels['alertname'], Date.parse(endsAt), Date.parse(startsAt), pairs(labels), pairs(annotations)]);
+    const wanted = recorded.sent.map(({ labels: { region: _region, ...labels }, annotations, startsAt, endsAt }) => [
+      labels['alertname'],
+      Date.parse(endsAt),
+      Date.parse(startsAt),
+      pairs(labels),
+      pairs(annotations),
+    ]);
     const sent = bench.sent.map(({ labels, annotations, startsAtMs, endsAtMs }) => [
       getLabel(labels, 'alertname'),
       endsAtMs,
@@ -136,18 +137,18 @@ else describe('recorded run', () => {
     expect(sortedTexts(sent)).toEqual(sortedTexts(wanted));
   });
 
-  test.each(['series-alerts', 'series-alerts-for-state'])('%s', async (name) => {
+  test.each(['ALERTS', 'ALERTS_FOR_STATE'])('series %s', async (name) => {
     const bench = begin();
     await bench.clock.moveTo(startedMs + 48_000);
     await bench.end();
-    const recorded: RecordedSeries[] = (JSON.parse(json<{ text: string }>(`rules/${name}.json`).text) as { data: { result: RecordedSeries[] } }).data.result;
-    const wanted = recorded.filter(({ metric }) => metric['rule_replica'] === '0' && !/^(Values|Functions)$/.test(metric['alertname']!));
+    const wanted = recorded.series.filter(({ metric }) => metric['__name__'] === name);
+    expect(wanted.length).toBeGreaterThan(3);
     const lastMs = Math.max(...wanted.flatMap(({ values }) => values.map(([time]) => time * 1000)));
     const series = new Map<string, RecordedSeries & { values: [number, string][] }>();
     for (const { labels, timestampMs, value, stale } of bench.written) {
       if (stale || timestampMs > lastMs) continue;
       const metric = { ...labelsToObject(labels), ...EXTERNAL };
-      if (metric['__name__'] !== wanted[0]!.metric['__name__']) continue;
+      if (metric['__name__'] !== name) continue;
       const key = JSON.stringify(metric);
       if (!series.has(key)) series.set(key, { metric, values: [] });
       series.get(key)!.values.push([timestampMs / 1000, String(value)]);
@@ -182,19 +183,15 @@ else describe('recorded run', () => {
     const values: Readonly<Record<string, number>> = {
       zero: 0, one: 1, big: 1234567.891, huge: 1e21, small: 0.00001234, neg: -0.5, nan: NaN, inf: Infinity, ninf: -Infinity, ts: 1700000000.25, dur: 93784.5, milli: 0.0012, kibi: 3145728, third: 0.3333333333333333,
     };
-    const seen = new Set<string>();
-    for (const { labels, annotations } of lines<RecordedPost>('rules/alertmanager-posts.jsonl').flatMap(({ body }) => body)) {
-      const v = labels['v'];
-      if (labels['alertname'] !== 'Values' || v === undefined) continue;
-      seen.add(v);
-      const data = { labels: labelsFromMap({ v, host: labels['host']! }), externalLabels: labelsFromMap(EXTERNAL), externalUrl: 'http://thanos.example.org/q', value: values[v]! };
+    for (const [v, { host, annotations }] of Object.entries(recorded.values)) {
+      const data = { labels: labelsFromMap({ v, host }), externalLabels: labelsFromMap(EXTERNAL), externalUrl: 'http://thanos.example.org/q', value: values[v]! };
       const all = { ...texts, label: '{{ $labels.v }}/{{ .Labels.host }}/{{ $labels.missing }}', external: '{{ $externalLabels.region }}/{{ .ExternalLabels.rule_replica }}/{{ $externalLabels }}', externalURLField: '{{ .ExternalURL }}', externalURLVar: '{{ $externalURL }}', map: '{{ $labels }}' };
       for (const [name, text] of Object.entries(all)) {
         // 1e21 s are more than Go's 64 bits hold: the recording shows what is left of them, -106751991167300d.
         if (v === 'huge' && name === 'humanizeDuration') continue;
-        expect([v, name, expandTemplate(parseTemplate(text).template, data)]).toEqual([v, name, annotations![name]]);
+        expect([v, name, expandTemplate(parseTemplate(text).template, data)]).toEqual([v, name, annotations[name]]);
       }
     }
-    expect(seen.size).toBe(14);
+    expect(Object.keys(recorded.values)).toHaveLength(14);
   });
 });

@@ -1,6 +1,6 @@
 /** Restoring `for`: the arithmetic, and recorded restarts. */
 import { describe, expect, test } from '@jest/globals';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type AlertingRuleState } from '@gauntlet/model';
@@ -10,7 +10,7 @@ import { parseRuleFile } from './rule-files.ts';
 import { createRuleBench, element, forStateOf, type RuleBench } from './testing/rule-bench.ts';
 import type { RuleSample } from './types.ts';
 
-const shared = join(process.env['GAUNTLET_SHARED'] ?? join(dirname(fileURLToPath(import.meta.url)), '../../../../shared'), 'golden/rules-restore');
+const testdata = join(dirname(fileURLToPath(import.meta.url)), '../testdata');
 
 const MIN = 60_000;
 
@@ -106,8 +106,7 @@ test('a state that cannot be read does not hold back the alerts', async () => {
   await bench.end();
 });
 
-if (!existsSync(shared)) test.skip('recordings are not on this machine (GAUNTLET_SHARED)', () => {});
-else describe('recorded restarts', () => {
+describe('recorded restarts', () => {
   const OPTIONS: Readonly<Record<string, { forGracePeriodMs?: number; forOutageToleranceMs?: number }>> = {
     'grace-0s': { forGracePeriodMs: 0 },
     'grace-10s': { forGracePeriodMs: 10_000 },
@@ -116,10 +115,10 @@ else describe('recorded restarts', () => {
     'outage-tolerance': { forGracePeriodMs: 0, forOutageToleranceMs: 2000 },
   };
   const INTERVAL = 1000;
-  const recorded = JSON.parse(readFileSync(join(shared, 'restore.json'), 'utf8')) as Readonly<
+  const recorded = JSON.parse(readFileSync(join(testdata, 'recorded-restarts.json'), 'utf8')) as Readonly<
     Record<string, { stoppedMs: number; restartedMs: number; timeline: { atMs: number; alerts: Record<string, { state: string; activeAt?: string }> }[] }>
   >;
-  const rules = readFileSync(join(shared, 'rules.yml'), 'utf8');
+  const rules = readFileSync(join(testdata, 'recorded-restarts.yml'), 'utf8');
 
   test('every case is run', () => expect(Object.keys(recorded).sort()).toEqual(Object.keys(OPTIONS).sort()));
 

@@ -94,16 +94,13 @@ export class RuleGroup {
 
   /** Evaluates from the next slot on, until stopped or aborted. Does not throw. */
   async run(abort: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([abort, this.#stopped.signal]);
-    let slotMs = slotBefore(this.#deps.clock(), this.#intervalMs, slotOffsetMs(this.config.file, this.config.name, this.#intervalMs)) + this.#intervalMs;
-    for (let round = 1; await this.#sleepUntil(slotMs, signal); round++) {
-      await this.#iterate(slotMs, abort, signal);
-      if (round === 2 && this.#shouldRestore && !signal.aborted) await this.#restore();
-      if (this.#deps.clock() < slotMs + this.#intervalMs && !(await this.#sleepUntil(slotMs + this.#intervalMs, signal))) return;
-      const next = nextSlot(slotMs, this.#deps.clock(), this.#intervalMs);
-      slotMs = next.slotMs;
-      this.counts.iterationsMissed += next.missed;
-      this.counts.iterations += next.missed;
+    const stop = (): void => this.stop();
+    if (abort.aborted) stop();
+    abort.addEventListener('abort', stop);
+    try {
+      await this.#evaluateSlots(abort, this.#stopped.signal);
+    } finally {
+      abort.removeEventListener('abort', stop);
     }
   }
 
@@ -175,6 +172,19 @@ export class RuleGroup {
     const warn = (message: string): void => this.#log.warn('expand template of alert', { alert: config.name, err: message });
     const alerting = config.kind === 'alerting' ? new AlertingRule(config, { externalLabels, externalUrl, warn }, !shouldRestore) : undefined;
     return { config, alerting, health: 'unknown', lastError: '', evaluationSeconds: 0, lastEvaluationMs: undefined, written: new Map() };
+  }
+
+  async #evaluateSlots(abort: AbortSignal, signal: AbortSignal): Promise<void> {
+    let slotMs = slotBefore(this.#deps.clock(), this.#intervalMs, slotOffsetMs(this.config.file, this.config.name, this.#intervalMs)) + this.#intervalMs;
+    for (let round = 1; await this.#sleepUntil(slotMs, signal); round++) {
+      await this.#iterate(slotMs, abort, signal);
+      if (round === 2 && this.#shouldRestore && !signal.aborted) await this.#restore();
+      if (this.#deps.clock() < slotMs + this.#intervalMs && !(await this.#sleepUntil(slotMs + this.#intervalMs, signal))) return;
+      const next = nextSlot(slotMs, this.#deps.clock(), this.#intervalMs);
+      slotMs = next.slotMs;
+      this.counts.iterationsMissed += next.missed;
+      this.counts.iterations += next.missed;
+    }
   }
 
   async #iterate(slotMs: number, abort: AbortSignal, signal: AbortSignal): Promise<void> {

@@ -15,9 +15,10 @@ export function slotOffsetMs(file: string, name: string, intervalMs: number): nu
   return Number((hash % BigInt(intervalMs * 1_000_000)) / 1_000_000n);
 }
 
-/** The last slot at or before a time. */
+/** The last slot at or before a time, whole ms. */
 export function slotBefore(timeMs: number, intervalMs: number, offsetMs: number): number {
-  return timeMs - ((((timeMs - offsetMs) % intervalMs) + intervalMs) % intervalMs);
+  const wholeMs = Math.floor(timeMs);
+  return wholeMs - ((((wholeMs - offsetMs) % intervalMs) + intervalMs) % intervalMs);
 }
 
 /** How an evaluation follows on another. */
