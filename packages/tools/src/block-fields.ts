@@ -13,6 +13,8 @@ export type FieldValue =
   /** `text` where a struct has a text of its own. */
   | { readonly kind: 'struct'; readonly fields: ReadonlyMap<string, FieldValue>; readonly text?: string }
   | { readonly kind: 'map'; readonly entries: ReadonlyMap<string, string> }
+  /** Not there. */
+  | { readonly kind: 'nil' }
   /** There, but without a text that is of use: an address in Go. */
   | { readonly kind: 'opaque' };
 
@@ -54,7 +56,7 @@ export function fieldsOfMeta(meta: ThanosMeta): FieldValue {
       Files: thanos.files.some(({ hash }) => hash !== undefined) ? OPAQUE : list(thanos.files.map(({ relPath, sizeBytes }) => `{${relPath} ${sizeBytes ?? 0} <nil>}`)),
       Rewrites: thanos.rewrites === undefined ? list([]) : OPAQUE,
       IndexStats: struct({ SeriesMaxSize: text(thanos.seriesMaxBytes), ChunkMaxSize: text(thanos.chunkMaxBytes) }),
-      Extensions: thanos.extensions === undefined ? text('<nil>') : OPAQUE,
+      Extensions: thanos.extensions === undefined ? { kind: 'nil' } : OPAQUE,
       UploadTime: text(formatGoTime(thanos.uploadTime)),
     }),
   });
@@ -64,6 +66,7 @@ export function fieldsOfMeta(meta: ThanosMeta): FieldValue {
 /** A value as Go's %v prints it, or undefined where that says nothing. */
 export function formatFieldValue(value: FieldValue): string | undefined {
   if (value.kind === 'opaque') return undefined;
+  if (value.kind === 'nil') return '<nil>';
   if (value.kind === 'map') return formatGoMap(value.entries);
   if (value.kind === 'text' || value.text !== undefined) return value.text;
   const texts = [...value.fields.values()].map(formatFieldValue);

@@ -86,7 +86,7 @@ function printField(fields: FieldValue, path: readonly string[], source: string)
     }
     value = next;
   }
-  const text = formatFieldValue(value);
+  const text = value.kind === 'nil' ? '<no value>' : formatFieldValue(value);
   if (text === undefined) throw refuse(source, `.${path.join('.')} cannot be printed as text; use --output=json`);
   return text;
 }

@@ -14,7 +14,6 @@ import { formatLabels } from '@gauntlet/model';
 import { type Bucket, isNotFound } from '@gauntlet/objstore';
 import { createNodeFileSystem, errorText } from '@gauntlet/service-kit';
 import { createFileSource, isTsdbError, openIndex } from '@gauntlet/tsdb';
-import { ToolsError } from '../errors.ts';
 import { backUpBlock, removeBlock, withFolder } from './block-folder.ts';
 import type { Issue, VerifyContext } from './issue.ts';
 import { repairBlock } from './repair-block.ts';
@@ -54,11 +53,12 @@ async function healthOf(context: VerifyContext, { ulid, minTime, maxTime }: Than
   });
 }
 
-async function repair(context: VerifyContext, meta: ThanosMeta, health: IndexHealth): Promise<void> {
+/** @param health undefined where the index makes no sense; series out of order can be repaired all the same */
+async function repair(context: VerifyContext, meta: ThanosMeta, health: IndexHealth | undefined): Promise<void> {
   const { bucket, log, clock, random, signal } = context;
   const id = meta.ulid;
-  if (health.outOfOrderChunks > health.duplicatedChunks) log.warn('overlaps are not entirely by duplicated chunks; only duplicates can be repaired', { id });
-  if (health.outsideChunks > health.completeOutsideChunks + health.issue347OutsideChunks) log.warn('some chunks reach over the end of the block; only those that lie all outside can be removed', { id });
+  if (health !== undefined && health.outOfOrderChunks > health.duplicatedChunks) log.warn('overlaps are not entirely by duplicated chunks; only duplicates can be repaired', { id });
+  if (health !== undefined && health.outsideChunks > health.completeOutsideChunks + health.issue347OutsideChunks) log.warn('some chunks reach over the end of the block; only those that lie all outside can be removed', { id });
   await withFolder(context.tmpDir, `repair-${id}`, async (folder) => {
     log.info('downloading block for repair', { id });
     await downloadBlock(bucket, id, join(folder, id), { signal });
@@ -94,8 +94,7 @@ export const indexKnownIssues: Issue = {
       log.warn('detected issue', { id: meta.ulid, err: errorText(problem) });
       if (!isRepair) continue;
       try {
-        if (health instanceof Error) throw new ToolsError('ERR_REPAIR', `repair block ${meta.ulid}: its index cannot be read`, health);
-        await repair(context, meta, health);
+        await repair(context, meta, health instanceof Error ? undefined : health);
         log.info('all good, continuing', { id: meta.ulid });
       } catch (error) {
         context.signal.throwIfAborted();
