@@ -183,7 +183,7 @@ test('random sequences against the model', () => {
         if (changes) isFiring = !isFiring;
       });
     }),
-    { numRuns: 2000 },
+    { numRuns: 500 },
   );
 });
 
