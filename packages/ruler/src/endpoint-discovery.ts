@@ -6,7 +6,7 @@
  *
  * Source: Thanos pkg/clientconfig/http.go; cmd/thanos/rule.go, addDiscoveryGroups.
  */
-import { createDnsProvider, createFileDiscovery, type DnsLookups, type FileDiscovery, isDynamicAddress, type Logger, type Metrics } from '@gauntlet/service-kit';
+import { createDnsProvider, createFileDiscovery, type DnsLookups, type FileDiscovery, type Logger, type Metrics } from '@gauntlet/service-kit';
 import type { HttpEndpointsConfig } from './http-endpoints.ts';
 
 /** Most time between looks at target files. */
@@ -46,7 +46,7 @@ export function createEndpointDiscovery(configs: readonly HttpEndpointsConfig[],
   const endpoints = (): string[][] =>
     addresses().map((list, i) => {
       const { scheme, pathPrefix } = configs[i]!;
-      return list.flatMap((address) => (isDynamicAddress(address) ? dns.addressesOf(address) : [address])).map((host) => `${scheme}://${host}${pathPrefix}`);
+      return list.flatMap((address) => dns.addressesOf(address)).map((host) => `${scheme}://${host}${pathPrefix}`);
     });
   const publish = (): void => {
     const now = endpoints();
@@ -56,7 +56,7 @@ export function createEndpointDiscovery(configs: readonly HttpEndpointsConfig[],
     deps.onChange(now);
   };
   const resolve = async (): Promise<void> => {
-    for (const error of await dns.resolve(addresses().flat().filter(isDynamicAddress))) log.error('resolve address', { err: error });
+    for (const error of await dns.resolve(addresses().flat())) log.error('resolve address', { err: error });
     if (!isStopped) publish();
   };
   const next = (): void => {

@@ -44,7 +44,11 @@ export function addRoutes(deps: RoutesDeps): void {
     { prefix: `${prefix}/api/v1`, disableCors: deps.disableCors, instrument: (handler) => server.instrument(handler) },
   );
 
-  app.post(`${prefix}/-/reload`, server.instrument('reload'), (_request, response) => {
+  app.all(`${prefix}/-/reload`, server.instrument('reload'), (request, response) => {
+    if (request.method !== 'POST') {
+      response.setHeader('Allow', 'OPTIONS, POST').status(405).type('text/plain').end('Method Not Allowed\n');
+      return;
+    }
     deps.reload().then(
       ({ problems }) => {
         if (problems.length === 0) response.status(200).end();

@@ -197,7 +197,7 @@ const alertsOf = async (running: Running): Promise<readonly { readonly state: st
     expect([good.status, await good.text()]).toEqual([200, '']);
     expect(await names()).toEqual(['b2']);
     expect(await running.metric('thanos_rule_config_last_reload_successful')).toBe('1');
-    expect(await running.get('/-/reload')).toMatchObject({ status: 404 });
+    expect(await running.get('/-/reload')).toMatchObject({ status: 405 });
     expect(await running.get('/')).toMatchObject({ status: 302 });
     expect(await running.get('/api/v1/status/flags')).toMatchObject({ status: 200, text: '{"status":"success","data":{"data-dir":"x"}}' });
     expect((await running.get('/-/ready')).status).toBe(200);

@@ -114,7 +114,7 @@ test('looks for a ruler with its labels, and warns', async () => {
   look.run();
   for (let i = 0; i < 1000 && timers.length < 2; i++) await new Promise((resolve) => setTimeout(resolve, 2));
   expect(lines.filter((line) => line.includes('one:1, two:1'))).toHaveLength(1);
-  expect(timers.some(({ delayMs }) => delayMs === 60_000)).toBe(true);
+  expect(timers.some(({ delayMs }) => delayMs === 30_000)).toBe(true);
   await engine.stop();
   expect(timers.at(-1)!.isCancelled).toBe(true);
 });

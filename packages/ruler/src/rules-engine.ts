@@ -7,6 +7,7 @@
  *
  * `rules-worker.ts` drives it by messages; tests drive it directly.
  */
+import { setMaxListeners } from 'node:events';
 import { type ApiAnswer, answerAlerts, answerError, ApiParams, answerRules } from '@gauntlet/http-api';
 import { createKernels } from '@gauntlet/kernels';
 import { MIN_TIME_MS, withExternalLabels } from '@gauntlet/model';
@@ -63,7 +64,7 @@ const KERNEL_BYTES_MAX = 64 << 20;
 const DRAIN_MS = 5000;
 /** Queriers need a few rounds to see a new ruler. */
 const FIRST_DUPLICATE_LOOK_MS = 15_000;
-const DUPLICATE_LOOK_MS = 60_000;
+const DUPLICATE_LOOK_MS = 30_000;
 
 /**
  * Opens the database and builds everything; nothing is evaluated before the request `run`.
@@ -98,6 +99,8 @@ class Engine implements RulesEngine {
   constructor(settings: RulesSettings, deps: RulesEngineDeps) {
     const { log, metrics, clock, random } = deps;
     const { externalLabels, database, alerts } = settings;
+    // Each group listens to it.
+    setMaxListeners(0, this.#ending.signal);
     this.#settings = settings;
     this.#deps = deps;
     const http = (client: RulesSettings['query']['clients'][number]): HttpClient => {

@@ -1,5 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,6 +99,48 @@ describe('requests', () => {
   });
 
   test('TLS files that are not there are named', () => expect(() => client({ tls: { ...DEFAULT_HTTP_CLIENT.tls, caFile: '/none/ca.pem' } })).toThrow('read TLS file /none/ca.pem'));
+});
+
+describe('TLS', () => {
+  const DATA = join(import.meta.dirname, '..', 'testdata');
+  const files = { ...DEFAULT_HTTP_CLIENT.tls, serverName: 'localhost' };
+
+  async function serveTls(): Promise<string> {
+    const server = createTlsServer({ cert: readFileSync(join(DATA, 'server.crt')), key: readFileSync(join(DATA, 'server.key')), ca: readFileSync(join(DATA, 'ca.crt')), requestCert: true, rejectUnauthorized: false }, (request, response) => {
+      response.end((request.socket as unknown as { readonly authorized: boolean }).authorized ? 'known' : 'unknown');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  test('a CA of our own, no check at all, a client certificate', async () => {
+    const url = await serveTls();
+    const ask = async (tls: HttpClientSettings['tls']): Promise<string> => (await client({ tls }).request(url, GET)).text;
+    await expect(ask(files)).rejects.toMatchObject({ code: 'ERR_HTTP', message: expect.stringMatching(/certificate/) });
+    expect(await ask({ ...files, caFile: join(DATA, 'ca.crt') })).toBe('unknown');
+    expect(await ask({ ...files, skipVerify: true })).toBe('unknown');
+    expect(await ask({ ...files, caFile: join(DATA, 'ca.crt'), certFile: join(DATA, 'client.crt'), keyFile: join(DATA, 'client.key') })).toBe('known');
+  });
+
+  test('files that change are taken up', async () => {
+    const url = await serveTls();
+    const dir = mkdtempSync(join(tmpdir(), 'gauntlet-tls-'));
+    closers.push(() => rmSync(dir, { recursive: true, force: true }));
+    const caFile = join(dir, 'ca.crt');
+    copyFileSync(join(DATA, 'other-server.crt'), caFile);
+    let nowMs = 0;
+    const made = createHttpClient({ ...DEFAULT_HTTP_CLIENT, tls: { ...files, caFile } }, { userAgent: 'x', clock: () => nowMs });
+    closers.push(() => made.close());
+    await expect(made.request(url, GET)).rejects.toThrow(/certificate/);
+    copyFileSync(join(DATA, 'ca.crt'), caFile);
+    await expect(made.request(url, GET)).rejects.toThrow(/certificate/);
+    nowMs += 5000;
+    expect((await made.request(url, GET)).text).toBe('unknown');
+  });
 });
 
 describe('http_config', () => {
