@@ -19,6 +19,7 @@ const PAGES = [
   ['sidecar', 'sidecar'],
   ['store', 'store-gateway'],
   ['query', 'querier'],
+  ['compact', 'compactor'],
   ['rule', 'ruler'],
   ['standalone', 'standalone'],
   ['tools', 'tools'],

@@ -1,6 +1,6 @@
 /**
  * Names of compacted blocks. A name is computed from what goes into the block, so that a run that is killed and repeated, and a second
- * compactor over the same bucket, arrive at the same name and never at a second copy (docs/decisions/0003-named-by-inputs.md).
+ * compactor over the same bucket, arrive at the same name and never at a second copy (docs/decisions/0003-outputs-are-named-by-their-inputs.md).
  *
  *   ULID = time   newest time among the inputs' names, plus 1 ms: an output sorts behind everything in it
  *          random the first 80 bits of SHA-256 over recipe, group, inputs, attempt

@@ -42,7 +42,7 @@ export function renderStatusPage(overview: CompactorOverview): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Compactor</title><style>${STYLE}</style></head><body>
 <h1>Compactor</h1>
-<p>${escapeHtml(overview.phase)} · ${overview.iterations} runs · ${overview.groups.length} groups${blocked > 0 ? `, <strong>${blocked} blocked</strong>` : ''} · bucket seen ${overview.syncedMs === undefined ? 'never' : `${time(overview.syncedMs)} UTC`} · <a href="api/v1/compact">JSON</a> · <a href="metrics">metrics</a></p>
+<p>${escapeHtml(overview.phase)} · ${overview.iterations} runs · ${overview.groups.length} groups${blocked > 0 ? `, <strong>${blocked} blocked</strong>` : ''} · bucket seen ${overview.syncedMs === undefined ? 'never' : `${time(overview.syncedMs)} UTC`} · <a href="api/v1/compact">JSON</a></p>
 ${overview.problems.map(problemHtml).join('\n')}
 ${overview.groups.map(groupHtml).join('\n')}
 ${partial.length === 0 ? '' : `<section><h2>Directories without a readable meta.json</h2><table><tbody>\n${partial.join('\n')}\n</tbody></table></section>`}
