@@ -9,6 +9,7 @@ export {
   createBlockWriter,
   CREATION_SUFFIX,
   DELETION_SUFFIX,
+  writeBlock,
 } from './block/block-writer.ts';
 export { addInterval, formatTombstones, type Intervals, isCovered, NO_TOMBSTONES, overlapsIntervals, parseTombstones, type Tombstones } from './block/tombstones.ts';
 export { createUlid, isUlid, type Random, ulidTimeMs } from './block/ulid.ts';

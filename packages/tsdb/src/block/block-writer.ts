@@ -54,6 +54,27 @@ export interface BlockWriter {
   abandon(): void;
 }
 
+/**
+ * Writes a block whole: starts it, has it filled, completes it. When anything throws, what was written is removed.
+ * @param fill adds the series
+ * @returns meta of the block; undefined when no series was added, and then nothing is left
+ * @throws what `fill` and the file system throw
+ */
+export function writeBlock(fs: FileSystem, parentDir: string, options: BlockWriteOptions, fill: (writer: BlockWriter) => void): BlockMeta | undefined {
+  const writer = createBlockWriter(fs, parentDir, options);
+  try {
+    fill(writer);
+    return writer.finish();
+  } catch (error) {
+    try {
+      writer.abandon();
+    } catch {
+      // The first error is the one to report; what is left has the temporary suffix, and is swept.
+    }
+    throw error;
+  }
+}
+
 /** Encoding of Thanos' aggregate chunks: up to five chunks, the first of counts, each `uvarint length │ encoding │ payload`. */
 const AGGREGATE_ENCODING = 0xff;
 

@@ -12,7 +12,7 @@ import type { Kernels } from '@gauntlet/kernels';
 import type { Labels } from '@gauntlet/model';
 import type { BlockMeta } from '../block/block-meta.ts';
 import type { Block } from '../block/block-reader.ts';
-import { type BlockChunk, type BlockWriter, createBlockWriter } from '../block/block-writer.ts';
+import { type BlockChunk, type BlockWriter, writeBlock } from '../block/block-writer.ts';
 import { TsdbError } from '../errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { compareOrdinals } from '../index-file/index-writer.ts';
@@ -77,25 +77,11 @@ export function compactBlocks(deps: CompactDeps, inputs: readonly Block[], paren
   const aheadBytes = Math.min(Math.max(AHEAD_BYTES / blocks.length, AHEAD_BYTES_MIN), AHEAD_BYTES_MAX);
   const sources = blocks.map((block, i) => new SeriesInput(block, maps[i]!, deps.kernels, meta.minTime, meta.maxTime - 1, aheadBytes));
   const merger = new ChunkMerger(deps.kernels);
+  const merge: SeriesChunkMerge = options.mergeSeries ?? ((parts) => merger.merge(parts));
   const { ulid, segmentBytesMax, thanos } = options;
-  let writer: BlockWriter | undefined;
   try {
-    writer = createBlockWriter(deps.fs, parentDir, {
-      ulid,
-      ...meta,
-      symbols,
-      ...(segmentBytesMax !== undefined && { segmentBytesMax }),
-      ...(thanos !== undefined && { thanos }),
-    });
-    mergeAll(sources, options.mergeSeries ?? ((parts) => merger.merge(parts)), writer, options);
-    return writer.finish();
-  } catch (error) {
-    try {
-      writer?.abandon();
-    } catch {
-      // The first error is the one to report; what is left has the suffix of unfinished blocks.
-    }
-    throw error;
+    const block = { ulid, ...meta, symbols, ...(segmentBytesMax !== undefined && { segmentBytesMax }), ...(thanos !== undefined && { thanos }) };
+    return writeBlock(deps.fs, parentDir, block, (writer) => mergeAll(sources, merge, writer, options));
   } finally {
     merger.free();
     for (const source of sources) source.free();

@@ -1,6 +1,6 @@
 /**
- * Compactions recorded from Thanos 0.43 over Prometheus 3.14: the same inputs must give the same files. Needs the golden data folder
- * (GAUNTLET_SHARED); four of the steps are in testdata/compact too.
+ * Compactions recorded from Thanos 0.43 and Prometheus 3.14: the same inputs must give the same files. Some are in testdata/compact,
+ * all of the golden data folder are compared where it is there (GAUNTLET_SHARED).
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';

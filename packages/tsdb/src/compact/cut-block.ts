@@ -6,7 +6,7 @@ import { compareUtf8 } from '@gauntlet/bytes';
 import type { Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, compareLabels, type Labels } from '@gauntlet/model';
 import type { BlockMeta } from '../block/block-meta.ts';
-import { type BlockChunk, createBlockWriter } from '../block/block-writer.ts';
+import { type BlockChunk, writeBlock } from '../block/block-writer.ts';
 import { addInterval, type Intervals, isCovered, overlapsIntervals } from '../block/tombstones.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { Head } from '../head/head.ts';
@@ -53,8 +53,8 @@ export function cutBlock(fs: FileSystem, head: Head, kernels: Kernels, options: 
   symbols.push('');
   symbols.sort(compareUtf8);
 
-  const writer = createBlockWriter(fs, options.dir, { ulid: options.ulid, minTime: options.mint, maxTime: options.maxt, symbols });
-  try {
+  const block = { ulid: options.ulid, minTime: options.mint, maxTime: options.maxt, symbols };
+  return writeBlock(fs, options.dir, block, (writer) => {
     const order = Uint32Array.from(slots.keys()).sort((a, b) => compareLabels(labelsOf[a]!, labelsOf[b]!));
     for (const i of order) {
       const slot = slots[i]!;
@@ -70,13 +70,5 @@ export function cutBlock(fs: FileSystem, head: Head, kernels: Kernels, options: 
       }
       if (chunks.length > 0) writer.addSeries(labelsOf[i]!, chunks);
     }
-    return writer.finish();
-  } catch (error) {
-    try {
-      writer.abandon();
-    } catch {
-      // The first error is the one to report; what is left is swept at the next start.
-    }
-    throw error;
-  }
+  });
 }

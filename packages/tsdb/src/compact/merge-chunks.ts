@@ -112,11 +112,10 @@ export class ChunkMerger {
   /** Decodes, merges, encodes. */
   #mergeSamples(chunks: readonly BlockChunk[], parts: SeriesParts): BlockChunk[] {
     const { memory } = this.#kernels;
-    const of = `series ${JSON.stringify(parts.labels)} of blocks ${parts.blocks.join(', ')}`;
     let bytes = 0;
     for (const chunk of chunks) {
       if (chunk.encoding !== CHUNK_ENCODING.xor) {
-        throw new TsdbError('ERR_CHUNK_ENCODING', `merge ${of}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, only ${CHUNK_ENCODING.xor} can be merged yet`);
+        throw new TsdbError('ERR_CHUNK_ENCODING', `merge ${nameOf(parts)}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, only ${CHUNK_ENCODING.xor} can be merged yet`);
       }
       bytes = Math.max(bytes, chunk.data.length);
     }
@@ -138,9 +137,9 @@ export class ChunkMerger {
       memory.u8(bytesPtr, data.length).set(data);
       const count = ends[i]! - starts[i]!;
       const decoded = this.#kernels.decodeXor(bytesPtr, data.length, timesPtr + starts[i]! * 8, valuesPtr + starts[i]! * 8, count);
-      if (decoded !== count || count === 0) throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${of}: chunk from ${mint} to ${maxt}: XOR data is damaged although its checksum is right`);
+      if (decoded !== count || count === 0) throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${nameOf(parts)}: chunk from ${mint} to ${maxt}: XOR data is damaged although its checksum is right`);
       if (columns.times[starts[i]!] !== mint || columns.times[ends[i]! - 1] !== maxt) {
-        throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${of}: chunk from ${mint} to ${maxt} has samples from ${columns.times[starts[i]!]} to ${columns.times[ends[i]! - 1]}`);
+        throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${nameOf(parts)}: chunk from ${mint} to ${maxt} has samples from ${columns.times[starts[i]!]} to ${columns.times[ends[i]! - 1]}`);
       }
     }
     let count = mergeSamples(columns, laneStarts, laneEnds);
@@ -149,7 +148,7 @@ export class ChunkMerger {
     for (let start = 0; start < count; start += SAMPLES_PER_CHUNK) {
       const length = Math.min(SAMPLES_PER_CHUNK, count - start);
       const written = this.#kernels.encodeXor(outTimesPtr + start * 8, outValuesPtr + start * 8, length, encodedPtr, xorChunkBytesMax(SAMPLES_PER_CHUNK));
-      if (written < 0) throw new TsdbError('ERR_CHUNK_WRITE', `merge ${of}: encoder answered ${written} for ${length} samples from ${columns.outTimes[start]}`);
+      if (written < 0) throw new TsdbError('ERR_CHUNK_WRITE', `merge ${nameOf(parts)}: encoder answered ${written} for ${length} samples from ${columns.outTimes[start]}`);
       merged.push({ mint: columns.outTimes[start]!, maxt: columns.outTimes[start + length - 1]!, encoding: CHUNK_ENCODING.xor, data: memory.u8(encodedPtr, written).slice() });
     }
     return merged;
@@ -187,6 +186,10 @@ function placeInLanes(chunks: readonly BlockChunk[]): Lanes {
     placed.laneEnds[i] = samples;
   }
   return placed;
+}
+
+function nameOf({ labels, blocks }: SeriesParts): string {
+  return `series ${JSON.stringify(labels)} of blocks ${blocks.join(', ')}`;
 }
 
 function isSameChunk(a: BlockChunk, b: BlockChunk): boolean {
