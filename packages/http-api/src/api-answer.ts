@@ -19,7 +19,21 @@ export interface ApiAnswer {
 /** Text added to answers that `limit` cut. */
 export const TRUNCATED_WARNING = 'results truncated due to limit';
 
+/** Characters encoded at a time: larger pieces hold up the thread that writes them. */
+const PIECE_CHARS = 1 << 20;
+
 const encoder = new TextEncoder();
+
+/** The text as UTF-8 in pieces, each made when it is asked for. */
+function* textPieces(text: string): Generator<Uint8Array<ArrayBuffer>, void> {
+  for (let start = 0; start < text.length; ) {
+    let end = Math.min(start + PIECE_CHARS, text.length);
+    // Both halves of a surrogate pair belong to one character.
+    if (end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800) end++;
+    yield encoder.encode(text.slice(start, end));
+    start = end;
+  }
+}
 
 /** True for what PromQL itself remarks about a query; it says nothing about missing data. */
 export function isPromqlRemark(warning: string): boolean {
@@ -39,7 +53,7 @@ export function answerData(data: unknown, warnings: readonly string[] = []): Api
 /** A successful answer with data that is JSON text already. */
 export function answerDataText(data: string, warnings: readonly string[] = []): ApiAnswer {
   const text = `{"status":"success","data":${data}${warningsText(warnings)}}`;
-  return { status: 200, noStore: warnings.some((warning) => !isPromqlRemark(warning)), body: [encoder.encode(text)] };
+  return { status: 200, noStore: warnings.some((warning) => !isPromqlRemark(warning)), body: textPieces(text) };
 }
 
 /** The answer to a request that failed. */

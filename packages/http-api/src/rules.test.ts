@@ -119,6 +119,17 @@ describe('replicas', () => {
   });
 });
 
+test('a large answer comes in pieces of about a megabyte, characters whole', async () => {
+  const names = ['\u{1f600}'.repeat(700_000), 'x' + '\u{1f600}'.repeat(700_000)];
+  for (const name of names) {
+    const answer = answerRules([{ name, file: 'f', intervalSeconds: 1, limit: 0, strategy: 'abort', rules: [], evaluationSeconds: 0, lastEvaluationMs: undefined }], params());
+    const pieces: Uint8Array[] = [];
+    for await (const piece of answer.body) pieces.push(piece);
+    expect(pieces.length).toBe(2);
+    expect(groupsOf(Buffer.concat(pieces).toString('utf8'))[0]!.name === name).toBe(true);
+  }
+});
+
 describe('reading', () => {
   test('what Prometheus leaves out', () => {
     const [group] = groupsOf(own.find(({ name }) => name === 'prometheus-rules-exclude-alerts')!.text);

@@ -91,6 +91,11 @@ export function listStores(signal: AbortSignal): Promise<Answer<Readonly<Record<
   return get('stores', {}, signal);
 }
 
+/** Time between two requests of the same thing: a server that takes long to answer is asked less often. @param loadMs of the last answer */
+export function refetchMs(wantedMs: number, loadMs = 0): number {
+  return Math.max(wantedMs, 10 * loadMs);
+}
+
 /** Rule groups with their rules and active alerts. @param type which rules; groups without such come too */
 export function listRules(type: 'all' | 'alert', signal: AbortSignal): Promise<Answer<RulesJson>> {
   return get(`rules?type=${type}`, {}, signal);

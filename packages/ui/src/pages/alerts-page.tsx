@@ -3,7 +3,7 @@ import { Accordion, Chip, Group, Stack, Table, Text, Title } from '@mantine/core
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useDeferredValue, useState } from 'react';
 import type { AlertJson } from '@gauntlet/http-api/types';
-import { listRules } from '../api/client.ts';
+import { listRules, refetchMs } from '../api/client.ts';
 import { Notices } from '../components/notices.tsx';
 import { Annotations, Capped, ExpressionLink, FilterInput, LabelBadges, NoRules, STATE_COLORS, StateBadge } from '../components/rule-parts.tsx';
 import { ALERT_STATES, type AlertState, agoText, countStates, filterAlertingRules, type PlacedAlertingRule, secondsText, valueText } from '../lib/rules.ts';
@@ -79,7 +79,7 @@ export function AlertsPage(): ReactNode {
   const [text, setText] = useState('');
   // What a user opened or closed; until then, what fires is open.
   const [opened, setOpened] = useState<readonly string[] | undefined>(undefined);
-  const answer = useQuery({ queryKey: ['alerts'], queryFn: ({ signal }) => listRules('alert', signal), refetchInterval: 5000 });
+  const answer = useQuery({ queryKey: ['alerts'], queryFn: ({ signal }) => listRules('alert', signal), refetchInterval: (query) => refetchMs(5000, query.state.data?.loadMs) });
   const words = useDeferredValue(text);
   const groups = answer.data?.data.groups;
   const counts = countStates(groups ?? []);

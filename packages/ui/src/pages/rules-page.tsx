@@ -3,7 +3,7 @@ import { Badge, Group, Paper, SegmentedControl, Stack, Switch, Table, Text, Titl
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useDeferredValue, useState } from 'react';
 import type { RuleGroupJson, RuleJson } from '@gauntlet/http-api/types';
-import { listRules } from '../api/client.ts';
+import { listRules, refetchMs } from '../api/client.ts';
 import { Notices } from '../components/notices.tsx';
 import { Annotations, Capped, ExpressionLink, FilterInput, LabelBadges, NoRules, StateBadge } from '../components/rule-parts.tsx';
 import { agoText, filterGroups, type RuleFilter, secondsText } from '../lib/rules.ts';
@@ -84,7 +84,7 @@ function RuleGroup({ group, nowMs }: { readonly group: RuleGroupJson; readonly n
 
 export function RulesPage(): ReactNode {
   const [filter, setFilter] = useState<RuleFilter>({ text: '', kind: 'all', onlyFailing: false });
-  const answer = useQuery({ queryKey: ['rules'], queryFn: ({ signal }) => listRules('all', signal), refetchInterval: 10_000 });
+  const answer = useQuery({ queryKey: ['rules'], queryFn: ({ signal }) => listRules('all', signal), refetchInterval: (query) => refetchMs(10_000, query.state.data?.loadMs) });
   const wanted = useDeferredValue(filter);
   const groups = answer.data?.data.groups;
   const shown = groups === undefined ? [] : filterGroups(groups, wanted);
