@@ -172,7 +172,8 @@ export async function createRuler(config: RulerConfig, deps: RulerDeps): Promise
     grpcAddress: () => joinHostPort(parseListenAddress(config.grpcAddress).host, grpc.port),
     reload,
     parts: [
-      { name: 'tracing', stop: () => tracing.close() },
+      // One that was given is closed by whoever gave it.
+      ...(deps.tracing === undefined ? [{ name: 'tracing', stop: () => tracing.close() }] : []),
       { name: 'http server', start: () => http.start(), stop: (reason) => http.stop(reason) },
       { name: 'data directory', start: () => void mkdirSync(config.dataDir, { recursive: true }) },
       rules,

@@ -122,7 +122,7 @@ class Engine implements RulesEngine {
       clock,
       groups: alerts.alertmanagers.map(({ client, timeoutMs, api }, i) => ({ http: http(client), timeoutMs, api, endpoints: () => this.#alertmanagers[i] ?? [] })),
     });
-    this.#lookForDuplicates = createDuplicateWatch({ log, metrics, externalLabels, stores: queries.stores });
+    this.#lookForDuplicates = createDuplicateWatch({ log, metrics, externalLabels, stores: (signal) => queries.stores(signal) });
     this.#loader = createRuleLoader(settings.ruleFiles, { experimentalFunctions: settings.experimentalFunctions });
     this.#reloadMetrics = declareReloadMetrics(metrics);
 

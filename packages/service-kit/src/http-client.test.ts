@@ -38,7 +38,7 @@ const GET = { method: 'GET', timeoutMs: 5000, bytesMax: 1 << 20 } as const;
 describe('requests', () => {
   test('body, headers, status and a compressed answer', async () => {
     const url = await serve((request, response, body) => {
-      response.writeHead(418, { 'Content-Encoding': 'gzip', 'Content-Type': 'text/x' }).end(gzipSync(`${request.method} ${request.url} ${request.headers['user-agent']} ${request.headers['x-a']} ${body}`));
+      response.writeHead(418, { 'Content-Encoding': 'gzip', 'Content-Type': 'text/x' }).end(gzipSync(`${request.method} ${request.url} ${request.headers['user-agent']} ${String(request.headers['x-a'])} ${body}`));
     });
     const answer = await client().request(`${url}/p?q=1`, { ...GET, method: 'POST', headers: { 'X-A': 'b' }, body: 'ü' });
     expect(answer).toEqual({ status: 418, statusText: "418 I'm a Teapot", contentType: 'text/x', text: 'POST /p?q=1 Gauntlet/test b ü' });
