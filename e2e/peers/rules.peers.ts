@@ -92,7 +92,8 @@ describeWithPeers('rules of two Prometheus', ['prometheus', 'chromium'], () => {
     const [ours] = (await getApi<Rules>(querier.url, 'rules', asked)).data.groups.flatMap(({ rules }) => rules);
     const plain = (rule: Rule | undefined): unknown => JSON.parse(JSON.stringify(lasting({ groups: [{ name: '', file: '', rules: [rule!] }] }), (key, value: unknown) => (key === 'partialResponseStrategy' || key === 'cluster' || key === 'keepFiringFor' ? undefined : value)));
     expect(plain(ours)).toEqual(plain(own));
-    for (const parameters of [{}, asked, { type: 'alert' }, { type: 'record' }, { 'match[]': '{severity="page"}' }]) {
+    const requests: Record<string, string>[] = [{}, asked, { type: 'alert' }, { type: 'record' }, { 'match[]': '{severity="page"}' }];
+    for (const parameters of requests) {
       expect(lasting((await getApi<Rules>(top.url, 'rules', parameters)).data)).toEqual(lasting((await getApi<Rules>(querier.url, 'rules', parameters)).data));
     }
     const alerts = async (url: string): Promise<unknown> => lasting((await getApi<Rules>(url, 'alerts')).data);
