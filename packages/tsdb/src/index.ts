@@ -13,6 +13,7 @@ export {
 } from './block/block-writer.ts';
 export { addInterval, formatTombstones, type Intervals, isCovered, NO_TOMBSTONES, overlapsIntervals, parseTombstones, type Tombstones } from './block/tombstones.ts';
 export { createUlid, isUlid, type Random, ulidTimeMs } from './block/ulid.ts';
+export { CUSTOM_BUCKETS_SCHEMA, decodeHistogramChunk, type HistogramColumns, RESET_HINT } from './chunkenc/histogram-chunk.ts';
 export { type ChunkFrame, type ChunkReader, frameChunk, openChunks } from './chunks/chunk-reader.ts';
 export { type ChunkPayload, type ChunkWriter, createChunkWriter } from './chunks/chunk-writer.ts';
 export {

@@ -104,7 +104,7 @@ describe('random blocks', () => {
         compactBlocks({ fs, kernels }, rest, 'again', { ulid: OUT });
         expectMerged(samplesOf(fs, `again/${OUT}`), want);
       }),
-      { numRuns: Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 150) },
+      { numRuns: Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 100) },
     );
   });
 

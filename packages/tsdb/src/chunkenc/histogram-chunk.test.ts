@@ -1,0 +1,197 @@
+/** Histogram chunks recorded from Prometheus 3.14, decoded to the bit; damage; numbers of every width. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, test } from '@jest/globals';
+import { BitReader, BitWriter } from '@gauntlet/bytes';
+import { isTsdbError } from '../errors.ts';
+import { decodeHistogramChunk, type HistogramColumns, RESET_HINT } from './histogram-chunk.ts';
+import { readVarbitInt, readVarbitUint } from './varbit.ts';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const roots = [
+  { name: 'testdata', root: join(here, '../../testdata/tsdb') },
+  { name: 'golden data (skipped without the folder)', root: join(process.env['GAUNTLET_SHARED'] ?? resolve(here, '../../../../../shared'), 'golden/tsdb') },
+];
+
+interface Histogram {
+  type: 'int' | 'float';
+  schema: number;
+  zeroThreshold: string;
+  count: string;
+  zeroCount: string;
+  sum: string;
+  hint: number;
+  positiveSpans?: number[][];
+  negativeSpans?: number[][];
+  positiveDeltas?: number[];
+  negativeDeltas?: number[];
+  positiveCounts?: string[];
+  negativeCounts?: string[];
+  customValues?: string[];
+}
+interface SampleLine {
+  labels: unknown;
+  histograms?: [number, Histogram][];
+}
+interface ChunkLine {
+  labels: unknown;
+  chunks?: [number, number, number, string][];
+}
+
+const hexOf = (column: Float64Array, at: number): string => {
+  const view = new DataView(column.buffer, column.byteOffset + at * 8, 8);
+  return view.getUint32(4, true).toString(16).padStart(8, '0') + view.getUint32(0, true).toString(16).padStart(8, '0');
+};
+const hex = (value: number): string => hexOf(Float64Array.of(value), 0);
+
+/** A sample as the recordings write it. */
+function recorded(columns: HistogramColumns, sample: number): Histogram {
+  const { isFloat } = columns;
+  const at = columns.bucketAt[sample]!;
+  const number = (column: Float64Array): string => (isFloat ? hexOf(column, sample) : String(column[sample]));
+  const rest: Partial<Histogram> = {};
+  const put = (sign: 'positive' | 'negative', spans: Int32Array, from: number, length: number): void => {
+    if (spans.length === 0) return;
+    rest[`${sign}Spans`] = Array.from({ length: spans.length / 2 }, (_, i) => [spans[i * 2]!, spans[i * 2 + 1]!]);
+    const values = columns.buckets.subarray(from, from + length);
+    if (isFloat) rest[`${sign}Counts`] = Array.from(values, (_, i) => hexOf(values, i));
+    else rest[`${sign}Deltas`] = Array.from(values, (value, i) => value - (i === 0 ? 0 : values[i - 1]!));
+  };
+  const isStale = at < 0;
+  if (!isStale) {
+    put('positive', columns.positiveSpans, at, columns.positiveBuckets);
+    put('negative', columns.negativeSpans, at + columns.positiveBuckets, columns.negativeBuckets);
+    if (columns.customBounds.length > 0) rest.customValues = Array.from(columns.customBounds, hex);
+  }
+  return {
+    type: isFloat ? 'float' : 'int',
+    schema: isStale ? 0 : columns.schema,
+    zeroThreshold: hex(isStale ? 0 : columns.zeroThreshold),
+    count: number(columns.counts),
+    zeroCount: number(columns.zeroCounts),
+    sum: hexOf(columns.sums, sample),
+    hint: columns.hints[sample]!,
+    ...rest,
+  };
+}
+
+function lines<T>(path: string): T[] {
+  return readFileSync(path, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as T);
+}
+
+/** Blocks whose dumps have histograms. */
+function dumps(root: string): { name: string; chunks: ChunkLine[]; samples: SampleLine[] }[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.name.endsWith('.chunks.jsonl'))
+    .map((entry) => ({ name: entry.name.slice(0, 26), folder: entry.parentPath }))
+    .map(({ name, folder }) => ({ name, chunks: lines<ChunkLine>(join(folder, `${name}.chunks.jsonl`)), samples: lines<SampleLine>(join(folder, `${name}.samples.jsonl`)) }))
+    .filter(({ samples }) => samples.some(({ histograms }) => histograms !== undefined));
+}
+
+for (const { name: set, root } of roots) {
+  (existsSync(root) ? describe : describe.skip)(set, () => {
+    const blocks = existsSync(root) ? dumps(root) : [];
+    test('there are histograms', () => expect(blocks.length).toBeGreaterThan(0));
+    if (blocks.length === 0) return;
+
+    test.each(blocks)('$name: samples as recorded, or start timestamps refused by name', ({ name, chunks, samples }) => {
+      let decoded = 0;
+      let refused = 0;
+      for (const [i, line] of chunks.entries()) {
+        expect(line.labels).toEqual(samples[i]!.labels);
+        const encoded = (line.chunks ?? []).filter(([, , encoding]) => [2, 3, 5, 6].includes(encoding));
+        const got: [number, Histogram][] = [];
+        for (const [mint, maxt, encoding, base64] of encoded) {
+          const data = Buffer.from(base64, 'base64');
+          if (encoding >= 5) {
+            expect(() => decodeHistogramChunk(encoding, data, name)).toThrow(expect.objectContaining({ code: 'ERR_CHUNK_ENCODING', message: expect.stringMatching(/start timestamps are not supported yet/) }));
+            refused++;
+            continue;
+          }
+          const columns = decodeHistogramChunk(encoding, data, name);
+          expect([columns.timestampsMs[0], columns.timestampsMs.at(-1)]).toEqual([mint, maxt]);
+          for (let sample = 0; sample < columns.count; sample++) got.push([columns.timestampsMs[sample]!, recorded(columns, sample)]);
+          decoded += columns.count;
+        }
+        if (encoded.every(([, , encoding]) => encoding < 5)) expect(got).toEqual(samples[i]!.histograms ?? []);
+      }
+      expect(decoded + refused).toBeGreaterThan(0);
+    });
+
+    test.each(blocks)('$name: a chunk cut off anywhere is damage, flipped bits are damage or other numbers', ({ name, chunks }) => {
+      const some = chunks.flatMap((line) => line.chunks ?? []).filter(([, , encoding]) => encoding === 2 || encoding === 3).slice(0, 6);
+      for (const [, , encoding, base64] of some) {
+        const data = Buffer.from(base64, 'base64');
+        for (let length = 0; length < data.length - 1; length += length < 40 ? 1 : 13) {
+          expect(() => decodeHistogramChunk(encoding, data.subarray(0, length), name)).toThrow(expect.objectContaining({ code: 'ERR_CHUNK_CORRUPT' }));
+        }
+        for (let bit = 0; bit < data.length * 8; bit += bit < 400 ? 1 : 37) {
+          const bad = Uint8Array.from(data);
+          bad[bit >> 3]! ^= 0x80 >> (bit & 7);
+          try {
+            const { buckets, positiveBuckets, negativeBuckets, count } = decodeHistogramChunk(encoding, bad, name);
+            expect(buckets.length).toBeLessThanOrEqual(count * (positiveBuckets + negativeBuckets));
+          } catch (error) {
+            if (!isTsdbError(error)) throw error;
+          }
+        }
+      }
+    });
+  });
+}
+
+test.each([
+  { encoding: 1, data: [0, 0, 0], error: /no native histograms \(encoding 1\)/ },
+  { encoding: 2, data: [0, 0], error: /2 bytes, want at least 3/ },
+  // Zero threshold 0; schema 9 as 1110 000001001; no spans.
+  { encoding: 2, data: [0, 1, 0, 0, 0b11100000, 0b01001000], error: /schema 9 is not supported yet, want at most 8/ },
+  // Schema −54 as 1110 111001010.
+  { encoding: 2, data: [0, 1, 0, 0, 0b11101110, 0b01010000], error: /unknown schema -54/ },
+  // One span of 2^18 − 1 buckets.
+  { encoding: 3, data: [0, 1, 0, 0, 0b01000111, 0b11101111, 0xff, 0b11111100, 0, 0], error: /262143 buckets in \d+ bits/ },
+])('refused: $error', ({ encoding, data, error }) => {
+  expect(() => decodeHistogramChunk(encoding, Uint8Array.from(data), 'series a')).toThrow(error);
+});
+
+test('a chunk of no samples', () => {
+  expect(decodeHistogramChunk(3, Uint8Array.of(0, 0, 0x80), 'a')).toMatchObject({ isFloat: true, count: 0, header: RESET_HINT.reset });
+});
+
+describe('varbit numbers', () => {
+  /** The smallest width that holds it, as Prometheus chooses. */
+  const write = (writer: BitWriter, value: bigint, isSigned: boolean): void => {
+    const widths = [0, 3, 6, 9, 12, 18, 25, 56, 64];
+    const fits = (width: number): boolean =>
+      width === 64 || (width === 0 ? value === 0n : isSigned ? value >= -(2n ** BigInt(width - 1)) + 1n && value <= 2n ** BigInt(width - 1) : value < 2n ** BigInt(width));
+    const ones = widths.findIndex(fits);
+    for (let i = 0; i < ones; i++) writer.writeBits(1, 1);
+    if (ones < 8) writer.writeBits(0, 1);
+    for (let bit = widths[ones]! - 1; bit >= 0; bit--) writer.writeBits(Number((value >> BigInt(bit)) & 1n), 1);
+  };
+  const edges = [0, 3, 6, 9, 12, 18, 25, 53].flatMap((width) => [2 ** width, 2 ** width - 1, 2 ** width + 1, 2 ** width / 2, 2 ** width / 2 + 1]).filter((value) => Number.isSafeInteger(value));
+
+  test('come back, at the borders of every width and anywhere', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.constantFrom(...edges), fc.constantFrom(...edges).map((value) => -value), fc.maxSafeInteger()), { minLength: 1, maxLength: 30 }), (values) => {
+        const writer = new BitWriter();
+        for (const value of values) {
+          write(writer, BigInt(value), true);
+          write(writer, BigInt(Math.abs(value)), false);
+        }
+        const reader = new BitReader(writer.bytes());
+        for (const value of values) {
+          expect(readVarbitInt(reader) + 0).toBe(value + 0);
+          expect(readVarbitUint(reader)).toBe(Math.abs(value));
+        }
+      }),
+    );
+  });
+
+  test.each([2n ** 53n, 2n ** 55n, 2n ** 56n, 2n ** 63n - 1n, -(2n ** 53n), -(2n ** 62n)])('%s is refused, not rounded', (value) => {
+    const writer = new BitWriter();
+    write(writer, value, true);
+    expect(() => readVarbitInt(new BitReader(writer.bytes()))).toThrow(expect.objectContaining({ code: 'ERR_BYTES_UNSAFE_INTEGER' }));
+  });
+});

@@ -1,0 +1,372 @@
+/**
+ * Decodes native histogram chunks, of integers and of floats, into columns.
+ *
+ *   payload      u16 sample count │ reset header (2 bits) and flags, a byte │ layout │ sample 0 │ sample 1 │ …
+ *   layout       zero threshold │ schema │ positive spans │ negative spans │ custom bounds, when the schema is −53
+ *   sample       time │ count │ zero count │ sum │ positive buckets │ negative buckets
+ *     integers     varbit numbers: raw, then double deltas; buckets as differences between neighbours; the sum as in XOR chunks
+ *     floats       time as above; the rest raw, then each field by itself as in XOR chunks
+ *
+ * All samples of a chunk share one layout. A stale marker, a sum with the stale bits, has no buckets. What comes out are absolute counts
+ * as doubles, as PromQL computes with them. Source: Prometheus tsdb/chunkenc/{histogram,float_histogram,histogram_meta}.go.
+ */
+import { BitReader, BytesError } from '@gauntlet/bytes';
+import { CHUNK_ENCODING, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
+import { TsdbError } from '../errors.ts';
+import { readVarbitInt, readVarbitUint } from './varbit.ts';
+
+/** Buckets with bounds of their own; other schemas are exponents. */
+export const CUSTOM_BUCKETS_SCHEMA = -53;
+
+/** What is known of counter resets before a sample: numbers as in Prometheus. */
+export const RESET_HINT = { unknown: 0, reset: 1, notReset: 2, gauge: 3 } as const;
+
+/** The samples of one chunk. */
+export interface HistogramColumns {
+  readonly isFloat: boolean;
+  /** How the chunk says it began, a RESET_HINT. For readers of neighbouring chunks; `hints` do not rely on it. */
+  readonly header: number;
+  /** −4 … 8, or −53. */
+  readonly schema: number;
+  readonly zeroThreshold: number;
+  /** Offset, length, offset, length, … */
+  readonly positiveSpans: Int32Array;
+  readonly negativeSpans: Int32Array;
+  /** Upper bounds of the buckets; empty but for custom buckets. */
+  readonly customBounds: Float64Array;
+  /** Buckets of a sample: positive first, then negative. */
+  readonly positiveBuckets: number;
+  readonly negativeBuckets: number;
+  /** Samples. */
+  readonly count: number;
+  readonly timestampsMs: Float64Array;
+  /** Counts and zero counts; 0 for a stale marker. */
+  readonly counts: Float64Array;
+  readonly zeroCounts: Float64Array;
+  /** Raw bits kept: a stale marker is recognised by them. */
+  readonly sums: Float64Array;
+  /** A RESET_HINT each. */
+  readonly hints: Uint8Array;
+  /** Where the buckets of a sample begin in `buckets`; −1 for a stale marker. */
+  readonly bucketAt: Int32Array;
+  /** Absolute counts. */
+  readonly buckets: Float64Array;
+}
+
+const HEADER_BYTES = 3;
+const RESET_HEADERS: readonly number[] = [RESET_HINT.unknown, RESET_HINT.notReset, RESET_HINT.reset, RESET_HINT.gauge];
+const SCHEMA_MIN = -9;
+const SCHEMA_MAX = 8;
+const SCHEMA_MAX_RESERVED = 52;
+
+/**
+ * Decodes a payload of encoding 2 or 3.
+ * @param name of series and block, for messages
+ * @throws TsdbError ERR_CHUNK_CORRUPT; ERR_CHUNK_ENCODING for other encodings, chunks with start timestamps, and schemas above 8
+ */
+export function decodeHistogramChunk(encoding: number, data: Uint8Array, name: string): HistogramColumns {
+  const isFloat = encoding === CHUNK_ENCODING.floatHistogram;
+  if (!isFloat && encoding !== CHUNK_ENCODING.histogram) {
+    const what = encoding === 5 || encoding === 6 ? 'histogram chunks with start timestamps are not supported yet' : 'no native histograms';
+    throw new TsdbError('ERR_CHUNK_ENCODING', `decode histogram chunk of ${name}: ${what} (encoding ${encoding})`);
+  }
+  if (data.length < HEADER_BYTES) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${data.length} bytes, want at least ${HEADER_BYTES}`);
+  try {
+    return new Decoder(data, name, isFloat).decode();
+  } catch (error) {
+    if (!(error instanceof BytesError)) throw error;
+    throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${error.message}`, { cause: error });
+  }
+}
+
+/** Fields of a sample that are encoded like the values of XOR chunks: present bits and window of each, in columns. */
+class XorFields {
+  readonly high: Uint32Array;
+  readonly low: Uint32Array;
+  readonly #leading: Uint8Array;
+  readonly #width: Uint8Array;
+
+  constructor(count: number) {
+    this.high = new Uint32Array(count);
+    this.low = new Uint32Array(count);
+    this.#leading = new Uint8Array(count);
+    this.#width = new Uint8Array(count).fill(64);
+  }
+
+  readRaw(reader: BitReader, field: number): void {
+    reader.readBits64(64);
+    this.high[field] = reader.hi;
+    this.low[field] = reader.lo;
+  }
+
+  /** Applies the next difference. @returns false when the window does not fit into 64 bits */
+  readNext(reader: BitReader, field: number): boolean {
+    if (reader.readBit() === 0) return true;
+    if (reader.readBit() === 1) {
+      this.#leading[field] = reader.readBits(5);
+      // Six bits hold at most 63; a difference has at least one bit.
+      this.#width[field] = reader.readBits(6) || 64;
+    }
+    const width = this.#width[field]!;
+    const trailing = 64 - this.#leading[field]! - width;
+    if (trailing < 0) return false;
+    reader.readBits64(width);
+    const { hi, lo } = reader;
+    if (trailing >= 32) this.high[field]! ^= trailing === 32 ? lo : lo << (trailing - 32);
+    else if (trailing === 0) {
+      this.high[field]! ^= hi;
+      this.low[field]! ^= lo;
+    } else {
+      this.high[field]! ^= (hi << trailing) | (lo >>> (32 - trailing));
+      this.low[field]! ^= lo << trailing;
+    }
+    return true;
+  }
+}
+
+class Decoder {
+  readonly #reader: BitReader;
+  readonly #name: string;
+  readonly #isFloat: boolean;
+  readonly #header: number;
+  readonly #count: number;
+  #schema = 0;
+  #zeroThreshold = 0;
+  #positiveSpans: Int32Array = new Int32Array(0);
+  #negativeSpans: Int32Array = new Int32Array(0);
+  #customBounds: Float64Array = new Float64Array(0);
+  #positive = 0;
+  #negative = 0;
+  readonly #timestampsMs: Float64Array;
+  readonly #counts: Float64Array;
+  readonly #zeroCounts: Float64Array;
+  readonly #sums: Float64Array;
+  readonly #sumWords: Uint32Array;
+  readonly #hints: Uint8Array;
+  readonly #bucketAt: Int32Array;
+  #buckets: Float64Array = new Float64Array(0);
+  #bucketsUsed = 0;
+
+  constructor(data: Uint8Array, name: string, isFloat: boolean) {
+    this.#reader = new BitReader(data, HEADER_BYTES);
+    this.#name = name;
+    this.#isFloat = isFloat;
+    this.#header = RESET_HEADERS[data[2]! >>> 6]!;
+    const count = (data[0]! << 8) | data[1]!;
+    this.#count = count;
+    this.#timestampsMs = new Float64Array(count);
+    this.#counts = new Float64Array(count);
+    this.#zeroCounts = new Float64Array(count);
+    this.#sums = new Float64Array(count);
+    this.#sumWords = new Uint32Array(this.#sums.buffer);
+    this.#hints = new Uint8Array(count);
+    this.#bucketAt = new Int32Array(count).fill(-1);
+  }
+
+  decode(): HistogramColumns {
+    if (this.#count > 0) {
+      this.#readLayout();
+      if (this.#isFloat) this.#readFloats();
+      else this.#readIntegers();
+    }
+    return {
+      isFloat: this.#isFloat,
+      header: this.#header,
+      schema: this.#schema,
+      zeroThreshold: this.#zeroThreshold,
+      positiveSpans: this.#positiveSpans,
+      negativeSpans: this.#negativeSpans,
+      customBounds: this.#customBounds,
+      positiveBuckets: this.#positive,
+      negativeBuckets: this.#negative,
+      count: this.#count,
+      timestampsMs: this.#timestampsMs,
+      counts: this.#counts,
+      zeroCounts: this.#zeroCounts,
+      sums: this.#sums,
+      hints: this.#hints,
+      bucketAt: this.#bucketAt,
+      buckets: this.#buckets.subarray(0, this.#bucketsUsed),
+    };
+  }
+
+  #fail(what: string): TsdbError {
+    return new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${this.#name}: ${what}`);
+  }
+
+  #readLayout(): void {
+    const reader = this.#reader;
+    const threshold = reader.readBits(8);
+    // One byte for 0 and for powers of two from 2^-243 to 2^10; other values follow whole.
+    if (threshold === 255) this.#zeroThreshold = this.#readDouble();
+    else if (threshold > 0) this.#zeroThreshold = 2 ** (threshold - 244);
+    this.#schema = readVarbitInt(reader);
+    this.#positiveSpans = this.#readSpans();
+    this.#negativeSpans = this.#readSpans();
+    if (this.#schema === CUSTOM_BUCKETS_SCHEMA) this.#readCustomBounds();
+    else if (this.#schema < SCHEMA_MIN || this.#schema > SCHEMA_MAX_RESERVED) throw this.#fail(`unknown schema ${this.#schema}`);
+    else if (this.#schema > SCHEMA_MAX) {
+      throw new TsdbError('ERR_CHUNK_ENCODING', `decode histogram chunk of ${this.#name}: schema ${this.#schema} is not supported yet, want at most ${SCHEMA_MAX}`);
+    }
+    this.#positive = spanBuckets(this.#positiveSpans);
+    this.#negative = spanBuckets(this.#negativeSpans);
+    // A bucket takes a bit at least: more of them than that are damage, and must not become an allocation.
+    const buckets = this.#positive + this.#negative;
+    if (buckets > reader.bitsLeft) throw this.#fail(`${buckets} buckets in ${reader.bitsLeft} bits`);
+  }
+
+  #readDouble(): number {
+    this.#reader.readBits64(64);
+    const view = new DataView(new ArrayBuffer(8));
+    view.setUint32(0, this.#reader.hi);
+    view.setUint32(4, this.#reader.lo);
+    return view.getFloat64(0);
+  }
+
+  #readSpans(): Int32Array {
+    const reader = this.#reader;
+    const count = readVarbitUint(reader);
+    if (count * 2 > reader.bitsLeft) throw this.#fail(`${count} spans in ${reader.bitsLeft} bits`);
+    const spans = new Int32Array(count * 2);
+    for (let i = 0; i < count; i++) {
+      const length = readVarbitUint(reader);
+      const offset = readVarbitInt(reader);
+      if (length > 0x7fffffff || Math.abs(offset) > 0x7fffffff) throw this.#fail(`span of ${length} buckets at offset ${offset}`);
+      spans[i * 2] = offset;
+      spans[i * 2 + 1] = length;
+    }
+    return spans;
+  }
+
+  #readCustomBounds(): void {
+    const reader = this.#reader;
+    const count = readVarbitUint(reader);
+    if (count > reader.bitsLeft) throw this.#fail(`${count} custom bounds in ${reader.bitsLeft} bits`);
+    this.#customBounds = new Float64Array(count);
+    for (let i = 0; i < count; i++) {
+      // Thousandths plus one; 0 says that the bound follows whole.
+      const bound = readVarbitUint(reader);
+      this.#customBounds[i] = bound === 0 ? this.#readDouble() : (bound - 1) / 1000;
+    }
+  }
+
+  /** Ends a sample. */
+  #putSum(sample: number, high: number, low: number): boolean {
+    this.#sumWords[sample * 2] = low;
+    this.#sumWords[sample * 2 + 1] = high;
+    const isStale = high === STALE_NAN_HI && low === STALE_NAN_LO;
+    if (this.#header === RESET_HINT.gauge) this.#hints[sample] = RESET_HINT.gauge;
+    // Of the first sample nobody knows whether the chunk before is still there.
+    else this.#hints[sample] = sample > 0 ? RESET_HINT.notReset : RESET_HINT.unknown;
+    if (isStale) this.#hints[sample] = RESET_HINT.unknown;
+    return isStale;
+  }
+
+  /** Room for the buckets of a sample. @returns where they begin */
+  #addRow(sample: number): number {
+    const at = this.#bucketsUsed;
+    this.#bucketsUsed += this.#positive + this.#negative;
+    if (this.#bucketsUsed > this.#buckets.length) {
+      const grown = new Float64Array(Math.max(this.#bucketsUsed, this.#buckets.length * 2));
+      grown.set(this.#buckets);
+      this.#buckets = grown;
+    }
+    this.#bucketAt[sample] = at;
+    return at;
+  }
+
+  #readIntegers(): void {
+    const reader = this.#reader;
+    const total = this.#positive + this.#negative;
+    /** Of each bucket the difference to its neighbour, and how that changed last. */
+    const bucket = new Float64Array(total);
+    const change = new Float64Array(total);
+    const sum = new XorFields(1);
+    let time = 0;
+    let timeDelta = 0;
+    let count = 0;
+    let countDelta = 0;
+    let zeroCount = 0;
+    let zeroDelta = 0;
+    for (let sample = 0; sample < this.#count; sample++) {
+      if (sample === 0) {
+        time = readVarbitInt(reader);
+        count = readVarbitUint(reader);
+        zeroCount = readVarbitUint(reader);
+        sum.readRaw(reader, 0);
+      } else {
+        timeDelta += readVarbitInt(reader);
+        time += timeDelta;
+        countDelta += readVarbitInt(reader);
+        count += countDelta;
+        zeroDelta += readVarbitInt(reader);
+        zeroCount += zeroDelta;
+        if (!sum.readNext(reader, 0)) throw this.#fail(`sum of sample ${sample} has a bad window`);
+      }
+      this.#timestampsMs[sample] = time;
+      const isStale = this.#putSum(sample, sum.high[0]!, sum.low[0]!);
+      if (!isStale && !(count >= 0 && zeroCount >= 0 && count + zeroCount <= Number.MAX_SAFE_INTEGER)) throw this.#fail(`sample ${sample} has count ${count} and zero count ${zeroCount}`);
+      if (!isStale || sample === 0) {
+        const at = isStale ? -1 : this.#addRow(sample);
+        let current = 0;
+        for (let i = 0; i < total; i++) {
+          const value = readVarbitInt(reader);
+          if (sample === 0) bucket[i] = value;
+          else {
+            change[i]! += value;
+            bucket[i]! += change[i]!;
+          }
+          current = (i === this.#positive ? 0 : current) + bucket[i]!;
+          if (at >= 0) this.#buckets[at + i] = current;
+        }
+      }
+      if (isStale) continue;
+      this.#counts[sample] = count;
+      this.#zeroCounts[sample] = zeroCount;
+    }
+  }
+
+  #readFloats(): void {
+    const reader = this.#reader;
+    const total = this.#positive + this.#negative;
+    // Count, zero count, sum, buckets.
+    const fields = new XorFields(3 + total);
+    const next = (sample: number, field: number): void => {
+      if (sample === 0) fields.readRaw(reader, field);
+      else if (!fields.readNext(reader, field)) throw this.#fail(`field ${field} of sample ${sample} has a bad window`);
+    };
+    let time = 0;
+    let timeDelta = 0;
+    const countWords = new Uint32Array(this.#counts.buffer);
+    const zeroWords = new Uint32Array(this.#zeroCounts.buffer);
+    for (let sample = 0; sample < this.#count; sample++) {
+      if (sample === 0) time = readVarbitInt(reader);
+      else {
+        timeDelta += readVarbitInt(reader);
+        time += timeDelta;
+      }
+      this.#timestampsMs[sample] = time;
+      for (let field = 0; field < 3; field++) next(sample, field);
+      const isStale = this.#putSum(sample, fields.high[2]!, fields.low[2]!);
+      if (isStale && sample > 0) continue;
+      for (let i = 0; i < total; i++) next(sample, 3 + i);
+      if (isStale) continue;
+      countWords[sample * 2] = fields.low[0]!;
+      countWords[sample * 2 + 1] = fields.high[0]!;
+      zeroWords[sample * 2] = fields.low[1]!;
+      zeroWords[sample * 2 + 1] = fields.high[1]!;
+      const at = this.#addRow(sample);
+      const words = new Uint32Array(this.#buckets.buffer);
+      for (let i = 0; i < total; i++) {
+        words[(at + i) * 2] = fields.low[3 + i]!;
+        words[(at + i) * 2 + 1] = fields.high[3 + i]!;
+      }
+    }
+  }
+}
+
+function spanBuckets(spans: Int32Array): number {
+  let buckets = 0;
+  for (let i = 1; i < spans.length; i += 2) buckets += spans[i]!;
+  return buckets;
+}

@@ -1,0 +1,41 @@
+/**
+ * Varbit numbers: a prefix of ones says how many bits follow, most significant first.
+ *
+ *   0            0                 1110    + 9      111110   + 18     11111110 + 56
+ *   10    + 3                      11110   + 12     1111110  + 25     11111111 + 64
+ *   110   + 6
+ *
+ * Signed: k bits hold −(2^(k−1) − 1) … 2^(k−1). Native histogram chunks consist of them. Source: Prometheus tsdb/chunkenc/varbit.go.
+ */
+import { type BitReader, signedWordsToNumber, wordsToNumber } from '@gauntlet/bytes';
+
+/** Bits after a prefix of so many ones. */
+const WIDTHS: readonly number[] = [0, 3, 6, 9, 12, 18, 25, 56, 64];
+
+function readWidth(reader: BitReader): number {
+  let ones = 0;
+  while (ones < 8 && reader.readBit() === 1) ones++;
+  return WIDTHS[ones]!;
+}
+
+/** Reads an unsigned number. @throws BytesError ERR_BYTES_TRUNCATED, ERR_BYTES_UNSAFE_INTEGER beyond 2^53 */
+export function readVarbitUint(reader: BitReader): number {
+  const width = readWidth(reader);
+  if (width <= 25) return reader.readBits(width);
+  reader.readBits64(width);
+  return wordsToNumber(reader);
+}
+
+/** Reads a signed number. @throws BytesError ERR_BYTES_TRUNCATED, ERR_BYTES_UNSAFE_INTEGER beyond ±2^53 */
+export function readVarbitInt(reader: BitReader): number {
+  const width = readWidth(reader);
+  if (width <= 25) {
+    const bits = reader.readBits(width);
+    return bits > 2 ** (width - 1) ? bits - 2 ** width : bits;
+  }
+  reader.readBits64(width);
+  if (width === 64) return signedWordsToNumber(reader);
+  // 56 bits: what is above 2^55 is negative.
+  const { hi, lo } = reader;
+  return hi > 0x800000 || (hi === 0x800000 && lo > 0) ? signedWordsToNumber({ hi: (hi | 0xff000000) >>> 0, lo }) : wordsToNumber(reader);
+}
