@@ -11,6 +11,11 @@ describe('the first word', () => {
     expect(dispatch(['--log.level=debug', 'query', '--x=1'])).toMatchObject({ kind: 'run', argv: ['--log.level=debug', '--x=1'] });
   });
 
+  test('words of tools go to tools', () => {
+    expect(dispatch(['tools', 'bucket', 'ls', '-o', 'wide'])).toMatchObject({ kind: 'run', argv: ['bucket', 'ls', '-o', 'wide'] });
+    expect(dispatch(['--log.level=debug', 'tools', 'rules-check'])).toMatchObject({ kind: 'run', argv: ['--log.level=debug', 'rules-check'] });
+  });
+
   test('help names every component and says which are not there', () => {
     const outcome = dispatch(['--help']);
     expect(outcome).toMatchObject({ kind: 'exit', exitCode: 0, stdout: helpText() });
