@@ -108,7 +108,7 @@ class PooledClient implements HttpClient {
     const isTls = target.protocol === 'https:';
     if (isTls) this.#refreshTls();
     const { credentials, headerTimeoutMs, compression } = this.#settings;
-    const authorization = authorizationOf(credentials);
+    const authorization = httpAuthorization(credentials);
     return new Promise((resolve, reject) => {
       const request: ClientRequest = (isTls ? httpsRequest : httpRequest)(target, {
         method,
@@ -185,8 +185,8 @@ class PooledClient implements HttpClient {
   }
 }
 
-/** Value of an Authorization header. @throws ServiceKitError ERR_FILE_READ for a credentials file */
-function authorizationOf(credentials: HttpCredentials): string | undefined {
+/** Value of an Authorization header; undefined for none. @throws ServiceKitError ERR_FILE_READ for a credentials file */
+export function httpAuthorization(credentials: HttpCredentials): string | undefined {
   switch (credentials.kind) {
     case 'none':
       return undefined;
@@ -195,12 +195,13 @@ function authorizationOf(credentials: HttpCredentials): string | undefined {
     case 'basicFile':
       return basic(credentials.username, readSecret(credentials.passwordFile));
     case 'bearer':
-      return `Bearer ${credentials.token}`;
+      return bearer(credentials.token);
     case 'bearerFile':
-      return `Bearer ${readSecret(credentials.tokenFile)}`;
+      return bearer(readSecret(credentials.tokenFile));
   }
 }
 
+const bearer = (token: string): string | undefined => (token === '' ? undefined : `Bearer ${token}`);
 const basic = (username: string, password: string): string => `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 
 function readSecret(path: string): string {

@@ -114,7 +114,7 @@ export { createGate, type Gate, type GateOptions } from './gate.ts';
 export { GRPC_MESSAGE_BYTES_MAX, GRPC_WINDOW_BYTES, openGrpcChannel, type CallSettings, type GrpcChannel, type GrpcChannelOptions } from './grpc-channel.ts';
 export { GRPC_CODE_NAMES, GrpcMetrics, createGrpcMetrics, grpcCodeName, type CallMeter, type MethodShape } from './grpc-metrics.ts';
 export { GrpcServer, REQUEST_ID_KEY, createGrpcServer, metadataText, type GrpcServerOptions } from './grpc-server.ts';
-export { createHttpClient, type HttpClient, type HttpClientAnswer, type HttpClientDeps, type HttpClientRequest } from './http-client.ts';
+export { createHttpClient, httpAuthorization, type HttpClient, type HttpClientAnswer, type HttpClientDeps, type HttpClientRequest } from './http-client.ts';
 export { DEFAULT_HTTP_CLIENT, httpClientSchema, type HttpClientSettings, type HttpCredentials } from './http-client-config.ts';
 export { HttpServer, createHttpServer, parseListenAddress, requestFacts, type HttpServerOptions, type RequestFacts } from './http-server.ts';
 export {

@@ -4,6 +4,8 @@
  */
 export { formatDurationText, parseDurationText, parseSizeText } from './duration-text.ts';
 export { ServiceKitError, errorText, systemErrorCode, type ServiceKitErrorCode } from './errors.ts';
+export { httpAuthorization } from './http-client.ts';
+export type { HttpCredentials } from './http-client-config.ts';
 export { createGate, type Gate, type GateOptions } from './gate.ts';
 export { MemoryAccount, MemoryLedger, MemoryLimitError, showBytes, type MemoryLedgerShare } from './memory-ledger.ts';
 export { WorkerTaskError, type TaskErrorData } from './worker-pool.ts';

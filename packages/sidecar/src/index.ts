@@ -5,7 +5,7 @@ export { createPrometheusTransport, readTransportSettings } from './http-client-
 export { type PrometheusAnswer, PrometheusClient, PrometheusStatusError } from './prometheus-client.ts';
 export { parseExternalLabels, PrometheusMeta, type PrometheusMetaDeps, type PrometheusMetaOptions, type UploadCheck } from './prometheus-meta.ts';
 export { createPrometheusStore, type PrometheusStoreDeps, type ReadCost } from './prometheus-store.ts';
-export { openTransport, type PrometheusTransport, type TransportCredentials, type TransportSettings } from './prometheus-transport.ts';
+export { openTransport, type PrometheusTransport, type TransportSettings } from './prometheus-transport.ts';
 export { createReloader, type Reloader, type ReloaderDeps, type ReloaderOptions } from './reloader.ts';
 export { createSidecar, main, run, type Sidecar, type SidecarDeps } from './sidecar.ts';
 export type { PrometheusFacts, StoreReport, StoreTask, WorkerSettings } from './store-task.ts';

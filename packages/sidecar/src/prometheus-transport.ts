@@ -1,19 +1,12 @@
 /** How requests reach Prometheus: agents and credentials, made in each thread that asks it from settings that are plain data. */
-import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent, type AgentOptions } from 'node:https';
-
-/** Who we are to Prometheus. Files are read anew for each request, since they may change. */
-export type TransportCredentials =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
-  | { readonly kind: 'basicFile'; readonly username: string; readonly passwordFile: string }
-  | { readonly kind: 'bearer'; readonly token: string }
-  | { readonly kind: 'bearerFile'; readonly tokenFile: string };
+import { httpAuthorization, type HttpCredentials } from '@gauntlet/service-kit/worker';
 
 /** What a transport is made of; it can be sent to another thread, and holds secrets in the clear. */
 export interface TransportSettings {
-  readonly credentials: TransportCredentials;
+  /** Files are read anew for each request, since they may change. */
+  readonly credentials: HttpCredentials;
   /** Contents of files, PEM. */
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly servername?: string; readonly rejectUnauthorized: boolean };
   readonly freeSocketsMax: number;
@@ -41,30 +34,11 @@ export function openTransport({ credentials, tls, freeSocketsMax, socketsMax, id
     httpAgent: new HttpAgent(pool),
     httpsAgent: new HttpsAgent({ ...pool, minVersion: 'TLSv1.2', ...tls }),
     headerTimeoutMs,
-    authorization: () => authorizationOf(credentials),
+    authorization: () => httpAuthorization(credentials),
   };
-}
-
-function authorizationOf(credentials: TransportCredentials): string | undefined {
-  switch (credentials.kind) {
-    case 'none':
-      return undefined;
-    case 'basic':
-      return basicAuth(credentials.username, credentials.password);
-    case 'basicFile':
-      return basicAuth(credentials.username, readFileSync(credentials.passwordFile, 'utf8').trim());
-    case 'bearer':
-      return bearer(credentials.token);
-    case 'bearerFile':
-      return bearer(readFileSync(credentials.tokenFile, 'utf8').trim());
-  }
 }
 
 /** Value of an Authorization header. */
 export function basicAuth(username: string, password: string): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-}
-
-function bearer(token: string): string | undefined {
-  return token === '' ? undefined : `Bearer ${token}`;
 }

@@ -186,9 +186,9 @@ describe('a sidecar', () => {
 
   test.each([
     [['--reloader.method=signal'], 'ERR_SIDECAR_CONFIG', /signal is not supported yet/],
-    [['--prometheus.http-client=proxy_url: http://x'], 'ERR_SIDECAR_CONFIG', /--prometheus.http-client: proxy_url is not supported yet/],
+    [['--prometheus.http-client=proxy_url: http://x'], 'ERR_CONFIG', /--prometheus.http-client:1:1: proxy_url is not supported yet/],
     [['--prometheus.http-client=bearer: x'], undefined, /--prometheus\.http-client:1:1: .*bearer/],
-    [['--prometheus.http-client={bearer_token: x, basic_auth: {username: y}}'], 'ERR_SIDECAR_CONFIG', /at most one of/],
+    [['--prometheus.http-client={bearer_token: x, basic_auth: {username: y}}'], 'ERR_CONFIG', /at most one of/],
     [['--objstore.config=type: NOPE'], undefined, /--objstore\.config:1:/],
   ])('refuses %j', async (argv, code, message) => {
     const error = (await createSidecar(configOf(...argv), { log: createNopLogger(), metrics: createMetrics(), clock: Date.now }).catch((e: unknown) => e)) as { code?: string; message: string };
