@@ -4,7 +4,7 @@ import { EMPTY_LABELS, labelsFromMap } from '@gauntlet/model';
 import fc from 'fast-check';
 import { AlertingRule, RESOLVED_RETENTION_MS } from './alerting-rule.ts';
 import { element } from './testing/rule-bench.ts';
-import type { AlertingRuleConfig, OutgoingAlert, RuleSample } from './types.ts';
+import type { AlertingRuleConfig } from './types.ts';
 
 const rule = (config: Partial<AlertingRuleConfig> = {}, warnings: string[] = []): AlertingRule =>
   new AlertingRule(
@@ -74,11 +74,11 @@ test('labels: the element without its name, those of the rule, alertname; empty 
   const samples = alerting.evaluate([element({ __name__: 'up', job: 'api' }, 0.5)], 1_234_567, 1_230_000, 0);
   const labels = labelsFromMap({ alertname: 'A', severity: 'page', v: '0.5/api' });
   expect(alerting.activeAlerts('warn')).toEqual([{ labels, annotations: labelsFromMap({ a: 'up eu' }), state: 'firing', activeAtMs: 1_234_567, value: '5e-01', strategy: 'warn' }]);
-  expect(samples).toEqual<RuleSample[]>([
+  expect(samples).toEqual([
     { labels: labelsFromMap({ __name__: 'ALERTS', alertname: 'A', alertstate: 'firing', severity: 'page', v: '0.5/api' }), timestampMs: 1_230_000, value: 1, stale: false },
     { labels: labelsFromMap({ __name__: 'ALERTS_FOR_STATE', alertname: 'A', severity: 'page', v: '0.5/api' }), timestampMs: 1_230_000, value: 1234, stale: false },
   ]);
-  expect(alerting.takeOutgoing(1_234_567, { resendDelayMs: 1, intervalMs: 2000 })).toEqual<OutgoingAlert[]>([
+  expect(alerting.takeOutgoing(1_234_567, { resendDelayMs: 1, intervalMs: 2000 })).toEqual([
     { labels, annotations: labelsFromMap({ a: 'up eu' }), startsAtMs: 1_234_567, endsAtMs: 1_234_567 + 8000, expr: 'up == 0' },
   ]);
 });

@@ -18,7 +18,13 @@ function queueOf(options: Partial<AlertQueueOptions> = {}, metrics = createMetri
 
 describe('labels', () => {
   const externalLabels = labelsFromMap({ region: 'eu', replica: '0' });
-  test.each([
+  interface Case {
+    readonly name: string;
+    readonly given: Record<string, string>;
+    readonly options: Parameters<typeof queueOf>[0];
+    readonly wanted: Record<string, string>;
+  }
+  test.each<Case>([
     { name: 'external labels are added, and win', given: { alertname: 'A', region: 'us' }, options: { externalLabels }, wanted: { alertname: 'A', region: 'eu', replica: '0' } },
     { name: 'dropped labels go from alert and external labels', given: { alertname: 'A', host: 'x' }, options: { externalLabels, dropLabels: ['replica', 'host'] }, wanted: { alertname: 'A', region: 'eu' } },
     { name: 'relabelling sees the external labels', given: { alertname: 'A' }, options: { externalLabels, relabel: compileRelabel(parseAlertRelabel('- {source_labels: [region], target_label: zone}\n- {action: labeldrop, regex: region}', 'r')) }, wanted: { alertname: 'A', replica: '0', zone: 'eu' } },

@@ -147,7 +147,7 @@ describe('recorded run', () => {
     const series = new Map<string, RecordedSeries & { values: [number, string][] }>();
     for (const { labels, timestampMs, value, stale } of bench.written) {
       if (stale || timestampMs > lastMs) continue;
-      const metric = { ...labelsToObject(labels), ...EXTERNAL };
+      const metric: Record<string, string> = { ...labelsToObject(labels), ...EXTERNAL };
       if (metric['__name__'] !== name) continue;
       const key = JSON.stringify(metric);
       if (!series.has(key)) series.set(key, { metric, values: [] });

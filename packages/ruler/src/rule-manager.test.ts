@@ -1,6 +1,6 @@
 /** Groups at work: order, writing, stale markers, failures, reload, end. The clock is moved by hand. */
 import { describe, expect, test } from '@jest/globals';
-import { type AlertingRuleState, formatLabels, getLabel, labelsToObject, type RuleState } from '@gauntlet/model';
+import { formatLabels, getLabel, labelsToObject, type RuleState } from '@gauntlet/model';
 import { createLogger, renderMetrics } from '@gauntlet/service-kit';
 import { parseRuleFile } from './rule-files.ts';
 import { slotBefore, slotOffsetMs } from './rule-schedule.ts';
@@ -236,7 +236,7 @@ describe('alerts', () => {
     expect(ruleState(bench, 'A')).toMatchObject({ state: 'unknown', health: 'unknown' });
     bench.start();
     await toSlot(bench, 2);
-    expect(ruleState(bench, 'A')).toEqual<AlertingRuleState>({
+    expect(ruleState(bench, 'A')).toEqual({
       kind: 'alerting',
       name: 'A',
       query: 'x > 1',

@@ -128,12 +128,12 @@ test('a second engine on the same folder is refused, unless locks are off', asyn
 describe('the database', () => {
   const sample = (name: string, timestampMs: number, value: number, stale = false) => ({ labels: labelsFromMap({ __name__: name, a: 'b' }), timestampMs, value, stale });
 
-  test('what one series refuses does not hold back others; only what was taken is acknowledged', () => {
+  test('what one series refuses does not hold back others; only what was taken is acknowledged', async () => {
     const path = join(dir, 'ack.log');
     const ackLog = createAckLog(path);
     const appender = createRuleAppender(engine.db, ackLog);
-    expect(appender.append([sample('x', NOW_MS, 1)])).toEqual({ refused: [] });
-    const answer = appender.append([sample('x', NOW_MS - 1000, 2), sample('x', NOW_MS, 3), sample('y', NOW_MS, Number.NaN), sample('x', NOW_MS - 1, 0, true), sample('z', NOW_MS, 0, true), sample('y', NOW_MS - 3_600_001, 1)]) as { refused: { sample: { labels: readonly string[] }; reason: string }[] };
+    expect(await appender.append([sample('x', NOW_MS, 1)])).toEqual({ refused: [] });
+    const answer = await appender.append([sample('x', NOW_MS - 1000, 2), sample('x', NOW_MS, 3), sample('y', NOW_MS, Number.NaN), sample('x', NOW_MS - 1, 0, true), sample('z', NOW_MS, 0, true), sample('y', NOW_MS - 3_600_001, 1)]);
     expect(answer.refused.map(({ reason }) => reason)).toEqual(['out of order sample', 'duplicate sample for timestamp', 'out of order sample', 'out of bounds']);
     ackLog.close();
     expect(readFileSync(path, 'utf8').trim().split('\n').map((line) => (JSON.parse(line) as [string[], number, string][]).map(([labels, , value]) => `${labels[1]} ${value}`))).toEqual([['x 1'], ['y NaN', 'z stale']]);
