@@ -229,6 +229,19 @@ const alertsOf = async (running: Running): Promise<readonly { readonly state: st
     expect((await until(() => back.posts[0], 'a post')).alerts[0]!.labels).toMatchObject({ alertname: 'Always' });
   }, 30_000);
 
+  test('behind a prefix', async () => {
+    rulesFile('groups: []');
+    const running = await start([...BASE(), '--web.route-prefix=/rules-of/', '--web.prefix-header=X-Forwarded-Prefix']);
+    const location = async (path: string, headers: Record<string, string> = {}): Promise<string | null> => (await fetch(running.url + path, { redirect: 'manual', headers })).headers.get('location');
+    expect(await location('/')).toBe('/rules-of');
+    expect(await location('/rules-of')).toBe('/rules-of/alerts');
+    expect(await location('/rules-of/')).toBe('/rules-of/alerts');
+    expect((await running.get('/rules-of/api/v1/rules')).text).toBe('{"status":"success","data":{"groups":[]}}');
+    expect((await running.get('/api/v1/rules')).status).toBe(404);
+    expect((await running.get('/rules-of/rules')).text).toContain('href="/rules-of/alerts"');
+    expect((await running.get('/-/healthy')).status).toBe(200);
+  }, 30_000);
+
   test('a database that is in use, and a broken rule file, end the start with their reason', async () => {
     rulesFile('groups: []');
     await start();
