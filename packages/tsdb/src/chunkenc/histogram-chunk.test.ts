@@ -7,7 +7,8 @@ import { describe, expect, test } from '@jest/globals';
 import { BitReader, BitWriter } from '@gauntlet/bytes';
 import { isTsdbError } from '../errors.ts';
 import { decodeHistogramChunk, type HistogramColumns, RESET_HINT } from './histogram-chunk.ts';
-import { readVarbitInt, readVarbitUint } from './varbit.ts';
+import { encodeHistogramChunk, histogramSampleAt } from './histogram-encoder.ts';
+import { readVarbitInt, readVarbitUint, writeVarbitInt, writeVarbitUint } from './varbit.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const roots = [
@@ -96,7 +97,7 @@ for (const { name: set, root } of roots) {
     test('there are histograms', () => expect(blocks.length).toBeGreaterThan(0));
     if (blocks.length === 0) return;
 
-    test.each(blocks)('$name: samples as recorded, or start timestamps refused by name', ({ name, chunks, samples }) => {
+    test.each(blocks)('$name: samples as recorded, the same bytes when encoded again, or start timestamps refused by name', ({ name, chunks, samples }) => {
       let decoded = 0;
       let refused = 0;
       for (const [i, line] of chunks.entries()) {
@@ -114,6 +115,8 @@ for (const { name: set, root } of roots) {
           expect([columns.timestampsMs[0], columns.timestampsMs.at(-1)]).toEqual([mint, maxt]);
           for (let sample = 0; sample < columns.count; sample++) got.push([columns.timestampsMs[sample]!, recorded(columns, sample)]);
           decoded += columns.count;
+          const samplesOf = Array.from({ length: columns.count }, (_, sample) => histogramSampleAt(columns, sample));
+          expect(encodeHistogramChunk(samplesOf, columns, columns.header)).toEqual({ mint, maxt, encoding, data: Uint8Array.from(data) });
         }
         if (encoded.every(([, , encoding]) => encoding < 5)) expect(got).toEqual(samples[i]!.histograms ?? []);
       }
@@ -160,16 +163,6 @@ test('a chunk of no samples', () => {
 });
 
 describe('varbit numbers', () => {
-  /** The smallest width that holds it, as Prometheus chooses. */
-  const write = (writer: BitWriter, value: bigint, isSigned: boolean): void => {
-    const widths = [0, 3, 6, 9, 12, 18, 25, 56, 64];
-    const fits = (width: number): boolean =>
-      width === 64 || (width === 0 ? value === 0n : isSigned ? value >= -(2n ** BigInt(width - 1)) + 1n && value <= 2n ** BigInt(width - 1) : value < 2n ** BigInt(width));
-    const ones = widths.findIndex(fits);
-    for (let i = 0; i < ones; i++) writer.writeBits(1, 1);
-    if (ones < 8) writer.writeBits(0, 1);
-    for (let bit = widths[ones]! - 1; bit >= 0; bit--) writer.writeBits(Number((value >> BigInt(bit)) & 1n), 1);
-  };
   const edges = [0, 3, 6, 9, 12, 18, 25, 53].flatMap((width) => [2 ** width, 2 ** width - 1, 2 ** width + 1, 2 ** width / 2, 2 ** width / 2 + 1]).filter((value) => Number.isSafeInteger(value));
 
   test('come back, at the borders of every width and anywhere', () => {
@@ -177,8 +170,8 @@ describe('varbit numbers', () => {
       fc.property(fc.array(fc.oneof(fc.constantFrom(...edges), fc.constantFrom(...edges).map((value) => -value), fc.maxSafeInteger()), { minLength: 1, maxLength: 30 }), (values) => {
         const writer = new BitWriter();
         for (const value of values) {
-          write(writer, BigInt(value), true);
-          write(writer, BigInt(Math.abs(value)), false);
+          writeVarbitInt(writer, value);
+          writeVarbitUint(writer, Math.abs(value));
         }
         const reader = new BitReader(writer.bytes());
         for (const value of values) {
@@ -189,9 +182,33 @@ describe('varbit numbers', () => {
     );
   });
 
-  test.each([2n ** 53n, 2n ** 55n, 2n ** 56n, 2n ** 63n - 1n, -(2n ** 53n), -(2n ** 62n)])('%s is refused, not rounded', (value) => {
+  test.each([
+    { text: '10 100', value: 4, isSigned: true },
+    { text: '10 101', value: -3, isSigned: true },
+    { text: '110 000101', value: 5, isSigned: true },
+    { text: '110 100001', value: -31, isSigned: true },
+    { text: '10 111', value: 7, isSigned: false },
+    { text: '1110 111111111', value: 511, isSigned: false },
+  ])('$text is $value', ({ text, value, isSigned }) => {
+    const bits = text.replaceAll(' ', '');
+    const bytes = Uint8Array.from(bits.padEnd(16, '0').match(/.{8}/g)!, (byte) => Number.parseInt(byte, 2));
+    expect(isSigned ? readVarbitInt(new BitReader(bytes)) : readVarbitUint(new BitReader(bytes))).toBe(value);
     const writer = new BitWriter();
-    write(writer, value, true);
+    if (isSigned) writeVarbitInt(writer, value);
+    else writeVarbitUint(writer, value);
+    expect([...writer.bytes()].map((byte) => byte.toString(2).padStart(8, '0')).join('').slice(0, writer.bitLength)).toBe(bits);
+  });
+
+  test.each([
+    { name: '2^53', prefix: 0xfe, hi: 0x200000, lo: 0, width: 56 },
+    { name: '2^55', prefix: 0xfe, hi: 0x800000, lo: 0, width: 56 },
+    { name: '−2^55 + 1', prefix: 0xfe, hi: 0x800000, lo: 1, width: 56 },
+    { name: '2^63 − 1', prefix: 0xff, hi: 0x7fffffff, lo: 0xffffffff, width: 64 },
+    { name: '−2^62', prefix: 0xff, hi: 0xc0000000, lo: 0, width: 64 },
+  ])('$name is refused, not rounded', ({ prefix, hi, lo, width }) => {
+    const writer = new BitWriter();
+    writer.writeBits(prefix, 8);
+    writer.writeBits64(hi, lo, width);
     expect(() => readVarbitInt(new BitReader(writer.bytes()))).toThrow(expect.objectContaining({ code: 'ERR_BYTES_UNSAFE_INTEGER' }));
   });
 });

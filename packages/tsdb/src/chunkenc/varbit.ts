@@ -7,7 +7,7 @@
  *
  * Signed: k bits hold −(2^(k−1) − 1) … 2^(k−1). Native histogram chunks consist of them. Source: Prometheus tsdb/chunkenc/varbit.go.
  */
-import { type BitReader, signedWordsToNumber, wordsToNumber } from '@gauntlet/bytes';
+import { type BitReader, type BitWriter, signedWordsToNumber, wordsToNumber } from '@gauntlet/bytes';
 
 /** Bits after a prefix of so many ones. */
 const WIDTHS: readonly number[] = [0, 3, 6, 9, 12, 18, 25, 56, 64];
@@ -38,4 +38,39 @@ export function readVarbitInt(reader: BitReader): number {
   // 56 bits: what is above 2^55 is negative.
   const { hi, lo } = reader;
   return hi > 0x800000 || (hi === 0x800000 && lo > 0) ? signedWordsToNumber({ hi: (hi | 0xff000000) >>> 0, lo }) : wordsToNumber(reader);
+}
+
+/** Width for a signed number: the least that holds it. */
+function signedOnes(value: number): number {
+  if (value === 0) return 0;
+  for (let ones = 1; ones < 8; ones++) {
+    const half = 2 ** (WIDTHS[ones]! - 1);
+    if (value > -half && value <= half) return ones;
+  }
+  return 8;
+}
+
+function unsignedOnes(value: number): number {
+  if (value === 0) return 0;
+  for (let ones = 1; ones < 8; ones++) if (value < 2 ** WIDTHS[ones]!) return ones;
+  return 8;
+}
+
+function write(writer: BitWriter, value: number, ones: number): void {
+  // The prefix ends with a zero, but for the longest.
+  if (ones === 8) writer.writeBits(0xff, 8);
+  else writer.writeBits((1 << (ones + 1)) - 2, ones + 1);
+  const width = WIDTHS[ones]!;
+  if (width <= 25) writer.writeBits(value, width);
+  else writer.writeBits64(Math.floor(value / 2 ** 32) >>> 0, value >>> 0, width);
+}
+
+/** Writes a safe integer ≥ 0; inverse of `readVarbitUint`. */
+export function writeVarbitUint(writer: BitWriter, value: number): void {
+  write(writer, value, unsignedOnes(value));
+}
+
+/** Writes a safe integer; inverse of `readVarbitInt`. */
+export function writeVarbitInt(writer: BitWriter, value: number): void {
+  write(writer, value, signedOnes(value));
 }

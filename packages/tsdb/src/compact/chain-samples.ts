@@ -6,7 +6,7 @@
  *
  * Which run a timestamp that several have is taken from is Prometheus' choice, not a rule: the merge stays with a run while that is
  * ahead of the others, goes to the earliest when it is not, and skips what it already has. storage/merge.go, `chainSampleIterator`.
- * `chainSamples` makes exactly those moves; `mergeSamples` is many times faster and gives up where they would matter.
+ * `chainOrder` makes exactly those moves; `mergeSamples` is many times faster and gives up where they would matter.
  */
 import { TieHeap } from './tie-heap.ts';
 
@@ -88,13 +88,13 @@ function mergePair({ times, words, outTimes, outWords }: ChainColumns, a: number
 }
 
 /**
- * Merges runs, not empty, as Prometheus chains them; their order matters.
+ * The order in which Prometheus chains samples of runs, which are not empty; the order of the runs matters.
  * @param starts first sample of each run
  * @param ends sample after the last of each run
- * @returns samples written
+ * @param order out: places of the samples that stay
+ * @returns how many stay
  */
-export function chainSamples(columns: ChainColumns, starts: Int32Array, ends: Int32Array): number {
-  const { times, words, outTimes, outWords } = columns;
+export function chainOrder(times: Float64Array, starts: Int32Array, ends: Int32Array, order: Int32Array): number {
   const at = starts.slice();
   const heap = new TieHeap((a, b) => times[at[a]!]! < times[at[b]!]!);
   for (let run = 1; run < starts.length; run++) heap.push(run);
@@ -116,11 +116,20 @@ export function chainSamples(columns: ChainColumns, starts: Int32Array, ends: In
       time = times[at[run]!]!;
       if (time !== lastTime) break;
     }
-    const from = at[run]! * 2;
-    outTimes[count] = time;
-    outWords[count * 2] = words[from]!;
-    outWords[count * 2 + 1] = words[from + 1]!;
-    count++;
+    order[count++] = at[run]!;
     lastTime = time;
   }
+}
+
+/** `mergeSamples` that takes the runs in order and follows `chainOrder`. */
+export function chainSamples({ times, words, outTimes, outWords }: ChainColumns, starts: Int32Array, ends: Int32Array): number {
+  const order = new Int32Array(times.length);
+  const count = chainOrder(times, starts, ends, order);
+  for (let i = 0; i < count; i++) {
+    const from = order[i]!;
+    outTimes[i] = times[from]!;
+    outWords[i * 2] = words[from * 2]!;
+    outWords[i * 2 + 1] = words[from * 2 + 1]!;
+  }
+  return count;
 }

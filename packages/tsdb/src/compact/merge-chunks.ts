@@ -15,6 +15,7 @@ import { type BlockChunk, chunkSampleCount } from '../block/block-writer.ts';
 import { TsdbError } from '../errors.ts';
 import { KernelRegion } from '../query/load-chunks.ts';
 import { chainSamples, mergeSamples } from './chain-samples.ts';
+import { isMergeable, mergeMixedChunks } from './merge-histograms.ts';
 import { TieHeap } from './tie-heap.ts';
 
 /** One series in several blocks. */
@@ -57,7 +58,7 @@ export class ChunkMerger {
 
   /**
    * A `SeriesChunkMerge`.
-   * @throws TsdbError ERR_CHUNK_ENCODING when chunks overlap that are not equal and not XOR; ERR_CHUNK_CORRUPT
+   * @throws TsdbError ERR_CHUNK_ENCODING when chunks overlap that are not equal, and of an encoding that cannot be merged; ERR_CHUNK_CORRUPT
    */
   merge(parts: SeriesParts): BlockChunk[] {
     const sequences: (readonly BlockChunk[])[] = [...parts.chunks];
@@ -113,12 +114,15 @@ export class ChunkMerger {
   #mergeSamples(chunks: readonly BlockChunk[], parts: SeriesParts): BlockChunk[] {
     const { memory } = this.#kernels;
     let bytes = 0;
+    let isFloat = true;
     for (const chunk of chunks) {
-      if (chunk.encoding !== CHUNK_ENCODING.xor) {
-        throw new TsdbError('ERR_CHUNK_ENCODING', `merge ${nameOf(parts)}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, only ${CHUNK_ENCODING.xor} can be merged yet`);
+      if (!isMergeable(chunk.encoding)) {
+        throw new TsdbError('ERR_CHUNK_ENCODING', `merge ${nameOf(parts)}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, which cannot be merged yet`);
       }
+      isFloat &&= chunk.encoding === CHUNK_ENCODING.xor;
       bytes = Math.max(bytes, chunk.data.length);
     }
+    if (!isFloat) return mergeMixedChunks(chunks, SAMPLES_PER_CHUNK, this.#kernels, nameOf(parts));
     const { starts, ends, laneStarts, laneEnds } = placeInLanes(chunks);
     const samples = laneEnds.at(-1)!;
     const bytesPtr = this.#bytes.ensure(bytes + CHUNK_SLACK_BYTES);

@@ -3,7 +3,7 @@
  * series' turn comes, deleted samples gone, samples outside of the block's range too.
  */
 import type { Kernels } from '@gauntlet/kernels';
-import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
+import type { Labels } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import type { BlockChunk } from '../block/block-writer.ts';
 import { addInterval, type Intervals, isCovered, overlapsIntervals } from '../block/tombstones.ts';
@@ -12,7 +12,7 @@ import { compareOrdinals } from '../index-file/index-writer.ts';
 import { indexCorrupt, SERIES_ALIGN } from '../index-file/layout.ts';
 import type { Postings } from '../index-file/postings.ts';
 import { createSeriesEntry, type SeriesEntry } from '../index-file/series-entry.ts';
-import { recodeWithout } from '../query/recode-chunk.ts';
+import { isRecodable, recodeWithout } from '../query/recode-chunk.ts';
 import { ChunkStream } from './chunk-stream.ts';
 
 const NO_INTERVALS: Intervals = [];
@@ -91,8 +91,8 @@ export class SeriesInput {
     for (const chunk of this.#chunks) {
       if (!overlapsIntervals(this.#intervals, chunk.mint, chunk.maxt)) kept.push(chunk);
       else {
-        if (chunk.encoding !== CHUNK_ENCODING.xor) {
-          throw new TsdbError('ERR_CHUNK_ENCODING', `compact block ${this.block.meta.ulid}: take deleted samples out of series ${JSON.stringify(this.labels())}, chunk from ${chunk.mint} to ${chunk.maxt}: encoding ${chunk.encoding} cannot be written yet, want ${CHUNK_ENCODING.xor}`);
+        if (!isRecodable(chunk.encoding)) {
+          throw new TsdbError('ERR_CHUNK_ENCODING', `compact block ${this.block.meta.ulid}: take deleted samples out of series ${JSON.stringify(this.labels())}, chunk from ${chunk.mint} to ${chunk.maxt}: encoding ${chunk.encoding} cannot be written yet`);
         }
         const rest = recodeWithout(chunk, this.#intervals, this.#kernels);
         if (rest !== undefined) kept.push(rest);

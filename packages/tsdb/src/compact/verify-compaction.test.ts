@@ -6,7 +6,8 @@ import { CHUNK_ENCODING } from '@gauntlet/model';
 import { type Block, openBlock } from '../block/block-reader.ts';
 import { createBlockWriter, type BlockChunk } from '../block/block-writer.ts';
 import { createUlid } from '../block/ulid.ts';
-import { createMemoryFileSystem } from '../testing/memory-file-system.ts';
+import { encodeHistogramChunk, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { createMemoryFileSystem, type MemoryFileSystem } from '../testing/memory-file-system.ts';
 import { bitsOfNumber, type SampleBits, type SampleSeries, writeSampleBlock } from '../testing/sample-block.ts';
 import { compactBlocks } from './compact-blocks.ts';
 import { verifyCompaction } from './verify-compaction.ts';
@@ -89,19 +90,46 @@ describe('refused', () => {
     expect(() => verifyCompaction({ fs, kernels }, blocks, openBlock(fs, `out/${OUT}`))).toThrow(/chunk from 10 to 21 has samples from 10 to 20/);
   });
 
-  test('a histogram chunk that is not byte for byte an input’s', () => {
-    const histograms = (last: number) => {
+  test('a chunk that cannot be decoded and is not byte for byte an input’s', () => {
+    const chunksOf = (last: number) => {
       const fs = createMemoryFileSystem();
       const blocks = [0, 1, 2].map((i) => {
         const writer = createBlockWriter(fs, 'in', { ulid: ulids[i]!, minTime: 0, maxTime: 100, symbols: ['', '__name__', 'a'] });
-        writer.addSeries(a, [{ mint: 10, maxt: 20, encoding: CHUNK_ENCODING.histogram, data: Uint8Array.of(0, 3, i === 2 ? last : 5) }]);
+        writer.addSeries(a, [{ mint: 10, maxt: 20, encoding: CHUNK_ENCODING.xor2, data: Uint8Array.of(0, 3, i === 2 ? last : 5) }]);
         writer.finish();
         return openBlock(fs, `in/${ulids[i]}`);
       });
       verifyCompaction({ fs, kernels }, blocks.slice(0, 2), blocks[2]!);
     };
-    expect(() => histograms(5)).not.toThrow();
-    expect(() => histograms(6)).toThrow(/chunk from 10 to 20 of an input has encoding 2 and no equal on the other side/);
+    expect(() => chunksOf(5)).not.toThrow();
+    expect(() => chunksOf(6)).toThrow(/chunk from 10 to 20 of an input has encoding 4, which cannot be decoded, and no equal on the other side/);
+  });
+
+  describe('histograms', () => {
+    const layout = { schema: 0, zeroThreshold: 0.001, positiveSpans: Int32Array.of(0, 2), negativeSpans: Int32Array.of(), customBounds: new Float64Array(0) };
+    const histogram = (timeMs: number, ...counts: number[]): HistogramSample => ({ isFloat: false, isStale: false, isGauge: false, timeMs, count: counts[0]! + counts[1]!, zeroCount: 0, sumHigh: 0x3ff00000, sumLow: 0, layout, positive: Float64Array.from(counts), negative: new Float64Array(0) });
+    const blockOf = (fs: MemoryFileSystem, ulid: string, ...samples: HistogramSample[]): Block => {
+      const writer = createBlockWriter(fs, 'blocks', { ulid, minTime: 0, maxTime: 100, symbols: ['', '__name__', 'a'] });
+      writer.addSeries(a, [encodeHistogramChunk(samples, samples[0]!.layout, 0)]);
+      writer.finish();
+      return openBlock(fs, `blocks/${ulid}`);
+    };
+    const wider = { ...layout, positiveSpans: Int32Array.of(-1, 4) };
+    test.each([
+      { name: 'merged', out: [histogram(10, 1, 1), histogram(20, 1, 2), histogram(30, 2, 2)], error: undefined },
+      { name: 'merged, with empty buckets', out: [{ ...histogram(10, 1, 1), layout: wider, positive: Float64Array.of(0, 1, 1, 0) }, histogram(20, 1, 2), histogram(30, 2, 2)], error: undefined },
+      { name: 'a bucket', out: [histogram(10, 1, 1), histogram(20, 2, 1), histogram(30, 2, 2)], error: /at 20 got integer histogram, schema 0, .* count 3, .* buckets \{0:2 1:1\} and \{\}, want .* buckets \{0:1 1:2\}/ },
+      { name: 'a sum', out: [histogram(10, 1, 1), { ...histogram(20, 1, 2), sumLow: 1 }, histogram(30, 2, 2)], error: /at 20 got .* sum 3ff0000000000001/ },
+      { name: 'one too few', out: [histogram(10, 1, 1), histogram(20, 1, 2)], error: /got no sample at 30/ },
+      { name: 'one too many', out: [histogram(10, 1, 1), histogram(20, 1, 2), histogram(25, 1, 2), histogram(30, 2, 2)], error: /got a sample at 25, which no input has/ },
+      { name: 'a stale marker for it', out: [histogram(10, 1, 1), { ...histogram(20, 1, 2), isGauge: true }, { ...histogram(30, 2, 2), isStale: true, positive: new Float64Array(0), sumHigh: 0x7ff00000, sumLow: 2 }], error: /at 30 got integer histogram, stale/ },
+    ])('$name', ({ out, error }) => {
+      const fs = createMemoryFileSystem();
+      const blocks = [blockOf(fs, ulids[0]!, histogram(10, 1, 1), histogram(30, 2, 2)), blockOf(fs, ulids[1]!, histogram(20, 1, 2))];
+      const check = (): void => verifyCompaction({ fs, kernels }, blocks, blockOf(fs, OUT, ...out));
+      if (error === undefined) expect(check).not.toThrow();
+      else expect(check).toThrow(error);
+    });
   });
 
   test('any one change of a compacted block', () => {

@@ -14,6 +14,7 @@ import { CHUNK_ENCODING, compareLabels, type Labels } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import { chunkSampleCount } from '../block/block-writer.ts';
 import { type Intervals, overlapsIntervals } from '../block/tombstones.ts';
+import { decodeHistogramChunk, type HistogramColumns, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
 import { TsdbError } from '../errors.ts';
 import { createBlockSource } from '../query/block-source.ts';
 import { ChunkBatch } from '../query/chunk-batch.ts';
@@ -229,12 +230,64 @@ class SampleComparer {
   }
 
   #compareRun(want: SeriesReader, first: number, end: number, got: SeriesReader | undefined, outFirst: number, outEnd: number, fail: Mismatch): void {
+    let isFloat = true;
     for (const [reader, from, to] of [[want, first, end], [got, outFirst, outEnd]] as const) {
       for (let chunk = from; chunk < to; chunk++) {
-        if (reader!.encoding(chunk) === CHUNK_ENCODING.xor) continue;
-        throw fail(`chunk from ${reader!.mint(chunk)} to ${reader!.maxt(chunk)} of ${reader === want ? 'an input' : 'the output'} has encoding ${reader!.encoding(chunk)} and no equal on the other side`);
+        const encoding = reader!.encoding(chunk);
+        isFloat &&= encoding === CHUNK_ENCODING.xor;
+        if (encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.histogram || encoding === CHUNK_ENCODING.floatHistogram) continue;
+        throw fail(`${nameOf(reader!, chunk)} of ${reader === want ? 'an input' : 'the output'} has encoding ${encoding}, which cannot be decoded, and no equal on the other side`);
       }
     }
+    if (isFloat) this.#compareFloats(want, first, end, got, outFirst, outEnd, fail);
+    else this.#compareMixed(want, first, end, got, outFirst, outEnd, fail);
+  }
+
+  /** Native histograms, perhaps with floats among them: sample by sample, as texts. */
+  #compareMixed(want: SeriesReader, first: number, end: number, got: SeriesReader | undefined, outFirst: number, outEnd: number, fail: Mismatch): void {
+    const wanted = new Map<number, string[]>();
+    for (let chunk = first; chunk < end; chunk++) {
+      const intervals = want.intervals(chunk);
+      for (const [time, text] of this.#readTexts(want, chunk, fail)) {
+        if (time < this.#mint || time > this.#maxt || (intervals !== undefined && overlapsIntervals(intervals, time, time))) continue;
+        const texts = wanted.get(time);
+        if (texts === undefined) wanted.set(time, [text]);
+        else texts.push(text);
+      }
+    }
+    let previous = Number.NEGATIVE_INFINITY;
+    for (let chunk = outFirst; chunk < outEnd; chunk++) {
+      for (const [time, text] of this.#readTexts(got!, chunk, fail)) {
+        if (time <= previous) throw fail(`got timestamp ${time} after ${previous}`);
+        previous = time;
+        const texts = wanted.get(time);
+        if (texts === undefined) throw fail(`got a sample at ${time}, which no input has`);
+        if (!texts.includes(text)) throw fail(`at ${time} got ${text}, want ${texts.join(' or ')}`);
+        wanted.delete(time);
+      }
+    }
+    if (wanted.size > 0) throw fail(`got no sample at ${Math.min(...wanted.keys())}`);
+  }
+
+  /** The samples of a chunk as texts that are equal when they mean the same: empty buckets are left out. */
+  #readTexts(reader: SeriesReader, chunk: number, fail: Mismatch): (readonly [number, string])[] {
+    const texts: (readonly [number, string])[] = [];
+    if (reader.encoding(chunk) === CHUNK_ENCODING.xor) {
+      this.#reserve(this.#have, reader, chunk, chunk + 1);
+      const { times, words } = this.#decode(this.#have, reader, chunk, chunk + 1, fail);
+      for (let i = 0; i < times.length; i++) texts.push([times[i]!, hexOf(words, i)]);
+      return texts;
+    }
+    const columns = decodeHistogramChunk(reader.encoding(chunk), reader.data(chunk), `series ${JSON.stringify(reader.labels)}`);
+    if (columns.timestampsMs[0] !== reader.mint(chunk) || columns.timestampsMs.at(-1) !== reader.maxt(chunk)) {
+      throw fail(`${nameOf(reader, chunk)} has samples from ${columns.timestampsMs[0]} to ${columns.timestampsMs.at(-1)}`);
+    }
+    const sums = new Int32Array(columns.sums.buffer, columns.sums.byteOffset, columns.count * 2);
+    for (let i = 0; i < columns.count; i++) texts.push([columns.timestampsMs[i]!, histogramText(columns, i, hexOf(sums, i))]);
+    return texts;
+  }
+
+  #compareFloats(want: SeriesReader, first: number, end: number, got: SeriesReader | undefined, outFirst: number, outEnd: number, fail: Mismatch): void {
     // Room for both sides first: it may move the memory that views look at.
     this.#reserve(this.#wanted, want, first, end);
     if (got !== undefined) this.#reserve(this.#have, got, outFirst, outEnd);
@@ -362,6 +415,26 @@ function makeLanes(reader: SeriesReader, first: number, end: number): number[][]
     else lane.push(chunk);
   }
   return lanes;
+}
+
+/** A histogram in words: all that it means, nothing of how its chunk lays it out. */
+function histogramText(columns: HistogramColumns, sample: number, sum: string): string {
+  const at = columns.bucketAt[sample]!;
+  if (at < 0) return `${columns.isFloat ? 'float' : 'integer'} histogram, stale`;
+  const buckets = (spans: Int32Array, from: number): string => {
+    const filled: string[] = [];
+    let index = 0;
+    for (let i = 0; i < spans.length; i += 2) {
+      index += spans[i]!;
+      for (let n = spans[i + 1]!; n > 0; n--, index++, from++) if (columns.buckets[from] !== 0) filled.push(`${index}:${columns.buckets[from]}`);
+    }
+    return filled.join(' ');
+  };
+  const kind = `${columns.isFloat ? 'float' : 'integer'} ${columns.header === RESET_HINT.gauge ? 'gauge ' : ''}histogram`;
+  const scale = `schema ${columns.schema}, zero threshold ${columns.zeroThreshold}, bounds [${columns.customBounds.join(' ')}]`;
+  const positive = buckets(columns.positiveSpans, at);
+  const negative = buckets(columns.negativeSpans, at + columns.positiveBuckets);
+  return `${kind}, ${scale}, count ${columns.counts[sample]}, zeros ${columns.zeroCounts[sample]}, sum ${sum}, buckets {${positive}} and {${negative}}`;
 }
 
 /** The values that lanes have at a time, as hex digits of their bits. */

@@ -1,15 +1,24 @@
 /** Takes deleted samples out of a chunk that is passed on encoded: decode, drop, encode. */
 import { CHUNK_SLACK_BYTES, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, type RawChunk } from '@gauntlet/model';
-import type { Intervals } from '../block/tombstones.ts';
+import { type Intervals, overlapsIntervals } from '../block/tombstones.ts';
+import { decodeHistogramChunk, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
+import { encodeHistogramChunk, histogramSampleAt, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { TsdbError } from '../errors.ts';
 import { mergeOverlapping } from './decode-batch.ts';
 
+/** Encodings that samples can be taken out of. */
+export function isRecodable(encoding: number): boolean {
+  return encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.histogram || encoding === CHUNK_ENCODING.floatHistogram;
+}
+
 /**
  * The chunk without the samples in `intervals`, in memory of its own; undefined when none is left.
- * @throws TsdbError ERR_CHUNK_CORRUPT
+ * @param chunk of an encoding that `isRecodable`
+ * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING
  */
 export function recodeWithout(chunk: RawChunk, intervals: Intervals, kernels: Kernels): RawChunk | undefined {
+  if (chunk.encoding !== CHUNK_ENCODING.xor) return recodeHistograms(chunk, intervals);
   const { memory } = kernels;
   const count = (chunk.data[0]! << 8) | chunk.data[1]!;
   const chunkPtr = memory.alloc(chunk.data.length + CHUNK_SLACK_BYTES);
@@ -29,4 +38,16 @@ export function recodeWithout(chunk: RawChunk, intervals: Intervals, kernels: Ke
   } finally {
     for (const ptr of [chunkPtr, timesPtr, valuesPtr, outPtr]) memory.free(ptr);
   }
+}
+
+/** As Prometheus writes what is left: nothing is known any more of what came before. */
+function recodeHistograms(chunk: RawChunk, intervals: Intervals): RawChunk | undefined {
+  const columns = decodeHistogramChunk(chunk.encoding, chunk.data, `a chunk from ${chunk.mint} to ${chunk.maxt} that has deleted samples`);
+  const kept: HistogramSample[] = [];
+  for (let i = 0; i < columns.count; i++) {
+    const time = columns.timestampsMs[i]!;
+    if (!overlapsIntervals(intervals, time, time)) kept.push(histogramSampleAt(columns, i));
+  }
+  if (kept.length === 0) return undefined;
+  return encodeHistogramChunk(kept, kept[0]!.layout, columns.header === RESET_HINT.gauge ? RESET_HINT.gauge : RESET_HINT.unknown);
 }

@@ -18,7 +18,7 @@ import { BatchDecoder, unsupportedEncoding } from './decode-batch.ts';
 import { loadIntoBuffer } from './load-chunks.ts';
 import { matchPostings } from './match-postings.ts';
 import { mergeSeries } from './merge-series.ts';
-import { recodeWithout } from './recode-chunk.ts';
+import { isRecodable, recodeWithout } from './recode-chunk.ts';
 import type { SeriesSource } from './series-source.ts';
 
 /** The sources of a moment, and what could not be among them. */
@@ -125,7 +125,7 @@ export function createQueryables(view: (mint: number, maxt: number) => SourceVie
     const raw: RawChunk = { mint: batch.mint[chunk]!, maxt: batch.maxt[chunk]!, encoding: request.encodings[place]!, data: buffer.subarray(at, at + request.bytes[place]!) };
     const intervals = batch.intervals.get(chunk);
     if (intervals === undefined) return raw;
-    if (raw.encoding !== CHUNK_ENCODING.xor) throw unsupportedEncoding(`${sources[source]!.name}, to apply its tombstones`, labels, raw.encoding);
+    if (!isRecodable(raw.encoding)) throw unsupportedEncoding(`${sources[source]!.name}, to apply its tombstones`, labels, raw.encoding);
     return recodeWithout(raw, intervals, kernels);
   };
 
