@@ -124,23 +124,28 @@ for (const { name: set, root } of roots) {
     });
 
     test.each(blocks)('$name: a chunk cut off anywhere is damage, flipped bits are damage or other numbers', ({ name, chunks }) => {
-      const some = chunks.flatMap((line) => line.chunks ?? []).filter(([, , encoding]) => encoding === 2 || encoding === 3).slice(0, 6);
+      const some = chunks.flatMap((line) => line.chunks ?? []).filter(([, , encoding]) => encoding === 2 || encoding === 3).slice(0, 3);
+      const attempt = (encoding: number, data: Uint8Array): string => {
+        try {
+          const { buckets, positiveBuckets, negativeBuckets, count } = decodeHistogramChunk(encoding, data, name);
+          return buckets.length <= count * (positiveBuckets + negativeBuckets) ? 'decoded' : `${buckets.length} buckets`;
+        } catch (error) {
+          return isTsdbError(error) ? error.code : String(error);
+        }
+      };
+      const cut = new Set<string>();
+      const flipped = new Set<string>();
       for (const [, , encoding, base64] of some) {
         const data = Buffer.from(base64, 'base64');
-        for (let length = 0; length < data.length - 1; length += length < 40 ? 1 : 13) {
-          expect(() => decodeHistogramChunk(encoding, data.subarray(0, length), name)).toThrow(expect.objectContaining({ code: 'ERR_CHUNK_CORRUPT' }));
-        }
-        for (let bit = 0; bit < data.length * 8; bit += bit < 400 ? 1 : 37) {
+        for (let length = 0; length < data.length - 1; length += length < 40 ? 1 : 13) cut.add(attempt(encoding, data.subarray(0, length)));
+        for (let bit = 0; bit < data.length * 8; bit += bit < 200 ? 1 : 37) {
           const bad = Uint8Array.from(data);
           bad[bit >> 3]! ^= 0x80 >> (bit & 7);
-          try {
-            const { buckets, positiveBuckets, negativeBuckets, count } = decodeHistogramChunk(encoding, bad, name);
-            expect(buckets.length).toBeLessThanOrEqual(count * (positiveBuckets + negativeBuckets));
-          } catch (error) {
-            if (!isTsdbError(error)) throw error;
-          }
+          flipped.add(attempt(encoding, bad));
         }
       }
+      expect([...cut]).toEqual(some.length === 0 ? [] : ['ERR_CHUNK_CORRUPT']);
+      for (const result of flipped) expect(['decoded', 'ERR_CHUNK_CORRUPT', 'ERR_CHUNK_ENCODING']).toContain(result);
     });
   });
 }
