@@ -16,7 +16,7 @@ import type { BlockMeta } from '@gauntlet/tsdb';
 import type { CompactRunner } from './compact-runner.ts';
 import type { CompactOutcome, CompactProgress } from './compact-task.ts';
 import type { CompactorMetrics } from './compactor-metrics.ts';
-import { CompactorError } from './errors.ts';
+import { CompactorError, type CompactorErrorCode } from './errors.ts';
 import { fetchSources } from './fetch-sources.ts';
 import type { BlockGroup } from './group-blocks.ts';
 import { findOverlap, type GroupPlan } from './plan-group.ts';
@@ -169,12 +169,18 @@ async function fetchAndCompact(deps: CompactGroupDeps, group: BlockGroup, inputs
   }
 }
 
+/** Codes of tsdb, of blocks and of the system, and what they mean for a compaction. All else is `ERR_COMPACTION`. */
+const CAUSES: readonly (readonly [code: RegExp, meaning: CompactorErrorCode])[] = [
+  [/^(ENOSPC|EDQUOT)$/, 'ERR_NO_SPACE'],
+  [/^ERR_COMPACT_MISMATCH$/, 'ERR_OUTPUT_MISMATCH'],
+  [/^ERR_((INDEX|CHUNK|BLOCK)_CORRUPT|INDEX_(VERSION|SERIES)|BLOCK_(META|TOMBSTONES))$/, 'ERR_BLOCK_UNHEALTHY'],
+];
+
 function compactionError(error: unknown, group: BlockGroup, blocks: readonly string[]): CompactorError {
   if (error instanceof CompactorError) return error;
   const code = error instanceof WorkerTaskError ? error.task.code : (error as { readonly code?: unknown } | null)?.code;
-  const isSpace = code === 'ENOSPC' || code === 'EDQUOT';
-  const isDamage = typeof code === 'string' && /^ERR_(INDEX|CHUNK|BLOCK|META)_/.test(code);
-  return new CompactorError(isSpace ? 'ERR_NO_SPACE' : isDamage ? 'ERR_BLOCK_UNHEALTHY' : 'ERR_COMPACTION', 'other', `compact group ${group.key}: ${errorText(error)}`, { group: group.key, blocks, cause: error });
+  const meaning = CAUSES.find(([pattern]) => typeof code === 'string' && pattern.test(code))?.[1] ?? 'ERR_COMPACTION';
+  return new CompactorError(meaning, 'other', `compact group ${group.key}: ${errorText(error)}`, { group: group.key, blocks, cause: error });
 }
 
 async function excludeOrRefuse(deps: CompactGroupDeps, group: BlockGroup, outcome: Extract<CompactOutcome, { kind: 'unhealthy' }>, options: CompactGroupOptions, signal: AbortSignal): Promise<GroupOutcome> {

@@ -5,7 +5,7 @@ import { type BlockStats } from '@gauntlet/tsdb';
 import { formatMarker, type MarkerKind, readMarker } from '@gauntlet/block';
 import { BucketLedger, createLedgerBucket, createMemoryBucket, type MemoryBucket } from '@gauntlet/objstore';
 import { createFaultBucket } from '@gauntlet/objstore/testing';
-import { createMetrics, createNopLogger, type Logger } from '@gauntlet/service-kit';
+import { createMetrics, createNopLogger, type Logger, WorkerTaskError } from '@gauntlet/service-kit';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { CompactRunner } from './compact-runner.ts';
 import { checkConfig } from './compactor.ts';
@@ -178,6 +178,29 @@ describe('a group that cannot be compacted', () => {
     expect(metricOf(metrics, 'gauntlet_compact_blocked_groups')).toBe(0);
   });
 
+  test('a plan that fails again is left alone for a while, longer each time: every try may fetch all its blocks', async () => {
+    let nowMs = Date.UTC(2027, 0, 1);
+    const bucket = await bucketOf(REPLICA_A);
+    await bucket.upload(`${REPLICA_A[1]}/index`, Buffer.alloc(1691));
+    const ledger = new BucketLedger();
+    const metrics = createMetrics();
+    const compactor = await createTestCompactor(createLedgerBucket(bucket, ledger), { clock: () => nowMs, metrics });
+    const fetches: number[] = [];
+    for (let minute = 0; minute <= 240; minute += 5) {
+      const before = ledger.entries().length;
+      expect((await compactor.iterate(signal)).errors).toEqual([expect.objectContaining({ code: 'ERR_BLOCK_UNHEALTHY' })]);
+      expect(metricOf(metrics, 'gauntlet_compact_blocked_groups')).toBe(1);
+      if (ledger.entries().slice(before).some(({ key }) => key === `${REPLICA_A[0]}/index`)) fetches.push(minute);
+      nowMs += 5 * 60_000;
+    }
+    expect(fetches).toEqual([0, 5, 10, 20, 40, 80, 140, 200]);
+    expect(compactor.status.overview().groups[0]!.problem!.sinceMs).toBe(Date.UTC(2027, 0, 1));
+    // A group whose plan has become another one is tried at once.
+    await bucket.upload(`${REPLICA_A[1]}/no-compact-mark.json`, formatMarker({ id: REPLICA_A[1]!, timeSeconds: 0, details: '', reason: 'manual' }, 'no-compact'));
+    expect(await compactor.iterate(signal)).toEqual({ compacted: 1, errors: [] });
+    expect(metricOf(metrics, 'gauntlet_compact_blocked_groups')).toBe(0);
+  });
+
   test('an output that does not hold what its inputs hold is refused, and never uploaded', async () => {
     const bucket = await bucketOf(REPLICA_A);
     const before = bucket.keys();
@@ -195,6 +218,16 @@ describe('a group that cannot be compacted', () => {
     const { errors } = await (await createTestCompactor(bucket, { runner: wrong })).iterate(signal);
     expect(errors).toHaveLength(1);
     expect(bucket.keys()).toEqual(before);
+  });
+
+  test.each([
+    ['ENOSPC', 'ERR_NO_SPACE'], ['ERR_COMPACT_MISMATCH', 'ERR_OUTPUT_MISMATCH'], ['ERR_CHUNK_CORRUPT', 'ERR_BLOCK_UNHEALTHY'], ['ERR_INDEX_SERIES', 'ERR_BLOCK_UNHEALTHY'], ['ERR_CHUNK_ENCODING', 'ERR_COMPACTION'],
+    [undefined, 'ERR_COMPACTION'],
+  ])('what a thread throws keeps its meaning: %s is %s', async (code, meaning) => {
+    const task = { name: 'TsdbError', message: 'so it is', code, stack: undefined, fields: {} };
+    const runner: CompactRunner = { run: () => Promise.reject(new WorkerTaskError(task)), close: () => Promise.resolve() };
+    const { errors } = await (await createTestCompactor(await bucketOf(REPLICA_A), { runner })).iterate(signal);
+    expect(errors).toEqual([expect.objectContaining({ code: meaning, kind: 'other', message: 'compact group 0@16129748038303570002: so it is', blocks: REPLICA_A.slice(0, 4) })]);
   });
 
   test('too little disk: said before anything is fetched', async () => {

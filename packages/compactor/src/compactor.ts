@@ -226,5 +226,5 @@ function intervalParts(loop: RunLoop, config: CompactorConfig, log: Logger): Run
       },
     }];
   };
-  return [...every('cleanup', config.cleanupIntervalMs, (signal) => loop.clean(signal)), ...every('progress', config.progressIntervalMs, (signal) => loop.updateProgress(signal))];
+  return [...every('cleanup', config.cleanupIntervalMs, (signal) => loop.clean(config.cleanupIntervalMs / 2, signal)), ...every('progress', config.progressIntervalMs, (signal) => loop.updateProgress(config.progressIntervalMs, signal))];
 }

@@ -21,7 +21,7 @@ import type { CompactorMetrics } from './compactor-metrics.ts';
 import { CompactorStatus } from './compactor-status.ts';
 import { CompactorError, errorKind } from './errors.ts';
 import { type BlockGroup, groupBlocks } from './group-blocks.ts';
-import { planGroup, type PlanOptions, progressOfGroups } from './plan-group.ts';
+import { type GroupPlan, planGroup, type PlanOptions, progressOfGroups } from './plan-group.ts';
 import { applyRetention, planRetention, type RetentionPolicy } from './retention.ts';
 import type { BlockSync, SyncView } from './sync-blocks.ts';
 
@@ -58,6 +58,19 @@ export interface IterationReport {
   readonly errors: readonly Error[];
 }
 
+/** A plan that fails again waits so long, then twice as long each time: every try may fetch all its blocks. */
+const BLOCKED_RETRY_MS = 5 * 60_000;
+const BLOCKED_RETRY_MS_MAX = 60 * 60_000;
+
+/** A plan that did not succeed. */
+interface FailedPlan {
+  /** Ids of its blocks. */
+  readonly plan: string;
+  readonly failures: number;
+  readonly retryAtMs: number;
+  readonly error: unknown;
+}
+
 /** Index sizes that meta.json does not tell are asked for, this many at once. */
 const ATTRIBUTES_CONCURRENCY = 32;
 
@@ -73,6 +86,8 @@ export class RunLoop {
   readonly #cleanGate = createGate({ max: 1 });
   readonly #indexBytes = new Map<string, number>();
   readonly #reportedKept = new Set<string>();
+  /** By key of the group. */
+  readonly #failedPlans = new Map<string, FailedPlan>();
 
   constructor(deps: RunLoopDeps, options: RunLoopOptions) {
     this.#deps = deps;
@@ -142,17 +157,31 @@ export class RunLoop {
     return view;
   }
 
-  /** Deletes blocks whose mark is due, and what aborted uploads left. @throws CompactorError ERR_SYNC, ERR_DELETE_BLOCK, kind retry */
-  async clean(signal: AbortSignal): Promise<void> {
-    const view = await this.look(signal);
+  /** What was seen not longer ago than this, or a new look. */
+  async #recentView(maxAgeMs: number, signal: AbortSignal): Promise<SyncView> {
+    const { view, syncedMs } = this.status;
+    return view !== undefined && this.#deps.clock() - syncedMs! <= maxAgeMs ? view : this.look(signal);
+  }
+
+  /**
+   * Deletes blocks whose mark is due, and what aborted uploads left.
+   * @param maxAgeMs how old the view may be: whatever is deleted is looked at again anyway
+   * @throws CompactorError ERR_SYNC, ERR_DELETE_BLOCK, kind retry
+   */
+  async clean(maxAgeMs: number, signal: AbortSignal): Promise<void> {
+    const view = await this.#recentView(maxAgeMs, signal);
     await this.#deleteMarked(view, signal);
     await this.#deletePartial(view, signal);
   }
 
-  /** Counts what is left to do, for `thanos_compact_todo_*`. @throws CompactorError ERR_SYNC */
-  async updateProgress(signal: AbortSignal): Promise<void> {
+  /**
+   * Counts what is left to do, for `thanos_compact_todo_*`.
+   * @param maxAgeMs how old the view may be
+   * @throws CompactorError ERR_SYNC
+   */
+  async updateProgress(maxAgeMs: number, signal: AbortSignal): Promise<void> {
     const { own, clock } = this.#deps;
-    const view = await this.look(signal);
+    const view = await this.#recentView(maxAgeMs, signal);
     await this.#learnIndexSizes(view.metas, signal);
     let compactions = 0;
     let blocks = 0;
@@ -221,15 +250,34 @@ export class RunLoop {
       for (const { id, reason, details } of plan?.mark ?? []) await markBlock({ bucket, log, clock, marked: own.marked('no-compact', reason) }, id, 'no-compact', details, reason, signal);
       let outcome: 'nothing' | 'changed' | 'compacted' = (plan?.mark ?? []).length > 0 ? 'changed' : 'nothing';
       if (plan !== undefined && plan.metas.length > 0) {
+        this.#throwIfWaiting(group.key, planText(plan));
         const result = await compactGroup({ ...this.#deps, metrics: own, onStep: (at) => this.status.setStep(group.key, at) }, group, plan, this.#options.compaction, signal);
         outcome = result.kind === 'compacted' ? 'compacted' : 'changed';
       }
       counters.runsCompleted.inc();
+      this.#failedPlans.delete(group.key);
       return outcome;
     } catch (error) {
-      if (!signal.aborted) counters.failures.inc();
+      if (!signal.aborted && this.#noteFailure(group.key, plan === undefined ? '' : planText(plan), error)) counters.failures.inc();
       throw error;
     }
+  }
+
+  /** @throws the plan's last error while it waits for its next try */
+  #throwIfWaiting(key: string, plan: string): void {
+    const failed = this.#failedPlans.get(key);
+    if (failed?.plan === plan && this.#deps.clock() < failed.retryAtMs) throw failed.error as Error;
+  }
+
+  /** @returns whether it has failed now; false if its last error was thrown again because it waits */
+  #noteFailure(key: string, plan: string, error: unknown): boolean {
+    const before = this.#failedPlans.get(key);
+    if (before?.error === error) return false;
+    const isCheap = errorKind(error) === 'retry' || (error instanceof CompactorError && error.code === 'ERR_NO_SPACE');
+    const failures = before?.plan === plan && !isCheap ? before.failures + 1 : 1;
+    const waitMs = failures < 2 ? 0 : Math.min(BLOCKED_RETRY_MS * 2 ** (failures - 2), BLOCKED_RETRY_MS_MAX);
+    this.#failedPlans.set(key, { plan, failures, retryAtMs: this.#deps.clock() + waitMs, error });
+    return true;
   }
 
   #report(group: BlockGroup, error: unknown): void {
@@ -269,4 +317,8 @@ export class RunLoop {
       else for (const name of await readdir(join(workDir, key)).catch(() => [])) if (!blocks.has(name)) await rm(join(workDir, key, name), { recursive: true, force: true });
     }
   }
+}
+
+function planText(plan: GroupPlan): string {
+  return plan.metas.map((meta) => meta.ulid).join();
 }
