@@ -11,23 +11,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
+import { type Acknowledged, readAckLog, seededRandom, seriesKey } from './harness/ack-log.ts';
 import { type RunningProcess, startProcess, temporaryDir, waitFor } from './harness/process.ts';
 
 const ROUNDS = Number(process.env['GAUNTLET_KILL_ROUNDS'] ?? 3);
 const SEED = Number(process.env['GAUNTLET_KILL_SEED'] ?? Date.now() % 1_000_000);
 const REPLICAS = ['a', 'b'];
 const bin = join(import.meta.dirname, '..', 'bin', 'gauntlet');
-
-/** mulberry32: numbers in [0, 1) that a seed repeats. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 function start(dataDir: string): RunningProcess {
   return startProcess({
@@ -43,46 +33,6 @@ function start(dataDir: string): RunningProcess {
 /** Waits until it says where it runs. */
 function url(process: RunningProcess): Promise<string> {
   return waitFor('the address', async () => /Gauntlet runs at {2}(http:\S+)/.exec(process.output())?.[1], { process, timeoutMs: 60_000 });
-}
-
-interface Acknowledged {
-  /** Series key → time in ms → value as text. */
-  readonly series: Map<string, Map<number, string>>;
-  fromMs: number;
-  toMs: number;
-}
-
-function seriesKey(pairs: readonly (readonly [string, string])[]): string {
-  return JSON.stringify(pairs.toSorted((x, y) => (x[0] < y[0] ? -1 : 1)));
-}
-
-/** What a replica's log has from byte `fromByte` on; stale markers are left out, since queries do not show them. */
-function readAckLog(dataDir: string, replica: string, fromByte: number): Acknowledged & { readonly bytes: number } {
-  const path = join(dataDir, `ack-${replica}.log`);
-  const all = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
-  const text = all.subarray(fromByte).toString('utf8');
-  const acknowledged: Acknowledged = { series: new Map(), fromMs: Number.POSITIVE_INFINITY, toMs: Number.NEGATIVE_INFINITY };
-  for (const line of text.split('\n')) {
-    let batch: [string[], number, string][];
-    try {
-      batch = JSON.parse(line) as typeof batch;
-    } catch {
-      // The end of a line was cut off by a kill, and the next process went on behind it: neither was lost, the former was never complete.
-      const next = line.lastIndexOf('[[[');
-      if (next <= 0) continue;
-      batch = JSON.parse(line.slice(next)) as typeof batch;
-    }
-    for (const [labels, timeMs, value] of batch) {
-      if (value === 'stale') continue;
-      const key = seriesKey(labels.flatMap((name, i) => (i % 2 === 0 ? [[name, labels[i + 1]!] as const] : [])));
-      let samples = acknowledged.series.get(key);
-      if (samples === undefined) acknowledged.series.set(key, (samples = new Map()));
-      samples.set(timeMs, value);
-      acknowledged.fromMs = Math.min(acknowledged.fromMs, timeMs);
-      acknowledged.toMs = Math.max(acknowledged.toMs, timeMs);
-    }
-  }
-  return { ...acknowledged, bytes: all.length };
 }
 
 interface MatrixSeries {
@@ -148,10 +98,11 @@ test(`killed ${ROUNDS} times at random moments: nothing acknowledged is lost, st
   const random = seededRandom(SEED);
   const dataDir = temporaryDir('standalone-kill');
   process.stderr.write(`standalone-kill: seed ${SEED}, ${ROUNDS} rounds\n`);
+  const ackLog = (name: string): string => join(dataDir, `ack-${name}.log`);
   const verified = new Map(REPLICAS.map((name) => [name, 0]));
   let compared = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const acknowledged = REPLICAS.map((name) => readAckLog(dataDir, name, verified.get(name)!));
+    const acknowledged = REPLICAS.map((name) => readAckLog(ackLog(name), verified.get(name)!));
     const running = start(dataDir);
     try {
       if (round % 2 === 1) {
@@ -171,7 +122,7 @@ test(`killed ${ROUNDS} times at random moments: nothing acknowledged is lost, st
   }
 
   // Everything once more, from the first sample to the last.
-  const acknowledged = REPLICAS.map((name) => readAckLog(dataDir, name, 0));
+  const acknowledged = REPLICAS.map((name) => readAckLog(ackLog(name)));
   const last = start(dataDir);
   try {
     const base = await url(last);

@@ -99,10 +99,12 @@ export interface AlertmanagerOptions {
   readonly webhookUrl: string;
   /** How long it gathers alerts of a group before it tells; it tells of changes as soon. Default 1s. */
   readonly groupWait?: string;
+  /** One that is to be found again after it was away. Default: a free one. */
+  readonly port?: number;
 }
 
 /** Alertmanager with one webhook receiver, alone in its cluster. */
-export async function startAlertmanager({ webhookUrl, groupWait = '1s' }: AlertmanagerOptions): Promise<PeerServer> {
+export async function startAlertmanager({ webhookUrl, groupWait = '1s', port }: AlertmanagerOptions): Promise<PeerServer> {
   const dataDir = temporaryDir('alertmanager');
   const configFile = join(dataDir, 'alertmanager.yml');
   writeFileSync(
@@ -113,7 +115,7 @@ receivers:
   webhook_configs: [{url: '${webhookUrl}', send_resolved: true}]
 `,
   );
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `127.0.0.1:${port ?? (await freePort())}`;
   const child = startProcess({
     name: 'alertmanager',
     command: needPeer('alertmanager'),
