@@ -1,17 +1,27 @@
 /**
  * `npm test`            tier 1: structure, unit, property, contract and golden tests, whole processes on loopback
  * `npm run test:peers`  tier 2: the same system with real Prometheus, MinIO, Alertmanager, Chromium
- * `npm run test:compose` tier 3: real containers
+ * `npm run test:compose` tier 3: the containers of docker-compose.yml; skipped, with the reason, where there is no Docker
  *
  * Arguments after `--` go to jest (a path, -t NAME). The closing line is `N passed, N failed, N skipped`.
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, install, root, run, say } from './bootstrap.mjs';
+import { composeReady } from './compose-ready.mjs';
 
 const argv = process.argv.slice(2);
 const tier = argv.includes('--peers') ? 'peers' : argv.includes('--compose') ? 'compose' : 'tier1';
 const jestArgs = argv.filter((arg) => arg !== '--peers' && arg !== '--compose');
+
+const compose = tier === 'compose' ? await composeReady() : undefined;
+if (compose?.skip !== undefined) {
+  compose.stop();
+  const isFailure = process.env.GAUNTLET_REQUIRE_COMPOSE === '1' && compose.isCutOff !== true;
+  say(`compose: ${isFailure ? 'cannot run' : 'skipped'}, ${compose.skip}`);
+  console.log(`0 passed, ${isFailure ? 1 : 0} failed, ${isFailure ? 0 : 1} skipped`);
+  process.exit(isFailure ? 1 : 0);
+}
 
 await install('test');
 await build();
@@ -42,5 +52,6 @@ if (!existsSync(join(root, projects[tier]))) {
   }
   if (code !== 0 && counts.failed === 0) counts.failed++;
 }
+compose?.stop();
 console.log(`${counts.passed} passed, ${counts.failed + failedChecks} failed, ${counts.skipped} skipped`);
 process.exit(counts.failed + failedChecks === 0 && counts.passed > 0 ? 0 : 1);

@@ -17,7 +17,7 @@ import { dirname, join, relative, sep } from 'node:path';
 const root = realpathSync(join(import.meta.dirname, '..', '..'));
 const out = process.argv[2];
 if (out === undefined) {
-  console.error('usage: node deploy/image/collect.mjs DIR');
+  process.stderr.write('usage: node deploy/image/collect.mjs DIR\n');
   process.exit(2);
 }
 const app = join(out, 'app');
@@ -113,4 +113,4 @@ let files = 0;
     }
   }
 })(out);
-console.log(`collect: ${seenPackages.size} packages of the workspace, ${seenExternal.size} from the registry, ${files} files, ${(bytes / 1e6).toFixed(1)} MB`);
+process.stdout.write(`collect: ${seenPackages.size} packages of the workspace, ${seenExternal.size} from the registry, ${files} files, ${(bytes / 1e6).toFixed(1)} MB\n`);
