@@ -337,6 +337,18 @@ describe('the process', () => {
     await bucket.upload(`${REPLICA_A[0]}/index`, Buffer.alloc(10));
     await expect(run(config([]), deps(bucket))).rejects.toMatchObject({ code: 'ERR_COMPACTION', message: expect.stringMatching(/^compaction: 1 step could not be done, everything else was: compact group 0@/) });
   });
+  test('a data directory that another compactor works in is refused; once that has ended it is free', async () => {
+    const bucket = await bucketOf(REPLICA_A);
+    const shared = config(['--wait']);
+    const stop = new AbortController();
+    const metrics = createMetrics();
+    const first = run(shared, { ...deps(bucket), metrics }, stop.signal);
+    while (metricOf(metrics, 'thanos_compact_iterations_total') === 0) await new Promise(setImmediate);
+    await expect(run(shared, deps(bucket))).rejects.toMatchObject({ code: 'ERR_COMPACTOR_CONFIG', message: expect.stringMatching(/^--data-dir: .* is in use by another compactor/) });
+    stop.abort();
+    await first;
+    await run({ ...shared, wait: false }, deps(bucket));
+  });
   test('with --wait it goes on until it is stopped, also past a bucket that fails for a while', async () => {
     const bucket = await bucketOf(REPLICA_A);
     const stop = new AbortController();

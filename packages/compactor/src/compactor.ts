@@ -12,6 +12,7 @@ import { type Bucket, createBucketFromConfig } from '@gauntlet/objstore';
 import {
   BUILD_INFO,
   createHttpServer,
+  createNodeFileSystem,
   createProbe,
   createTracing,
   detectMemoryLimit,
@@ -35,6 +36,7 @@ import { type IterationReport, RunLoop } from './run-loop.ts';
 import { createBlockSync } from './sync-blocks.ts';
 
 const COMPONENT = 'compact';
+const LOCK_FILE = 'compact.lock';
 /** Kernel memory of one compaction, at most; it holds a few series' chunks at a time. */
 const COMPACTION_BYTES_MAX = 1024 * 1024 * 1024;
 const COMPACTION_BYTES_MIN = 64 * 1024 * 1024;
@@ -165,12 +167,28 @@ export async function createCompactor(config: CompactorConfig, deps: CompactorDe
           if (deps.bucket === undefined) await bucket.close();
         },
       },
+      dataDirPart(config.dataDir),
       { name: 'compaction workers', stop: () => runner.close() },
       http,
       { name: 'readiness', start: () => probe.ready(), stop: (reason) => probe.notReady(reason) },
       { name: 'compaction', run: (signal) => runLoop(loop, config, log, signal) },
       ...(config.wait ? intervalParts(loop, config, log) : []),
     ],
+  };
+}
+
+/** Two processes in one directory would take each other's blocks away. The claim ends with the process, however it ends. */
+function dataDirPart(dataDir: string): RunPart {
+  let claim: { release(): void } | undefined;
+  return {
+    name: 'data directory',
+    start() {
+      const fs = createNodeFileSystem();
+      fs.mkdir(dataDir);
+      claim = fs.lock(join(dataDir, LOCK_FILE));
+      if (claim === undefined) throw new CompactorError('ERR_COMPACTOR_CONFIG', 'other', `--data-dir: ${dataDir} is in use by another compactor; each needs a directory of its own`);
+    },
+    stop: () => claim?.release(),
   };
 }
 
