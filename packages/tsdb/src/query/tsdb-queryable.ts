@@ -9,7 +9,6 @@
 import { compareUtf8 } from '@gauntlet/bytes';
 import type { Kernels } from '@gauntlet/kernels';
 import type { ChunkQueryable, ChunkSeries, LabelAnswer, LabelQuery, Matcher, Queryable, RawChunk, SelectRequest, SeriesBatch, SeriesSet, Warnings } from '@gauntlet/model';
-import { CHUNK_ENCODING } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import { intersectPostings } from '../index-file/postings.ts';
 import { createBlockSource } from './block-source.ts';
