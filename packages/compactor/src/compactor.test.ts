@@ -1,5 +1,5 @@
 /** Whole runs of the compactor over recorded blocks: what a run leaves in the bucket, what cannot be done, and what the process says. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BlockStats } from '@gauntlet/tsdb';
 import { formatMarker, type MarkerKind, readMarker } from '@gauntlet/block';
@@ -291,9 +291,14 @@ describe('local files', () => {
     expect(fetched().sort()).toEqual(REPLICA_A.slice(0, 4).map((id) => `${id}/index`));
   });
 
-  test('nothing is left after a run', async () => {
+  test('nothing is left after a run, neither its own nor of one that was killed', async () => {
     const dataDir = createTestDir();
-    await (await createTestCompactor(await bucketOf(REPLICA_A), { dataDir })).iterate(signal);
+    const bucket = await bucketOf(REPLICA_A);
+    const unmarked = { ...bucket, upload: (...args: Parameters<typeof bucket.upload>) => (args[0].endsWith('-mark.json') ? Promise.reject(new Error('away')) : bucket.upload(...args)) };
+    await (await createTestCompactor(unmarked, { dataDir })).iterate(signal);
+    expect(readdirSync(join(dataDir, 'compact'))).toHaveLength(1);
+    mkdirSync(join(dataDir, 'compact', 'of a group that is gone', '01ARZ3NDEKTSV4RRFFQ69G5FAV'), { recursive: true });
+    await (await createTestCompactor(bucket, { dataDir })).iterate(signal);
     expect(readdirSync(join(dataDir, 'compact'))).toEqual([]);
   });
 });

@@ -130,6 +130,8 @@ export class RunLoop {
       compacted += done?.compacted ?? 0;
       if (done?.isProgress !== true) break;
     }
+    // Blocks that were fetched in vain may be of use to the next try; nothing else is.
+    if (groupErrors.size === 0) await step('clearing the data directory', () => this.#tidyWorkDir([]));
     // The last look found nothing to compact, so it still holds: what follows looks again itself at whatever it would touch.
     if (view !== undefined) {
       const seen = view;
@@ -312,9 +314,10 @@ export class RunLoop {
     await mkdir(workDir, { recursive: true });
     const wanted = new Map(groups.map((group) => [group.key, new Set(group.metas.map((meta) => meta.ulid))]));
     for (const key of await readdir(workDir)) {
-      const blocks = wanted.get(key);
-      if (blocks === undefined) await rm(join(workDir, key), { recursive: true, force: true });
-      else for (const name of await readdir(join(workDir, key)).catch(() => [])) if (!blocks.has(name)) await rm(join(workDir, key, name), { recursive: true, force: true });
+      const names = await readdir(join(workDir, key)).catch(() => []);
+      const kept = names.filter((name) => wanted.get(key)?.has(name) === true);
+      if (kept.length === 0) await rm(join(workDir, key), { recursive: true, force: true });
+      else for (const name of names) if (!kept.includes(name)) await rm(join(workDir, key, name), { recursive: true, force: true });
     }
   }
 }
