@@ -7,7 +7,8 @@ export type ModelErrorCode =
   | 'ERR_REGEX_SYNTAX'
   | 'ERR_DURATION'
   | 'ERR_TIMESTAMP'
-  | 'ERR_RELABEL_CONFIG';
+  | 'ERR_RELABEL_CONFIG'
+  | 'ERR_HISTOGRAM';
 
 /** Input that cannot be read as asked. Where Prometheus has a text for the case, the message is that text. */
 export class ModelError extends Error {

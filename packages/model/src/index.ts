@@ -8,6 +8,32 @@ export {
 } from './duration.ts';
 export { ModelError, type ModelErrorCode } from './errors.ts';
 export { quoteGo } from './go-quote.ts';
+export { addHistograms, combineHints, divHistogram, type HistogramArithmetic, hintsCollide, mulHistogram, subHistograms } from './histogram/arithmetic.ts';
+export { boundOf } from './histogram/bucket-bounds.ts';
+export { allBuckets, allBucketsDescending, type BucketCursor, negativeBuckets, positiveBuckets } from './histogram/bucket-cursor.ts';
+export { checkHistogram, checkIntegerHistogram } from './histogram/check-histogram.ts';
+export { detectReset } from './histogram/detect-reset.ts';
+export { averageOfHistogram, fractionOfHistogram, type HistogramEstimate, quantileOfHistogram, varianceOfHistogram } from './histogram/estimate.ts';
+export {
+  copyHistogram,
+  createHistogram,
+  CUSTOM_BUCKETS_SCHEMA,
+  type FloatHistogram,
+  fromIntegerHistogram,
+  type HistogramSpan,
+  type IntegerHistogram,
+  isStaleHistogram,
+  RESET_HINTS,
+  type ResetHint,
+  STALE_HISTOGRAM,
+  usesCustomBuckets,
+  withResetHint,
+} from './histogram/float-histogram.ts';
+export { formatGoFloat, formatHistogram, formatHistogramLiteral } from './histogram/format-histogram.ts';
+export { HistogramMean, HistogramSum } from './histogram/histogram-sum.ts';
+export { compactHistogram, histogramsAlmostEqual, histogramsEqual, reduceResolution } from './histogram/layout.ts';
+export { parseHistogramLiteral, type ParsedHistogram } from './histogram/parse-literal.ts';
+export { keepAbove, keepBelow } from './histogram/trim.ts';
 export { hashForLabels, hashLabels, hashWithoutLabels, stableHashLabels } from './label-hash.ts';
 export { isValidLabelName, isValidMetricName, isWellFormed, type NameScheme } from './label-names.ts';
 export {

@@ -1,0 +1,172 @@
+/**
+ * Sums, differences, multiples of histograms. Where layouts differ the coarser one wins: the smaller schema, the wider zero bucket, the bounds
+ * that both have. Source: Prometheus model/histogram/float_histogram.go, Add, Sub, Mul, Div.
+ */
+import { type BucketList, bucketsWithin, coarsenList, listBuckets, mergeLists, spansOf } from './bucket-list.ts';
+import { addToSharedBounds, intersectBounds, populatedBuckets } from './custom-bounds.ts';
+import { createHistogram, type FloatHistogram, RESET_HINTS, type ResetHint, usesCustomBuckets } from './float-histogram.ts';
+import { boundsMatch, spansMatch } from './layout.ts';
+import { reconcileZeroBuckets, type ZeroState } from './zero-bucket.ts';
+
+/** A sum or difference, and what a query says about it. */
+export interface HistogramArithmetic {
+  /** Not compacted: empty buckets of the arguments remain. */
+  readonly histogram: FloatHistogram;
+  /** One side says reset, the other not reset; the hint of the result is unknown then. */
+  readonly counterResetCollision: boolean;
+  /** Custom bounds differed. */
+  readonly boundsReconciled: boolean;
+}
+
+/** a + b; undefined if one has custom buckets and the other has not. */
+export function addHistograms(a: FloatHistogram, b: FloatHistogram): HistogramArithmetic | undefined {
+  return combine(a, b, 1);
+}
+
+/**
+ * a − b; undefined as in `addHistograms`. The hint is made as in a sum: the operator `-` of PromQL calls its result a gauge, which is up to the
+ * caller (`withResetHint`).
+ */
+export function subHistograms(a: FloatHistogram, b: FloatHistogram): HistogramArithmetic | undefined {
+  return combine(a, b, -1);
+}
+
+/** Counts and sum times `factor`; a gauge if that is negative. */
+export function mulHistogram(histogram: FloatHistogram, factor: number): FloatHistogram {
+  return createHistogram({
+    ...histogram,
+    zeroCount: histogram.zeroCount * factor,
+    count: histogram.count * factor,
+    sum: histogram.sum * factor,
+    positiveBuckets: histogram.positiveBuckets.map((count) => count * factor),
+    negativeBuckets: histogram.negativeBuckets.map((count) => count * factor),
+    resetHint: factor < 0 ? RESET_HINTS.gauge : histogram.resetHint,
+  });
+}
+
+/** Counts and sum divided by `divisor`; a gauge if that is negative. Division by 0 leaves no buckets. */
+export function divHistogram(histogram: FloatHistogram, divisor: number): FloatHistogram {
+  const isZero = divisor === 0;
+  return createHistogram({
+    ...histogram,
+    zeroCount: histogram.zeroCount / divisor,
+    count: histogram.count / divisor,
+    sum: histogram.sum / divisor,
+    positiveSpans: isZero ? [] : histogram.positiveSpans,
+    positiveBuckets: isZero ? new Float64Array(0) : histogram.positiveBuckets.map((count) => count / divisor),
+    negativeSpans: isZero ? [] : histogram.negativeSpans,
+    negativeBuckets: isZero ? new Float64Array(0) : histogram.negativeBuckets.map((count) => count / divisor),
+    resetHint: divisor < 0 ? RESET_HINTS.gauge : histogram.resetHint,
+  });
+}
+
+/** Hint of a sum: a gauge makes it a gauge, then unknown wins; reset and not reset collide to unknown. */
+export function combineHints(a: ResetHint, b: ResetHint): ResetHint {
+  if (a === b) return a;
+  return a === RESET_HINTS.gauge || b === RESET_HINTS.gauge ? RESET_HINTS.gauge : RESET_HINTS.unknown;
+}
+
+/** Whether one hint says reset and the other not reset. */
+export function hintsCollide(a: ResetHint, b: ResetHint): boolean {
+  return (a === RESET_HINTS.reset && b === RESET_HINTS.notReset) || (a === RESET_HINTS.notReset && b === RESET_HINTS.reset);
+}
+
+function combine(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): HistogramArithmetic | undefined {
+  if (usesCustomBuckets(a) !== usesCustomBuckets(b)) return undefined;
+  const boundsReconciled = usesCustomBuckets(a) && !boundsMatch(a.customValues, b.customValues);
+  const counts = {
+    ...a,
+    count: a.count + sign * b.count,
+    sum: a.sum + sign * b.sum,
+    resetHint: combineHints(a.resetHint, b.resetHint),
+  };
+  const counterResetCollision = hintsCollide(a.resetHint, b.resetHint);
+  let histogram: FloatHistogram;
+  if (boundsReconciled) histogram = combineOnSharedBounds(counts, b, sign);
+  else if (isSameLayout(a, b)) histogram = combineSameLayout(counts, b, sign);
+  else if (usesCustomBuckets(a)) histogram = createHistogram({ ...counts, ...positiveOf(mergeLists(positiveList(a), positiveList(b), sign, 0)) });
+  else histogram = combineExponential(counts, b, sign);
+  return { histogram, counterResetCollision, boundsReconciled };
+}
+
+/** Whether bucket i of one is bucket i of the other, and none lies within the zero bucket. Custom bounds are taken to match. */
+function isSameLayout(a: FloatHistogram, b: FloatHistogram): boolean {
+  return (
+    a.schema === b.schema &&
+    a.zeroThreshold === b.zeroThreshold &&
+    spansMatch(a.positiveSpans, b.positiveSpans) &&
+    spansMatch(a.negativeSpans, b.negativeSpans) &&
+    (b.zeroThreshold === 0 || (firstIsBeyond(b, positiveList(b)) && firstIsBeyond(b, negativeList(b))))
+  );
+}
+
+function firstIsBeyond(histogram: FloatHistogram, list: BucketList): boolean {
+  return bucketsWithin(list, histogram.schema, histogram.zeroThreshold) === 0;
+}
+
+function combineSameLayout(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): FloatHistogram {
+  return createHistogram({
+    ...a,
+    zeroCount: a.zeroCount + sign * b.zeroCount,
+    positiveBuckets: combineBuckets(a.positiveBuckets, b.positiveBuckets, sign),
+    negativeBuckets: combineBuckets(a.negativeBuckets, b.negativeBuckets, sign),
+  });
+}
+
+function combineBuckets(a: Float64Array, b: Float64Array, sign: 1 | -1): Float64Array {
+  const sums = new Float64Array(a.length);
+  for (let i = 0; i < sums.length; i++) sums[i] = a[i]! + sign * b[i]!;
+  return sums;
+}
+
+function combineExponential(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): FloatHistogram {
+  const [wideA, wideB] = reconcileZeroBuckets(zeroStateOf(a), zeroStateOf(b));
+  const schema = Math.min(a.schema, b.schema);
+  const threshold = wideA.zeroThreshold;
+  const merge = (listA: BucketList, listB: BucketList): BucketList => {
+    const coarseB = coarsenList(listB, b.schema, schema);
+    return mergeLists(coarsenList(listA, a.schema, schema), coarseB, sign, bucketsWithin(coarseB, schema, threshold));
+  };
+  const negative = merge(wideA.negative, wideB.negative);
+  return createHistogram({
+    ...a,
+    schema,
+    zeroThreshold: threshold,
+    zeroCount: wideA.zeroCount + sign * wideB.zeroCount,
+    ...positiveOf(merge(wideA.positive, wideB.positive)),
+    negativeSpans: spansOf(negative.indexes),
+    negativeBuckets: negative.counts,
+  });
+}
+
+function combineOnSharedBounds(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): FloatHistogram {
+  const customValues = intersectBounds(a.customValues, b.customValues);
+  const counts = new Float64Array(customValues.length + 1);
+  const losses = new Float64Array(counts.length);
+  addToSharedBounds(positiveList(a), a.customValues, customValues, 1, counts, losses);
+  addToSharedBounds(positiveList(b), b.customValues, customValues, sign, counts, losses);
+  return createHistogram({ ...a, customValues, ...positiveOf(populatedBuckets(counts, losses)) });
+}
+
+function positiveOf(list: BucketList): Pick<FloatHistogram, 'positiveSpans' | 'positiveBuckets'> {
+  return { positiveSpans: spansOf(list.indexes), positiveBuckets: list.counts };
+}
+
+function positiveList(histogram: FloatHistogram): BucketList {
+  return listBuckets(histogram.positiveSpans, histogram.positiveBuckets);
+}
+
+function negativeList(histogram: FloatHistogram): BucketList {
+  return listBuckets(histogram.negativeSpans, histogram.negativeBuckets);
+}
+
+function zeroStateOf(histogram: FloatHistogram): ZeroState {
+  return {
+    schema: histogram.schema,
+    zeroThreshold: histogram.zeroThreshold,
+    zeroCount: histogram.zeroCount,
+    zeroLoss: 0,
+    positive: positiveList(histogram),
+    negative: negativeList(histogram),
+  };
+}
