@@ -5,13 +5,13 @@
  *   /app/packages/ui/dist  /app/protos  /app/LICENSE        page and protocol files
  *   /app/node_modules/.pnpm/<id>                            packages from the registry that those reach
  *   /bin/gauntlet  /bin/thanos                              launchers
- *   /data                                                   empty, of uid 65534
+ *   /data                                                   empty; the Dockerfile gives it to uid 65534
  *
  *   node deploy/image/collect.mjs DIR
  *
  * Links stay links: the layout is pnpm's own. Fails when something that is declared is not installed.
  */
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 
 const root = realpathSync(join(import.meta.dirname, '..', '..'));
@@ -21,7 +21,6 @@ if (out === undefined) {
   process.exit(2);
 }
 const app = join(out, 'app');
-const UID = 65_534;
 
 const readManifest = (dir) => JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
 const isNeeded = (path) => !/\.(d\.[cm]?ts|[cm]?ts|tsx|map|md|markdown|flow|tsbuildinfo|gyp|c|cc|h)$/i.test(path);
@@ -100,7 +99,6 @@ for (const name of ['gauntlet', 'thanos']) {
   chmodSync(join(out, 'bin', name), 0o755);
 }
 mkdirSync(join(out, 'data'), { recursive: true });
-if (process.getuid?.() === 0) chownSync(join(out, 'data'), UID, UID);
 
 let bytes = 0;
 let files = 0;
