@@ -1,6 +1,7 @@
 /**
- * SIGKILL at random moments: whatever a replica has acknowledged is there after the next start, once; and history that was being
- * generated is completed without doubles. Blocks are cut every few seconds here, so that kills also fall into cutting and uploading.
+ * SIGKILL at random moments: whatever a replica or the ruler has acknowledged is there after the next start, once; and history that was
+ * being generated is completed, that was being compacted is whole, without doubles. Blocks are cut every few seconds here and compacted
+ * as soon as there are some, so that kills also fall into cutting, uploading, compacting and deleting.
  *
  *   round:  start ─► (odd rounds) ready, everything acknowledged so far is asked for ─► a moment ─► SIGKILL
  *                └─► (even rounds) a moment of the start-up ─► SIGKILL
@@ -12,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { type Acknowledged, readAckLog, seededRandom, seriesKey } from './harness/ack-log.ts';
+import { getApi } from './harness/api.ts';
 import { type RunningProcess, startProcess, temporaryDir, waitFor } from './harness/process.ts';
 
 const ROUNDS = Number(process.env['GAUNTLET_KILL_ROUNDS'] ?? 3);
@@ -25,7 +27,7 @@ function start(dataDir: string): RunningProcess {
     command: process.execPath,
     args: [
       bin, 'standalone', `--data-dir=${dataDir}`, '--http-address=127.0.0.1:0', '--grpc-address=127.0.0.1:0', '--scrape.interval=500ms',
-      '--tsdb.block-duration=8s', '--shipper.interval=1s', '--debug.ack-log',
+      '--tsdb.block-duration=8s', '--shipper.interval=1s', '--eval-interval=500ms', '--compact.wait-interval=500ms', '--delete-delay=10s', '--debug.ack-log',
     ],
   });
 }
@@ -48,15 +50,22 @@ async function query(base: string, text: string, timeMs: number): Promise<readon
   return answer.data.result;
 }
 
+/** Who acknowledges: external label and its value, and the file of what it did. */
+interface Writer {
+  readonly label: 'replica' | 'ruler';
+  readonly name: string;
+  readonly ackLog: string;
+}
+
 /** Asks for everything acknowledged. @returns number of samples compared */
-async function expectAllThere(base: string, replica: string, acknowledged: Acknowledged): Promise<number> {
+async function expectAllThere(base: string, { label, name }: Writer, acknowledged: Acknowledged): Promise<number> {
   if (acknowledged.series.size === 0) return 0;
   const rangeMs = acknowledged.toMs - acknowledged.fromMs + 2;
-  const found = await query(base, `{job=~".+",origin="",replica="${replica}"}[${rangeMs}ms]`, acknowledged.toMs);
+  const found = await query(base, `{__name__=~".+",origin="",${label}="${name}"}[${rangeMs}ms]`, acknowledged.toMs);
   const stored = new Map<string, Map<number, string>>();
   for (const { metric, values } of found) {
-    const { cluster, replica: own, ...labels } = metric;
-    expect([cluster, own]).toEqual(['local', replica]);
+    const { cluster, [label]: own, ...labels } = metric;
+    expect([cluster, own]).toEqual(['local', name]);
     const samples = new Map<number, string>();
     for (const [seconds, value] of values) samples.set(Math.round(seconds * 1000), value);
     // Once: as many times as samples.
@@ -67,10 +76,12 @@ async function expectAllThere(base: string, replica: string, acknowledged: Ackno
   }
   let compared = 0;
   const missing: string[] = [];
-  for (const [key, samples] of acknowledged.series) {
+  for (const [labels, samples] of acknowledged.series) {
+    // Rules over series of the querier have found its external label there already.
+    const key = seriesKey((JSON.parse(labels) as [string, string][]).filter(([labelName]) => labelName !== 'cluster'));
     for (const [timeMs, value] of samples) {
       const there = stored.get(key)?.get(timeMs);
-      if (there === undefined || !Object.is(Number(there), Number(value))) missing.push(`replica ${replica} ${key} at ${timeMs}: acknowledged ${value}, there is ${there}`);
+      if (there === undefined || !Object.is(Number(there), Number(value))) missing.push(`${label} ${name} ${key} at ${timeMs}: acknowledged ${value}, there is ${there}`);
       compared++;
     }
   }
@@ -78,38 +89,57 @@ async function expectAllThere(base: string, replica: string, acknowledged: Ackno
   return compared;
 }
 
-/** Ranges of the generated blocks in the bucket, by replica. */
-function generatedRanges(dataDir: string): Map<string, string[]> {
-  const ranges = new Map(REPLICAS.map((name) => [name, [] as string[]]));
+interface GeneratedBlock {
+  readonly replica: string;
+  readonly minTime: number;
+  readonly maxTime: number;
+  readonly level: number;
+}
+
+/** Blocks of generated history in the bucket, by time; those that are marked for deletion are left out. */
+function generatedBlocks(dataDir: string): GeneratedBlock[] {
   const bucket = join(dataDir, 'bucket');
+  const blocks: GeneratedBlock[] = [];
   for (const name of readdirSync(bucket)) {
     const path = join(bucket, name, 'meta.json');
-    if (!existsSync(path)) continue;
-    const meta = JSON.parse(readFileSync(path, 'utf8')) as { minTime: number; maxTime: number; thanos: { source: string; labels: Record<string, string> } };
-    if (meta.thanos.source !== 'gauntlet-backfill') continue;
+    if (!existsSync(path) || existsSync(join(bucket, name, 'deletion-mark.json'))) continue;
+    const meta = JSON.parse(readFileSync(path, 'utf8')) as { minTime: number; maxTime: number; compaction: { level: number }; thanos: { source: string; labels: Record<string, string> } };
+    if (meta.thanos.labels['origin'] !== 'generated') continue;
     expect(meta.thanos.labels).toMatchObject({ cluster: 'local', origin: 'generated' });
-    ranges.get(meta.thanos.labels['replica']!)!.push(`${meta.minTime}-${meta.maxTime}`);
+    expect(meta.thanos.source).toBe(meta.compaction.level > 1 ? 'compactor' : 'gauntlet-backfill');
+    blocks.push({ replica: meta.thanos.labels['replica']!, minTime: meta.minTime, maxTime: meta.maxTime, level: meta.compaction.level });
   }
-  for (const list of ranges.values()) list.sort();
-  return ranges;
+  return blocks.sort((x, y) => x.minTime - y.minTime);
+}
+
+/** Waits until the querier knows the ruler, whose address it is told after its own start. */
+async function untilRulerIsSeen(base: string, process: RunningProcess): Promise<void> {
+  await waitFor('the ruler among the stores', async () => {
+    const answer = await getApi<Record<string, readonly { readonly lastError: string | null }[]>>(base, 'stores');
+    return answer.data['rule']?.some(({ lastError }) => lastError === null) === true;
+  }, { process });
 }
 
 test(`killed ${ROUNDS} times at random moments: nothing acknowledged is lost, start-up recovers by itself`, async () => {
   const random = seededRandom(SEED);
   const dataDir = temporaryDir('standalone-kill');
   process.stderr.write(`standalone-kill: seed ${SEED}, ${ROUNDS} rounds\n`);
-  const ackLog = (name: string): string => join(dataDir, `ack-${name}.log`);
-  const verified = new Map(REPLICAS.map((name) => [name, 0]));
+  const writers: readonly Writer[] = [
+    ...REPLICAS.map((name) => ({ label: 'replica' as const, name, ackLog: join(dataDir, `ack-${name}.log`) })),
+    { label: 'ruler', name: 'local', ackLog: join(dataDir, 'ruler', 'ack.log') },
+  ];
+  const verified = writers.map(() => 0);
   let compared = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const acknowledged = REPLICAS.map((name) => readAckLog(ackLog(name), verified.get(name)!));
+    const acknowledged = writers.map(({ ackLog }, i) => readAckLog(ackLog, verified[i]!));
     const running = start(dataDir);
     try {
       if (round % 2 === 1) {
         const base = await url(running);
-        for (const [i, name] of REPLICAS.entries()) {
-          compared += await expectAllThere(base, name, acknowledged[i]!);
-          verified.set(name, acknowledged[i]!.bytes);
+        await untilRulerIsSeen(base, running);
+        for (const [i, writer] of writers.entries()) {
+          compared += await expectAllThere(base, writer, acknowledged[i]!);
+          verified[i] = acknowledged[i]!.bytes;
         }
         await sleepFor(random() * 3000);
       } else {
@@ -122,15 +152,25 @@ test(`killed ${ROUNDS} times at random moments: nothing acknowledged is lost, st
   }
 
   // Everything once more, from the first sample to the last.
-  const acknowledged = REPLICAS.map((name) => readAckLog(ackLog(name)));
+  const acknowledged = writers.map(({ ackLog }) => readAckLog(ackLog));
   const last = start(dataDir);
   try {
     const base = await url(last);
-    for (const [i, name] of REPLICAS.entries()) compared += await expectAllThere(base, name, acknowledged[i]!);
-    const [a, b] = REPLICAS.map((name) => generatedRanges(dataDir).get(name)!);
-    expect(a!.length).toBeGreaterThanOrEqual(24);
-    expect(new Set(a).size).toBe(a!.length);
-    expect(b).toEqual(a);
+    await untilRulerIsSeen(base, last);
+    for (const [i, writer] of writers.entries()) compared += await expectAllThere(base, writer, acknowledged[i]!);
+    expect(acknowledged.map(({ series }) => series.size > 0)).toEqual([true, true, true]);
+    // Compacted, it covers what was generated, without a gap, and is no more than it.
+    await waitFor('a compaction of the history', async () => REPLICAS.every((name) => generatedBlocks(dataDir).some(({ replica, level }) => replica === name && level > 1)), { process: last });
+    for (const name of REPLICAS) {
+      const blocks = generatedBlocks(dataDir).filter(({ replica }) => replica === name);
+      let end = blocks[0]!.minTime;
+      for (const { minTime, maxTime } of blocks) {
+        // From sample to sample: 15 s lie between two blocks, less than 30.
+        expect(minTime - end).toBeLessThan(30_000);
+        end = Math.max(end, maxTime);
+      }
+      expect(end - blocks[0]!.minTime).toBeGreaterThan(2 * 86_400_000 - 60_000);
+    }
     // Two days at 15 s, each sample once.
     const counts = await query(base, 'count_over_time(up{origin="generated"}[49h])', Date.now());
     const values = (counts as unknown as readonly { readonly value: readonly [number, string] }[]).map(({ value }) => value[1]);

@@ -2,13 +2,14 @@
  * The first look, as a user takes it: start, read where it runs, ask the proposed queries, stop with Ctrl-C, start again; and what
  * it says when something is in the way.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type ApiSeries, getApi, instant, type QueryResult } from './harness/api.ts';
 import { runGauntlet, startGauntlet } from './harness/gauntlet.ts';
 import { type RunningProcess, temporaryDir, waitFor } from './harness/process.ts';
+import { groupsOf, ruleOf } from './harness/rules.ts';
 
 const TIMEOUT_MS = 90_000;
 const FREE_PORTS = ['--http-address=127.0.0.1:0', '--grpc-address=127.0.0.1:0'];
@@ -61,7 +62,8 @@ test('started for the first time it shows two days of history and live data as o
   expect(stores.data['sidecar']!.flatMap(({ labelSets }) => labelSets.map(({ replica }) => replica)).sort()).toEqual(['a', 'b']);
   expect(stores.data['store']!.flatMap(({ labelSets }) => labelSets)).toEqual(['a', 'b'].map((replica) => ({ cluster: 'local', origin: 'generated', replica })));
   // It scrapes itself as well.
-  expect((await values(base, 'up{job="gauntlet"} == 1', first, (series) => series.length === 4)).map(({ metric }) => metric['instance'])).toEqual(['querier', 'replica-a', 'replica-b', 'store']);
+  expect((await values(base, 'up{job="gauntlet"} == 1', first, (series) => series.length === 6)).map(({ metric }) => metric['instance'])).toEqual(['compactor', 'querier', 'replica-a', 'replica-b', 'ruler', 'store']);
+  expect(first.output()).toContain(`Rules: ${base}/rules    Alerts: ${base}/alerts`);
   expect(await (await fetch(`${base}/graph`)).text()).toContain('<html');
 
   // Another one on the same folder is refused.
@@ -96,6 +98,87 @@ test('asked to end while it generates history it ends, and the next start comple
   const counts = await instant(base, 'count_over_time(up{origin="generated"}[49h])', Date.now() / 1000, { dedup: 'false' });
   expect(counts.map(({ value }) => value![1])).toEqual(Array.from({ length: 6 }, () => '11520'));
 }, TIMEOUT_MS);
+
+test('rules are evaluated over everything, seen through the querier, and kept over a restart', async () => {
+  const dir = temporaryDir('standalone-rules');
+  const file = join(dir, 'own.yml');
+  writeFileSync(file, 'groups:\n- name: own\n  rules:\n  - {record: own:up:count, expr: count by (job) (up)}\n  - {alert: Always, expr: own:up:count > 2, for: 2s, labels: {severity: info}}\n');
+  const flags = ['--no-backfill', '--scrape.interval=250ms', '--eval-interval=500ms', `--rule-file=${file}`];
+  const first = start(join(dir, 'data'), ...flags);
+  const base = await address(first);
+  const always = await waitFor('the alert', async () => {
+    const rule = (await groupsOf(base)).flatMap(({ rules }) => rules).find(({ name }) => name === 'Always');
+    return rule?.alerts?.some(({ state, labels }) => state === 'firing' && labels['job'] === 'shop') === true && rule;
+  }, { process: first });
+  // The replica label of the ruler is off: nothing tells that it is one of several parts.
+  expect(always.alerts!.find(({ labels }) => labels['job'] === 'shop')!.labels).not.toHaveProperty('ruler');
+  const groups = await groupsOf(base);
+  expect(groups.map(({ name }) => name).sort()).toEqual(['own', 'shop-alerts', 'shop-recording', 'targets']);
+  await waitFor('health of all rules', async () => (await groupsOf(base)).every(({ rules }) => rules.every(({ health }) => health === 'ok')), { process: first });
+  expect((await ruleOf(base, 'job:http_request_duration:p95')).type).toBe('recording');
+  // Recorded series read like scraped ones; shop rules have values as soon as rates have.
+  expect((await values(base, 'own:up:count{job="shop"}', first)).map(({ metric, value }) => [metric, value![1]])).toEqual([[{ __name__: 'own:up:count', cluster: 'local', job: 'shop' }, '3']]);
+  for (const name of ['job:http_requests:rate5m', 'job:http_errors:rate5m', 'job:http_errors:ratio_rate5m', 'job:http_request_duration:p95']) expect((await values(base, name, first)).map(({ metric }) => metric)).toEqual([{ __name__: name, cluster: 'local', job: 'shop' }]);
+  expect((await values(base, 'ALERTS{alertname="Always",job="shop",alertstate="firing"}', first)).length).toBe(1);
+  expect((await fetch(`${base}/rules`)).status).toBe(200);
+
+  const count = 'count_over_time(own:up:count{job="shop"}[10m])';
+  const untilS = Date.now() / 1000;
+  const before = Number((await instant(base, count, untilS))[0]!.value![1]);
+  await first.stop('SIGINT');
+  expect((await first.exited).code).toBe(0);
+  const again = start(join(dir, 'data'), ...flags);
+  const newBase = await address(again);
+  await values(newBase, 'own:up:count{job="shop"}', again);
+  expect(Number((await instant(newBase, count, untilS))[0]!.value![1])).toBeGreaterThanOrEqual(before);
+  await again.stop('SIGTERM');
+  expect((await again.exited).code).toBe(0);
+}, TIMEOUT_MS);
+
+/** What the bucket has of generated history, by level; marked blocks are left out. */
+function generatedLevels(dataDir: string): Map<number, number> {
+  const levels = new Map<number, number>();
+  const bucket = join(dataDir, 'bucket');
+  for (const name of readdirSync(bucket)) {
+    const path = join(bucket, name, 'meta.json');
+    if (!existsSync(path) || existsSync(join(bucket, name, 'deletion-mark.json'))) continue;
+    const meta = JSON.parse(readFileSync(path, 'utf8')) as { readonly compaction: { readonly level: number }; readonly thanos: { readonly labels: Record<string, string> } };
+    if (meta.thanos.labels['origin'] === 'generated') levels.set(meta.compaction.level, (levels.get(meta.compaction.level) ?? 0) + 1);
+  }
+  return levels;
+}
+
+test('the history is compacted under the eyes of whoever asks for it, and not made again', async () => {
+  const dataDir = temporaryDir('standalone-compaction');
+  const flags = ['--compact.wait-interval=1s', '--delete-delay=12s'];
+  const first = start(dataDir, ...flags);
+  const base = await address(first);
+  const names = (): string[] => readdirSync(join(dataDir, 'bucket')).filter((name) => name.startsWith('0'));
+  const generated = new Set(names());
+  expect(generated.size).toBe(50);
+  const whole = Array.from({ length: 6 }, () => '11520');
+  const counts = async (at: string): Promise<readonly string[]> => {
+    const answer = await getApi<QueryResult>(at, 'query', { query: 'count_over_time(up{origin="generated"}[49h])', time: Date.now() / 1000, dedup: 'false', partial_response: 'false' });
+    expect([answer.error, answer.warnings]).toEqual([undefined, undefined]);
+    return answer.data.result.map(({ value }) => value![1]);
+  };
+  // While blocks are compacted, marked and deleted every answer is whole.
+  await waitFor('the deletion of what was compacted', async () => {
+    expect(await counts(base)).toEqual(whole);
+    return names().filter((name) => generated.has(name)).length <= 16;
+  }, { process: first, timeoutMs: 80_000 });
+  expect(Math.max(...generatedLevels(dataDir).keys())).toBeGreaterThanOrEqual(2);
+  expect(await counts(base)).toEqual(whole);
+  await first.stop('SIGINT');
+  expect((await first.exited).code).toBe(0);
+
+  const left = new Set(names().filter((name) => generated.has(name)));
+  const second = start(dataDir, ...flags);
+  const again = await address(second);
+  expect(second.output()).not.toContain('generating');
+  expect(names().filter((name) => generated.has(name) && !left.has(name))).toEqual([]);
+  expect(await counts(again)).toEqual(whole);
+}, 2 * TIMEOUT_MS);
 
 test('own targets are scraped by both replicas, relabelled as their configuration says', async () => {
   const service = createServer((_request, response) => response.setHeader('Content-Type', 'application/openmetrics-text; version=1.0.0').end('# TYPE jobs counter\njobs_total{queue="mail"} 42\n# EOF\n'));
@@ -141,6 +224,16 @@ describe('refusals', () => {
     } finally {
       server.close();
     }
+  }, TIMEOUT_MS);
+
+  test('of a rule file with a mistake, before anything starts', async () => {
+    const dir = temporaryDir('standalone-bad-rules');
+    const file = join(dir, 'bad.yml');
+    writeFileSync(file, 'groups:\n- name: g\n  rules:\n  - {alert: A, expr: sum(}\n');
+    const { code, output } = await runGauntlet(['standalone', `--data-dir=${join(dir, 'data')}`, ...FREE_PORTS, `--rule-file=${join(dir, '*.yml')}`]);
+    expect(output).toContain(`gauntlet: error: load rule files: ${file}:4:`);
+    expect(output).not.toContain('generating');
+    expect(code).toBe(1);
   }, TIMEOUT_MS);
 
   test('of a scrape file with a wrong key, with its place', async () => {

@@ -4,8 +4,12 @@
  *   <data-dir>/lock             claimed while the process runs
  *   <data-dir>/replica-a/       a database as Prometheus has it, and its thanos.shipper.json
  *   <data-dir>/replica-b/
+ *   <data-dir>/ruler/           the database of the ruler, likewise
+ *   <data-dir>/rules/           rule files
  *   <data-dir>/bucket/          the object store
  *   <data-dir>/store/           caches of the store gateway; may be deleted
+ *   <data-dir>/compact/         work of the compactor; may be deleted
+ *   <data-dir>/endpoints.yml    where the ruler of the running process is
  *   <data-dir>/backfill.json    plan of the generated history, and whether it is complete
  */
 import { existsSync, mkdirSync } from 'node:fs';
@@ -21,6 +25,10 @@ export interface DataDir {
   readonly path: string;
   readonly bucket: string;
   readonly store: string;
+  readonly compact: string;
+  readonly ruler: string;
+  readonly rules: string;
+  readonly endpoints: string;
   readonly backfillPlan: string;
   /** Nothing has been stored here before. */
   readonly isFresh: boolean;
@@ -56,6 +64,10 @@ export function claimDataDir(given: string): DataDir {
     path,
     bucket: join(path, 'bucket'),
     store: join(path, 'store'),
+    compact: join(path, 'compact'),
+    ruler: join(path, 'ruler'),
+    rules: join(path, 'rules'),
+    endpoints: join(path, 'endpoints.yml'),
     backfillPlan: join(path, 'backfill.json'),
     isFresh: !existsSync(join(path, 'bucket')) && REPLICAS.every((name) => !existsSync(replica(name))),
     replica,

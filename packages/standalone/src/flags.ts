@@ -11,6 +11,7 @@ import {
   type PathOrContent,
   pathOrContentFlag,
   stringFlag,
+  stringsFlag,
 } from '@gauntlet/service-kit';
 
 /** All flags. A type, since interfaces are no flag tables. */
@@ -22,9 +23,15 @@ export type StandaloneFlags = {
   readonly scrapeConfig: Flag<PathOrContent>;
   readonly sampleService: Flag<boolean>;
   readonly backfill: Flag<boolean>;
+  readonly ruleFiles: Flag<readonly string[]>;
+  readonly evalIntervalMs: Flag<number>;
+  readonly alertmanagerUrls: Flag<readonly string[]>;
+  readonly retentionMs: Flag<number>;
   readonly localRetentionMs: Flag<number>;
   readonly blockDurationMs: Flag<number>;
   readonly shipIntervalMs: Flag<number>;
+  readonly compactIntervalMs: Flag<number>;
+  readonly deleteDelayMs: Flag<number>;
   readonly ackLog: Flag<boolean>;
   readonly logLevel: Flag<LogLevel>;
   readonly logFormat: Flag<LogFormat>;
@@ -34,15 +41,21 @@ export type StandaloneFlags = {
 export const standaloneFlags: StandaloneFlags = {
   httpAddress: stringFlag('http-address', { default: '127.0.0.1:10902', help: 'Listen host:port for the page and the HTTP API.' }),
   grpcAddress: stringFlag('grpc-address', { default: '127.0.0.1:10901', help: 'Listen ip:port for gRPC (StoreAPI over everything here).' }),
-  dataDir: stringFlag('data-dir', { default: './data', help: 'Folder for everything that is kept: two replicas, the bucket, caches. Made when missing.' }),
+  dataDir: stringFlag('data-dir', { default: './data', help: 'Folder for everything that is kept: two replicas, results of rules, rule files, the bucket, caches. Made when missing.' }),
   scrapeIntervalMs: durationFlag('scrape.interval', { default: '5s', help: 'How often the built-in targets are scraped, and default interval of --scrape.config.' }),
   scrapeConfig: pathOrContentFlag('scrape.config', { help: 'YAML file with own targets: global and scrape_configs with static_configs, as in the configuration of Prometheus.' }),
   sampleService: boolFlag('sample-service', { default: true, help: 'Runs and scrapes a sample web shop, so that there is something to look at.' }),
   backfill: boolFlag('backfill', { default: true, help: 'At the first start, fills the bucket with two days of generated history of the sample shop.' }),
-  localRetentionMs: durationFlag('tsdb.retention', { default: '6h', help: 'How long a replica keeps blocks that are in the bucket already. The bucket keeps everything.' }),
+  ruleFiles: stringsFlag('rule-file', { help: 'Rule file, or a pattern of such, beside those of <data-dir>/rules/*.yml (repeatable). They are read at the start and at SIGHUP.' }),
+  evalIntervalMs: durationFlag('eval-interval', { default: '15s', help: 'Evaluation interval of rule groups that give none.' }),
+  alertmanagerUrls: stringsFlag('alertmanagers.url', { help: 'URL of an Alertmanager that gets the alerts (repeatable).', secret: true }),
+  retentionMs: durationFlag('retention', { default: '0s', help: 'How long samples are kept in the bucket, counted from the end of their block; 0s is for ever.' }),
+  localRetentionMs: durationFlag('tsdb.retention', { default: '6h', help: 'How long a replica keeps blocks that it has uploaded. What is in the bucket is kept for --retention.' }),
   blockDurationMs: durationFlag('tsdb.block-duration', { default: '2h', help: 'Range of a block cut from a head; for tests.', hidden: true }),
   shipIntervalMs: durationFlag('shipper.interval', { default: '30s', help: 'Time between looks for blocks to cut and upload.', hidden: true }),
-  ackLog: boolFlag('debug.ack-log', { help: 'Writes what each replica has acknowledged to <data-dir>/ack-<replica>.log; for tests.', hidden: true }),
+  compactIntervalMs: durationFlag('compact.wait-interval', { default: '5m', help: 'Time between two runs of the compactor; for tests.', hidden: true }),
+  deleteDelayMs: durationFlag('delete-delay', { default: '10m', help: 'Time from the compaction of a block to its deletion; for tests.', hidden: true }),
+  ackLog: boolFlag('debug.ack-log', { help: 'Writes what each replica has acknowledged to <data-dir>/ack-<replica>.log, and the ruler to <data-dir>/ruler/ack.log; for tests.', hidden: true }),
   logLevel: enumFlag('log.level', ['error', 'warn', 'info', 'debug'], { default: 'warn', help: 'Least level of log lines that are written: error, warn, info or debug.' }),
   logFormat: enumFlag('log.format', LOG_FORMATS, { default: 'logfmt', help: 'Format of log lines: logfmt, json or journald.' }),
 };

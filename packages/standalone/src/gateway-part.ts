@@ -3,8 +3,10 @@ import { createMetrics, type Logger, parseFlags, registerProcessMetrics, BUILD_I
 import { type RunningStoreGateway, startStoreGateway, storeGatewayFlags } from '@gauntlet/store-gateway';
 import { StandaloneError } from './errors.ts';
 
-/** How soon uploaded blocks are served; local retention is far longer. */
-const SYNC = '30s';
+/** How soon uploaded blocks are served, at most; local retention is far longer. */
+const SYNC_MAX_MS = 30_000;
+/** Looks at the bucket from the compaction of a block to its deletion, at least. */
+const SYNCS_PER_DELETE_DELAY = 6;
 const INDEX_CACHE = '64MB';
 const GRACE = '2s';
 
@@ -20,13 +22,15 @@ export interface GatewayPart extends RunPart {
 export interface GatewayOptions {
   readonly bucketDir: string;
   readonly dataDir: string;
+  /** Time from the mark to the deletion of a block; after half of it the block is not read any more. */
+  readonly deleteDelayMs: number;
   readonly log: Logger;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
 }
 
 /** Makes the part; it is ready, with all blocks of the bucket, when its start is done. */
-export function createGatewayPart({ bucketDir, dataDir, log, clock }: GatewayOptions): GatewayPart {
+export function createGatewayPart({ bucketDir, dataDir, deleteDelayMs, log, clock }: GatewayOptions): GatewayPart {
   let running: RunningStoreGateway | undefined;
   const started = (): RunningStoreGateway => {
     if (running === undefined) throw new StandaloneError('ERR_ADDRESS', 'address of the store gateway: it has not started');
@@ -42,7 +46,8 @@ export function createGatewayPart({ bucketDir, dataDir, log, clock }: GatewayOpt
         `--grpc-grace-period=${GRACE}`,
         `--objstore.config=${JSON.stringify({ type: 'FILESYSTEM', config: { directory: bucketDir } })}`,
         `--data-dir=${dataDir}`,
-        `--sync-block-duration=${SYNC}`,
+        `--sync-block-duration=${Math.max(1, Math.min(SYNC_MAX_MS, Math.floor(deleteDelayMs / SYNCS_PER_DELETE_DELAY)))}ms`,
+        `--ignore-deletion-marks-delay=${Math.floor(deleteDelayMs / 2)}ms`,
         `--index-cache-size=${INDEX_CACHE}`,
       ];
       const outcome = parseFlags({ name: 'store', help: '', flags: storeGatewayFlags }, argv);

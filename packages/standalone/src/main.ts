@@ -18,7 +18,7 @@ export const REPLICA_MODULE: URL = pathToFileURL(join(packageDir, 'dist', 'repli
  */
 export async function main(argv: readonly string[]): Promise<void> {
   const { values, shown, warnings } = parseFlagsOrExit(
-    { name: 'standalone', help: 'Everything in one process on a local folder: two replicas that scrape, a bucket, a store gateway, a querier with its page.', flags: standaloneFlags, version: BUILD_INFO.version },
+    { name: 'standalone', help: 'Everything in one process on a local folder: two replicas that scrape, a bucket, a store gateway, a querier with its page, a ruler, a compactor.', flags: standaloneFlags, version: BUILD_INFO.version },
     argv,
   );
   const log = createLogger({ level: values.logLevel, format: values.logFormat });
@@ -42,7 +42,10 @@ export async function main(argv: readonly string[]): Promise<void> {
       ending: ending.signal,
       shownFlags: Object.fromEntries(shown),
     });
-    const group = createRunGroup({ log });
+    const onReload = (): void => {
+      standalone.reloadRules().catch((error: unknown) => log.error('reload rules by SIGHUP', { err: errorText(error) }));
+    };
+    const group = createRunGroup({ log, onReload });
     for (const part of standalone.parts) group.add(part);
     group.add({ name: 'welcome', start: () => void process.stdout.write(welcomeText(standalone.facts())) });
     await group.run();

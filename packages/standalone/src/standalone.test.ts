@@ -1,12 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RunPart } from '@gauntlet/service-kit';
+import { parseRuleFile } from '@gauntlet/ruler';
+import { createNodeFileSystem, createNopLogger, createRunGroup, type RunPart } from '@gauntlet/service-kit';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { checkAddress } from './check-address.ts';
+import { buildCompactor } from './compactor-part.ts';
 import { claimDataDir } from './data-dir.ts';
 import { nestedParts } from './nested-parts.ts';
+import { SHOP_RULES, TARGET_RULES, writeSampleRules } from './rules/sample-rules.ts';
+import { checkRules } from './ruler-part.ts';
 import { graphUrl, welcomeText } from './welcome.ts';
 
 let dir = '';
@@ -26,6 +30,44 @@ describe('the data directory', () => {
     writeFileSync(join(dir, 'file'), '');
     expect(() => claimDataDir(join(dir, 'file'))).toThrow(expect.objectContaining({ code: 'ERR_DATA_DIR', message: expect.stringContaining('a file has that name') }));
   });
+});
+
+describe('rules', () => {
+  test('the sample rules are good, and each alert says what is wrong', () => {
+    for (const text of [TARGET_RULES, SHOP_RULES]) {
+      const { groups, problems, warnings } = parseRuleFile(text, 'sample.yml');
+      expect([problems, warnings]).toEqual([[], []]);
+      for (const rule of groups.flatMap((group) => group.rules)) if (rule.kind === 'alerting') expect(rule.annotations.map(([name]) => name)).toEqual(['description', 'summary']);
+    }
+  });
+
+  test('are written where they are missing; what was changed stays', () => {
+    const rules = join(dir, 'rules');
+    writeSampleRules(createNodeFileSystem(), rules, false);
+    expect(readFileSync(join(rules, 'targets.yml'), 'utf8')).toBe(TARGET_RULES);
+    writeFileSync(join(rules, 'targets.yml'), 'groups: []\n');
+    writeSampleRules(createNodeFileSystem(), rules, true);
+    expect(readFileSync(join(rules, 'targets.yml'), 'utf8')).toBe('groups: []\n');
+    expect(readFileSync(join(rules, 'shop.yml'), 'utf8')).toBe(SHOP_RULES);
+  });
+
+  test('a file with a mistake is refused with its place before anything starts', () => {
+    const file = join(dir, 'bad.yml');
+    writeFileSync(file, 'groups:\n- name: g\n  rules:\n  - {alert: A, exp: up}\n');
+    expect(() => checkRules([file], createNopLogger())).toThrow(expect.objectContaining({ code: 'ERR_RULE_FILES', message: expect.stringContaining(`${file}:4:`) }));
+    expect(() => checkRules([join(dir, 'none-*.yml')], createNopLogger())).not.toThrow();
+  });
+});
+
+test('the compactor begins its work later than everything else, and ends when asked to', async () => {
+  const { parts, httpAddress } = await buildCompactor({ bucketDir: join(dir, 'bucket'), dataDir: join(dir, 'compact'), retentionMs: 0, intervalMs: 300_000, deleteDelayMs: 600_000, log: createNopLogger(), clock: Date.now });
+  const group = createRunGroup({ log: createNopLogger(), signals: undefined });
+  for (const part of parts) group.add(part);
+  const ending = new AbortController();
+  let page = '';
+  group.add({ name: 'look', run: async () => void (page = await (await fetch(`http://${httpAddress()}/metrics`)).text()) });
+  await group.run(ending.signal);
+  expect(page).toMatch(/^thanos_compact_iterations_total 0$/m);
 });
 
 test('an address in use is refused with the flag to change', async () => {
@@ -75,7 +117,7 @@ describe('parts within a part', () => {
 });
 
 describe('the welcome', () => {
-  const facts = { url: 'http://127.0.0.1:10902', grpcAddress: '127.0.0.1:10901', dataDir: '/data', scrapeIntervalMs: 5000, hasSampleService: true, history: undefined, ownTargets: 0 };
+  const facts = { url: 'http://127.0.0.1:10902', grpcAddress: '127.0.0.1:10901', dataDir: '/data', scrapeIntervalMs: 5000, hasSampleService: true, history: undefined, ownTargets: 0, rulesDir: '/data/rules' };
 
   test('says that history is generated, and only then', () => {
     const text = welcomeText({ ...facts, history: { startMs: 0, endMs: 172_800_000, isComplete: true } });

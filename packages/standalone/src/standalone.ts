@@ -3,26 +3,32 @@
  *
  *   sample shop ◄─ scrape ─ replica a (thread) ─┐ gRPC, loopback
  *        ▲                   replica b (thread) ─┼─► querier ─► page, HTTP API, StoreAPI
- *        └──── scrape ──────────┘  │ upload      │
- *                                  ▼             │
- *   history (first start) ─► bucket folder ─► store gateway
+ *        └──── scrape ──────────┘  │ upload      │   ▲  │
+ *                                  ▼             │   │  ▼ HTTP
+ *   history (first start) ─► bucket folder ─► store  └─ ruler (thread) ─ upload ─► bucket folder
+ *                             ▲  compactor      gateway
  *
- * Parts start in this order: data directory, sample shop, replicas, history, store gateway, querier. They stop in reverse.
+ * Parts start in this order: data directory, sample shop, replicas, history, store gateway, querier, ruler, compactor. They stop in
+ * reverse. The compactor comes after the history: what it has compacted and deleted is never generated again.
  */
 import { setInterval as every } from 'node:timers';
 import { ORIGIN_LABEL, type SampleService, SHOP_INSTANCES, SHOP_JOB, startSampleService } from '@gauntlet/demo';
 import { parseScrapeFile } from '@gauntlet/scrape';
 import { createBuiltQuerier, type Querier, querierFlags } from '@gauntlet/querier';
+import type { Ruler } from '@gauntlet/ruler';
 import { createNodeFileSystem, type Logger, type Metrics, parseFlags, type RunPart } from '@gauntlet/service-kit';
 import { type BackfillPlan, createBackfillPlan, HISTORY_STEP_MS, readBackfillPlan, writeBackfillPlan } from './backfill/backfill-plan.ts';
+import { buildCompactor, type CompactorPart } from './compactor-part.ts';
 import { claimDataDir, type DataDir, REPLICAS } from './data-dir.ts';
 import { StandaloneError } from './errors.ts';
 import type { StandaloneConfig } from './flags.ts';
 import { createGatewayPart, type GatewayPart } from './gateway-part.ts';
 import { nestedParts } from './nested-parts.ts';
-import { REPLICA_LABEL } from './replica/replica.ts';
+import { externalLabelsOf, REPLICA_LABEL } from './replica/replica.ts';
 import type { BuiltInJob } from './replica/replica-protocol.ts';
 import { createReplicaThread, type ReplicaThread } from './replica/replica-thread.ts';
+import { buildRuler, checkRules, RULER_LABEL, RULER_NAME, rulePatterns, writeEndpoints } from './ruler-part.ts';
+import { writeSampleRules } from './rules/sample-rules.ts';
 import type { WelcomeFacts } from './welcome.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -53,6 +59,8 @@ export interface Standalone {
   readonly parts: readonly RunPart[];
   /** After everything has started. */
   facts(): WelcomeFacts;
+  /** Reads the rule files again; problems are logged, and files that have some go on as they were. */
+  reloadRules(): Promise<void>;
 }
 
 /**
@@ -63,8 +71,15 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
   const { log, clock } = deps;
   const scrapeFile = config.scrapeConfig.isSet ? { text: config.scrapeConfig.content(), source: config.scrapeConfig.source } : undefined;
   // Read here too, so that a mistake in it is reported before anything starts.
-  const ownJobs = scrapeFile === undefined ? [] : parseScrapeFile(scrapeFile.text, scrapeFile.source).jobs;
+  const own = scrapeFile === undefined ? { jobs: [], externalLabels: [] } : parseScrapeFile(scrapeFile.text, scrapeFile.source);
   const dir = claimDataDir(config.dataDir);
+  try {
+    writeSampleRules(createNodeFileSystem(), dir.rules, config.sampleService);
+    checkRules(rulePatterns(config, dir), log);
+  } catch (error) {
+    dir.release();
+    throw error;
+  }
 
   const replicas = REPLICAS.map((name, index) =>
     createReplicaThread(
@@ -88,7 +103,9 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
   let shop: SampleService | undefined;
   let plan: BackfillPlan | undefined;
   let querier: Querier | undefined;
-  const gateway = createGatewayPart({ bucketDir: dir.bucket, dataDir: dir.store, log, clock });
+  let ruler: Ruler | undefined;
+  let compactor: CompactorPart | undefined;
+  const gateway = createGatewayPart({ bucketDir: dir.bucket, dataDir: dir.store, deleteDelayMs: config.deleteDelayMs, log, clock });
 
   const shopJobs = (): BuiltInJob[] =>
     shop === undefined ? [] : [{ jobName: SHOP_JOB, targets: SHOP_INSTANCES.map((instance, i) => ({ address: shop!.address, metricsPath: shop!.paths[i]!, instance })) }];
@@ -115,8 +132,19 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
     },
     gateway,
     nestedParts('querier', async () => {
-      querier = await buildQuerier(config, replicas, gateway, deps);
+      writeEndpoints(dir, []);
+      querier = await buildQuerier(config, replicas, gateway, dir, deps);
       return querier.parts;
+    }),
+    nestedParts('ruler', async () => {
+      const externalLabels = externalLabelsOf(own.externalLabels, RULER_LABEL, RULER_NAME);
+      ruler = await buildRuler({ config, dir, querier: reachable(querier!.httpAddress()), externalLabels, log, clock });
+      return [...ruler.parts, { name: 'endpoint of the ruler', start: () => writeEndpoints(dir, [ruler!.grpcAddress()]) }];
+    }),
+    nestedParts('compactor', async () => {
+      const { retentionMs, compactIntervalMs: intervalMs, deleteDelayMs } = config;
+      compactor = await buildCompactor({ bucketDir: dir.bucket, dataDir: dir.compact, retentionMs, intervalMs, deleteDelayMs, log, clock });
+      return compactor.parts;
     }),
     {
       name: 'own targets',
@@ -124,6 +152,8 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
         const self = [
           { address: reachable(querier!.httpAddress()), metricsPath: '/metrics', instance: 'querier' },
           { address: gateway.httpAddress(), metricsPath: '/metrics', instance: 'store' },
+          { address: ruler!.httpAddress(), metricsPath: '/metrics', instance: 'ruler' },
+          { address: compactor!.httpAddress(), metricsPath: '/metrics', instance: 'compactor' },
           ...replicas.map((replica, i) => ({ address: replica.metricsAddress(), metricsPath: '/metrics', instance: `replica-${REPLICAS[i]!}` })),
         ];
         setTargets([...shopJobs(), { jobName: 'gauntlet', targets: self }]);
@@ -133,6 +163,9 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
   log.debug('standalone built', { dataDir: dir.path });
   return {
     parts,
+    async reloadRules() {
+      await ruler?.reload();
+    },
     facts: () => ({
       url: `http://${reachable(querier!.httpAddress())}`,
       grpcAddress: querier!.grpcAddress(),
@@ -140,7 +173,8 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
       scrapeIntervalMs: config.scrapeIntervalMs,
       hasSampleService: config.sampleService,
       history: plan,
-      ownTargets: ownJobs.length,
+      ownTargets: own.jobs.length,
+      rulesDir: dir.rules,
     }),
   };
 }
@@ -210,7 +244,7 @@ async function generateHistory(plan: BackfillPlan, replicas: readonly ReplicaThr
   return complete;
 }
 
-async function buildQuerier(config: StandaloneConfig, replicas: readonly ReplicaThread[], gateway: GatewayPart, { log, metrics, shownFlags }: StandaloneDeps): Promise<Querier> {
+async function buildQuerier(config: StandaloneConfig, replicas: readonly ReplicaThread[], gateway: GatewayPart, dir: DataDir, { log, metrics, shownFlags }: StandaloneDeps): Promise<Querier> {
   const endpoints = [...replicas.map((replica) => replica.grpcAddress()), gateway.grpcAddress()];
   const argv = [
     `--http-address=${config.httpAddress}`,
@@ -218,9 +252,14 @@ async function buildQuerier(config: StandaloneConfig, replicas: readonly Replica
     `--http-grace-period=${HTTP_GRACE}`,
     `--grpc-grace-period=${HTTP_GRACE}`,
     ...endpoints.map((address) => `--endpoint=${address}`),
+    // The ruler is there after the querier, over which it evaluates.
+    `--endpoint.sd-config-file=${dir.endpoints}`,
+    '--endpoint.sd-config-reload-interval=1s',
     `--query.replica-label=${REPLICA_LABEL}`,
     // Generated blocks continue into live series: without their label the two are one.
     `--query.replica-label=${ORIGIN_LABEL}`,
+    // Recorded series read like scraped ones.
+    `--query.replica-label=${RULER_LABEL}`,
   ];
   const outcome = parseFlags({ name: 'query', help: '', flags: querierFlags }, argv);
   if (outcome.kind === 'exit') throw new StandaloneError('ERR_ADDRESS', `configure querier: ${outcome.stderr.trim()}`);

@@ -12,6 +12,8 @@ export interface WelcomeFacts {
   /** Range of the generated history, ms; undefined when there is none. */
   readonly history: { readonly startMs: number; readonly endMs: number; readonly isComplete: boolean } | undefined;
   readonly ownTargets: number;
+  /** Folder of rule files. */
+  readonly rulesDir: string;
 }
 
 /** Queries that show something at once. With the job, since this process has metrics of the same names. */
@@ -30,7 +32,7 @@ export function graphUrl(base: string, query: string, range: string): string {
 const minute = (tMs: number): string => new Date(tMs).toISOString().slice(0, 16).replace('T', ' ');
 
 /** The text, with a newline at its end. */
-export function welcomeText({ url, grpcAddress, dataDir, scrapeIntervalMs, hasSampleService, history, ownTargets }: WelcomeFacts): string {
+export function welcomeText({ url, grpcAddress, dataDir, scrapeIntervalMs, hasSampleService, history, ownTargets, rulesDir }: WelcomeFacts): string {
   const queries = hasSampleService ? SAMPLE_QUERIES : OWN_QUERIES;
   const targets = [...(hasSampleService ? ['a sample web shop'] : []), ...(ownTargets > 0 ? [`${ownTargets} of your jobs`] : []), 'itself'].join(' and ');
   const historyLines =
@@ -45,7 +47,7 @@ export function welcomeText({ url, grpcAddress, dataDir, scrapeIntervalMs, hasSa
     `Gauntlet runs at  ${url}`,
     '',
     `  Two replicas in this process scrape ${targets} every ${formatDuration(scrapeIntervalMs)}, keep what they get and upload it to a bucket folder;`,
-    '  a store gateway serves the bucket, and a querier makes one series out of two.',
+    '  a store gateway serves the bucket, and a querier makes one series out of two. A ruler evaluates rules, a compactor keeps the bucket tidy.',
     ...historyLines,
     `  Data: ${dataDir}    StoreAPI (gRPC): ${grpcAddress}`,
     '',
@@ -53,6 +55,7 @@ export function welcomeText({ url, grpcAddress, dataDir, scrapeIntervalMs, hasSa
     ...queries.map((query) => `  ${query}`),
     '',
     `First graph:  ${graphUrl(url, queries[0]!, hasSampleService ? '12h' : '5m')}`,
+    `Rules: ${url}/rules    Alerts: ${url}/alerts    (files: ${rulesDir}/*.yml, read again at SIGHUP)`,
     'Ctrl-C stops; what was scraped stays, and the next start goes on with it.',
     '',
     '',

@@ -114,9 +114,28 @@ describe('a run', () => {
     }
   });
 
+  test('after a compaction that deleted its blocks it makes none of them again', async () => {
+    const bucket = createMemoryBucket();
+    const planned = plannedBlocks(plan, 'a');
+    const made: string[] = [];
+    const run = (): Promise<void> => {
+      const watched = { ...bucket, upload: (name: string, ...rest: unknown[]) => (made.push(name.slice(0, name.indexOf('/'))), (bucket.upload as (name: string, ...rest: unknown[]) => Promise<void>)(name, ...rest)) } as typeof bucket;
+      return runBackfill({ fs: createNodeFileSystem(), kernels, bucket: watched, log, clock: () => NOW, onProgress: () => {} }, plan, { replica: 'a', replicaDir: join(dir, 'replica-c'), externalLabels: labels, offsetMs: 0, signal: new AbortController().signal });
+    };
+    // Two of three were compacted and deleted; the third was not made before.
+    const sources = planned.slice(1).map(({ ulid }) => ulid);
+    const ulid = '01M7YSC23K01P47ME42Q7YW0CH';
+    const meta = {
+      ulid, minTime: planned.at(-1)!.minTime, maxTime: planned[1]!.maxTime, stats: { numSamples: 2, numSeries: 1, numChunks: 1 }, compaction: { level: 2, sources }, version: 1,
+      thanos: { version: 1, labels: { cluster: 'local', origin: 'generated', replica: 'a' }, downsample: { resolution: 0 }, source: 'compactor' },
+    };
+    await bucket.upload(`${ulid}/${META_FILE}`, new TextEncoder().encode(JSON.stringify(meta)));
+    await run();
+    expect(new Set(made)).toEqual(new Set([planned[0]!.ulid]));
+  });
+
   test('an error of the bucket ends it', async () => {
     const bucket = createMemoryBucket();
-    await bucket.close();
     const broken = { ...bucket, exists: () => Promise.reject(new Error('out of reach')) };
     await expect(
       runBackfill({ fs: createNodeFileSystem(), kernels, bucket: broken, log, clock: () => NOW, onProgress: () => {} }, plan, { replica: 'b', replicaDir: join(dir, 'replica-b'), externalLabels: labels, offsetMs: 0, signal: new AbortController().signal }),

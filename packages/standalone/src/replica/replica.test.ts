@@ -78,6 +78,35 @@ test('blocks that are in the bucket and old leave the replica, others stay', asy
   }
 }, 20_000);
 
+test('a block that was uploaded and is not in the bucket any more, since it was compacted, is neither kept nor uploaded again', async () => {
+  const shop = await startSampleService({ host: '127.0.0.1', port: 0, clock: Date.now });
+  const bucketDir = join(dir, 'bucket-compacted');
+  const own = { ...settings(), dir: join(dir, 'replica-compacted'), bucketDir, ackLogPath: undefined, scrapeIntervalMs: 50, blockRangeMs: 400, shipIntervalMs: 50, localRetentionMs: 86_400_000 };
+  const inBucket = (): string[] => readdirSync(bucketDir).filter((name) => existsSync(join(bucketDir, name, 'meta.json')));
+  try {
+    const first = await startReplica(own, deps());
+    first.setTargets([{ jobName: 'shop', targets: [{ address: shop.address, metricsPath: shop.paths[0]!, instance: 'shop-0' }] }]);
+    await until(async () => inBucket().length >= 3);
+    await first.stop();
+    const compacted = inBucket();
+    for (const name of compacted) rmSync(join(bucketDir, name), { recursive: true });
+    // Still with the long retention: a round passes, and nothing comes back.
+    const second = await startReplica(own, deps());
+    second.setTargets([{ jobName: 'shop', targets: [{ address: shop.address, metricsPath: shop.paths[0]!, instance: 'shop-0' }] }]);
+    await until(async () => inBucket().length >= 1);
+    expect(inBucket().filter((name) => compacted.includes(name))).toEqual([]);
+    const kept = second.db.blocks().map(({ meta }) => meta.ulid);
+    expect(kept).toEqual(expect.arrayContaining(compacted));
+    await second.stop();
+    const third = await startReplica({ ...own, localRetentionMs: 1 }, deps());
+    await until(async () => !third.db.blocks().some(({ meta }) => compacted.includes(meta.ulid)));
+    expect(inBucket().filter((name) => compacted.includes(name))).toEqual([]);
+    await third.stop();
+  } finally {
+    await shop.stop();
+  }
+}, 20_000);
+
 test('a scrape file with a mistake is refused with its place', async () => {
   await expect(startReplica({ ...settings(), scrapeFile: { text: 'scrape_configs:\n- job_nam: x\n', source: 'own.yml' } }, deps())).rejects.toThrow('own.yml:2:3');
 });

@@ -57,7 +57,13 @@ export interface Replica {
 
 /** External labels of a replica. @param given labels of the scrape file */
 export function replicaLabels(name: string, given: Labels = []): Labels {
-  return extendLabels(extendLabels(labelsFromMap({ cluster: 'local' }), given), [REPLICA_LABEL, name]);
+  return externalLabelsOf(given, REPLICA_LABEL, name);
+}
+
+/** External labels of a part that writes: those of this installation, and its own. @param given labels of the scrape file */
+export function externalLabelsOf(given: Labels, label: string, value: string): Labels {
+  const shared = given.flatMap((name, i) => (i % 2 === 0 && name !== REPLICA_LABEL ? [[name, given[i + 1]!] as const] : []));
+  return extendLabels(extendLabels(labelsFromMap({ cluster: 'local' }), labelsFromPairs(shared)), [label, value]);
 }
 
 /**
