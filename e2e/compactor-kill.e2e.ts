@@ -23,7 +23,7 @@ import { type TestS3, startTestS3 } from '@gauntlet/s3-server/testing';
 import { createNodeFileSystem, createNopLogger } from '@gauntlet/service-kit';
 import { createUlid } from '@gauntlet/tsdb';
 import { buildBlock } from '@gauntlet/tsdb/testing';
-import { expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { readBlock, shipBlock } from './harness/blocks.ts';
 import { startGauntlet } from './harness/gauntlet.ts';
 import { type RunningProcess, temporaryDir, waitFor } from './harness/process.ts';
@@ -225,12 +225,20 @@ async function reach(moment: Moment, running: RunningProcess, s3: TestS3): Promi
   }
 }
 
+/** Ends with the test, however it went. */
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+});
+
 test(`killed ${ROUNDS} times at random moments: every sample stays, once, and nothing is left over`, async () => {
   const random = seededRandom(SEED);
   process.stderr.write(`compactor-kill: seed ${SEED}, ${ROUNDS} rounds\n`);
   const folder = temporaryDir('compactor-kill');
   const s3 = await startTestS3({ folder });
+  closing.push(() => s3.close());
   const bucket = await createBucketFromConfig(s3.configYaml, { component: 'test', source: 'test', log: createNopLogger() });
+  closing.push(() => bucket.close());
   const dataDir = temporaryDir('compactor-kill-data');
   const world = new World(folder, s3, bucket, random);
   let length: RunLength = FIRST_RUN;
@@ -295,6 +303,4 @@ test(`killed ${ROUNDS} times at random moments: every sample stays, once, and no
     `compactor-kill: ${killed} of ${ROUNDS} killed at work, ${samples} samples after the last, ${aborted.length} aborted uploads cleaned, ${requests} requests of a run with nothing to do\n` +
       [...places].map(([place, count]) => `  ${count} × ${place}\n`).join(''),
   );
-  await bucket.close();
-  await s3.close();
 }, 120_000 + ROUNDS * 20_000);
