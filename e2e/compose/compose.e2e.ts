@@ -2,11 +2,12 @@
  * The stack of docker-compose.yml as a user gets it: builds the image, comes up, answers over live and old data of both replicas,
  * evaluates rules, brings an alert to its receiver, compacts the bucket, and goes without leaving anything behind.
  */
+import { join } from 'node:path';
 import { SHOP_INSTANCES, shopModel } from '@gauntlet/standalone/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { getApi, instant, instantAnswer } from '../harness/api.ts';
 import { waitFor } from '../harness/process.ts';
-import { run, Stack } from './stack.ts';
+import { ROOT, run, Stack } from './stack.ts';
 
 const ONCE = ['bucket', 'history'];
 const OURS = ['bucket', 'compact', 'history', 'query', 'rule', 'shop', 'sidecar-a', 'sidecar-b', 'store', 'webhook'];
@@ -93,8 +94,10 @@ describe('docker compose', () => {
     }
   });
 
-  test('Prometheus, its tools and Alertmanager take the files', async () => {
+  test('Prometheus and Alertmanager take the files, and the rules pass their unit tests', async () => {
     expect(await stack.exec('prometheus-a', 'promtool', 'check', 'config', '/etc/prometheus/prometheus.yml')).toContain('SUCCESS');
+    const promtool = await run('docker', ['run', '--rm', '--network=none', `--volume=${join(ROOT, 'deploy', 'compose')}:/rules:ro`, '--entrypoint=promtool', (await stack.containers()).get('prometheus-a')!.Config.Image, 'test', 'rules', '/rules/rules-test/rules.test.yml']);
+    expect({ code: promtool.code, output: promtool.output }).toEqual({ code: 0, output: expect.stringContaining('SUCCESS') });
     expect(await stack.exec('alertmanager', 'amtool', 'check-config', '/etc/alertmanager/alertmanager.yml')).toContain('SUCCESS');
   });
 

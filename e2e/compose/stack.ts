@@ -6,7 +6,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { waitFor } from '../harness/process.ts';
 
-const ROOT = join(import.meta.dirname, '..', '..');
+/** The checkout. */
+export const ROOT: string = join(import.meta.dirname, '..', '..');
 /** Every published port: 0 lets Docker pick. */
 const PORTS = ['GAUNTLET_HTTP_PORT', 'GAUNTLET_GRPC_PORT', 'GAUNTLET_RULE_PORT', 'GAUNTLET_COMPACT_PORT', 'PROMETHEUS_A_PORT', 'PROMETHEUS_B_PORT', 'MINIO_CONSOLE_PORT', 'ALERTMANAGER_PORT', 'WEBHOOK_PORT'];
 
