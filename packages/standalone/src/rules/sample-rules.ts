@@ -61,13 +61,13 @@ groups:
           summary: 'Queue {{ $labels.queue }} of the {{ $labels.job }} is long'
           description: '{{ $value }} jobs are waiting.'
       # Ripples of its traffic make this one pending or firing for a moment, every few minutes.
-      - alert: TrafficAboveTrend
-        expr: sum by (job, endpoint) (rate(http_requests_total{job="shop"}[1m])) > 1.05 * sum by (job, endpoint) (rate(http_requests_total{job="shop"}[15m]))
+      - alert: BusierThanUsual
+        expr: avg by (job, instance) (avg_over_time(shop_cpu_usage_ratio{job="shop"}[1m])) > 1.05 * avg by (job, instance) (avg_over_time(shop_cpu_usage_ratio{job="shop"}[15m]))
         for: 30s
         labels: { severity: info }
         annotations:
-          summary: 'More requests to {{ $labels.endpoint }} than in the last quarter of an hour'
-          description: '{{ $value | humanize }} requests per second.'
+          summary: '{{ $labels.instance }} is busier than in the last quarter of an hour'
+          description: 'It uses {{ $value | humanizePercentage }} of its CPU.'
 `;
 
 /**
