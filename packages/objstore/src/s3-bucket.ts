@@ -10,6 +10,7 @@
  * root of the bucket is created twice; only a store that refuses the second time is trusted.
  */
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 
 import {
@@ -47,6 +48,13 @@ export interface S3BucketOptions {
   readonly random?: () => number;
   /** Shown to the store in User-Agent. */
   readonly component?: string;
+}
+
+/** The SDK's options of one request. Many requests of one job share its signal, and each listens to it. */
+function sendOptions(signal: AbortSignal | undefined): { readonly abortSignal?: AbortSignal } {
+  if (signal === undefined) return {};
+  setMaxListeners(0, signal);
+  return { abortSignal: signal };
 }
 
 /** Opens a bucket; no request is made yet. */
@@ -112,7 +120,7 @@ class S3Bucket implements Bucket {
     const { signal } = options;
     const prefix = directoryPrefix(dir, this.name);
     const common = { Bucket: this.name, ...(prefix === '' ? {} : { Prefix: prefix }), ...(options.recursive === true ? {} : { Delimiter: '/' }) };
-    const send = signal === undefined ? {} : { abortSignal: signal };
+    const send = sendOptions(signal);
     for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
       const page = await this.#request('iter', dir, signal, async () => {
         if (this.#settings.listVersion === 'v2') {
@@ -137,7 +145,7 @@ class S3Bucket implements Bucket {
     const command = new GetObjectCommand({
       Bucket: this.name, Key: key, ...(range === undefined ? {} : { Range: range }), ...(etag === undefined ? {} : { IfMatch: etag }), ...this.#customerKey(),
     });
-    return this.#client.send(command, signal === undefined ? {} : { abortSignal: signal });
+    return this.#client.send(command, sendOptions(signal));
   }
 
   /**
@@ -256,7 +264,7 @@ class S3Bucket implements Bucket {
     const { signal } = options;
     checkKey('get attributes of', key, this.name);
     const r = await this.#request('get attributes of', key, signal, () =>
-      this.#client.send(new HeadObjectCommand({ Bucket: this.name, Key: key, ...this.#customerKey() }), signal === undefined ? {} : { abortSignal: signal }));
+      this.#client.send(new HeadObjectCommand({ Bucket: this.name, Key: key, ...this.#customerKey() }), sendOptions(signal)));
     return { size: r.ContentLength ?? 0, lastModifiedMs: r.LastModified?.getTime() ?? 0, etag: unquote(r.ETag) };
   }
 
@@ -297,7 +305,7 @@ class S3Bucket implements Bucket {
     try {
       return await this.#request('upload', key, signal, async () => {
         try {
-          const r = await this.#client.send(new PutObjectCommand(command), signal === undefined ? {} : { abortSignal: signal });
+          const r = await this.#client.send(new PutObjectCommand(command), sendOptions(signal));
           return unquote(r.ETag);
         } catch (error) {
           if (isTransient(error)) unanswered++;
@@ -331,7 +339,7 @@ class S3Bucket implements Bucket {
   async #putParts(key: string, parts: AsyncIterable<Uint8Array>, options: UploadOptions): Promise<string> {
     const target = { Bucket: this.name, Key: key };
     const { UploadId } = await this.#request('upload', key, options.signal, () =>
-      this.#client.send(new CreateMultipartUploadCommand({ ...target, ...this.#newObject() }), options.signal === undefined ? {} : { abortSignal: options.signal }));
+      this.#client.send(new CreateMultipartUploadCommand({ ...target, ...this.#newObject() }), sendOptions(options.signal)));
     const controller = new AbortController();
     const signal = options.signal === undefined ? controller.signal : AbortSignal.any([options.signal, controller.signal]);
     const done: { PartNumber: number; ETag: string }[] = [];
@@ -342,7 +350,7 @@ class S3Bucket implements Bucket {
       for await (const part of parts) {
         const PartNumber = ++number;
         const task = this.#request(`upload part ${PartNumber} of`, key, signal, () =>
-          this.#client.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body: part, ContentLength: part.length, ...this.#md5(part), ...this.#customerKey() }), { abortSignal: signal }))
+          this.#client.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body: part, ContentLength: part.length, ...this.#md5(part), ...this.#customerKey() }), sendOptions(signal)))
           .then((r) => { done.push({ PartNumber, ETag: r.ETag! }); }, (error: unknown) => { failure ??= error; })
           .finally(() => { inFlight.delete(task); });
         inFlight.add(task);
@@ -369,7 +377,7 @@ class S3Bucket implements Bucket {
     try {
       return await this.#request('complete upload of', key, signal, async () => {
         try {
-          const r = await this.#client.send(new CompleteMultipartUploadCommand(command), signal === undefined ? {} : { abortSignal: signal });
+          const r = await this.#client.send(new CompleteMultipartUploadCommand(command), sendOptions(signal));
           return unquote(r.ETag);
         } catch (error) {
           if (isTransient(error)) unanswered++;
@@ -392,7 +400,7 @@ class S3Bucket implements Bucket {
     const { signal } = options;
     checkKey('delete', key, this.name);
     try {
-      await this.#request('delete', key, signal, () => this.#client.send(new DeleteObjectCommand({ Bucket: this.name, Key: key }), signal === undefined ? {} : { abortSignal: signal }));
+      await this.#request('delete', key, signal, () => this.#client.send(new DeleteObjectCommand({ Bucket: this.name, Key: key }), sendOptions(signal)));
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }

@@ -2,6 +2,7 @@
  * The S3 bucket of objstore against this server: the contract, and everything that can go wrong between the two. (The test lives
  * here because this package stands above objstore.)
  */
+import { getMaxListeners } from 'node:events';
 import { createBucketFromConfig, makeBucketFromConfig } from '@gauntlet/objstore';
 import type { Bucket } from '@gauntlet/objstore';
 import { describeBucketContract } from '@gauntlet/objstore/testing';
@@ -229,6 +230,13 @@ describe('between the two', () => {
       expect(await tagged.exists('t')).toBe(true);
       await tagged.close();
     });
+  });
+
+  test('any number of requests may share a signal without the warning of a leak', async () => {
+    const { signal } = new AbortController();
+    expect(getMaxListeners(signal)).toBeGreaterThan(0);
+    await Promise.all(Array.from({ length: 30 }, () => bucket.get('k', { signal })));
+    expect(getMaxListeners(signal)).toBe(0);
   });
 
   test('listings of several pages are in order', async () => {
