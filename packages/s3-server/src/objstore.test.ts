@@ -2,7 +2,6 @@
  * The S3 bucket of objstore against this server: the contract, and everything that can go wrong between the two. (The test lives
  * here because this package stands above objstore.)
  */
-import { getMaxListeners } from 'node:events';
 import { createBucketFromConfig, makeBucketFromConfig } from '@gauntlet/objstore';
 import type { Bucket } from '@gauntlet/objstore';
 import { describeBucketContract } from '@gauntlet/objstore/testing';
@@ -234,9 +233,11 @@ describe('between the two', () => {
 
   test('any number of requests may share a signal without the warning of a leak', async () => {
     const { signal } = new AbortController();
-    expect(getMaxListeners(signal)).toBeGreaterThan(0);
-    await Promise.all(Array.from({ length: 30 }, () => bucket.get('k', { signal })));
-    expect(getMaxListeners(signal)).toBe(0);
+    // `getMaxListeners` of Node 20 throws where the answer is 0, no limit.
+    const limit = (): unknown => Object.getOwnPropertySymbols(signal).filter(({ description }) => description === 'events.maxEventTargetListeners').map((symbol) => Reflect.get(signal, symbol));
+    expect(limit()).toEqual([10]);
+    await bucket.get('k', { signal });
+    expect(limit()).toEqual([0]);
   });
 
   test('listings of several pages are in order', async () => {
