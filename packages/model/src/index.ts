@@ -61,6 +61,7 @@ export {
   CHUNK_ENCODING,
   type ChunkQueryable,
   type ChunkSeries,
+  type HistogramColumn,
   type LabelAnswer,
   type LabelQuery,
   type Queryable,

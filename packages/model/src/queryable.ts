@@ -13,6 +13,7 @@
  * batch (or ends the iteration). Who wants to keep something copies it. Views over WebAssembly memory are detached when that
  * memory grows: take `byteOffset` before allocating.
  */
+import type { FloatHistogram } from './histogram/float-histogram.ts';
 import type { Labels } from './labels.ts';
 import type { Matcher } from './matcher.ts';
 
@@ -41,6 +42,17 @@ export interface SelectRequest {
   readonly signal?: AbortSignal;
 }
 
+/** Native histograms among the samples of a batch. */
+export interface HistogramColumn {
+  /** One entry per sample of the batch, beside its timestamp: −1 for a float, else the number that `get` takes. */
+  readonly ids: Int32Array;
+  /**
+   * One histogram, STALE_HISTOGRAM for a stale marker. To be called while the batch is valid; the histogram itself is the consumer's to keep and
+   * shares nothing that the producer changes later.
+   */
+  get(id: number): FloatHistogram;
+}
+
 /** Whole series as columns. See the head of this file for layout and ownership. */
 export interface SeriesBatch {
   /** One entry per series; batches of one select are in ascending label order, each series exactly once. */
@@ -57,6 +69,11 @@ export interface SeriesBatch {
   readonly kernelColumns?: { readonly timestampsPtr: number; readonly valuesPtr: number };
   /** Raw bits preserved: a stale marker is the NaN 0x7ff0000000000002 and must be told from other NaNs by its bits. */
   readonly values: Float64Array;
+  /**
+   * Samples that are native histograms; absent if there are none, as in most batches. In `values` such a sample is 0, or the bits of a stale marker
+   * where the histogram is one.
+   */
+  readonly histograms?: HistogramColumn;
 }
 
 /** Something that went wrong without making the answer useless: shown to the user beside it. */

@@ -24,7 +24,7 @@ export function ldexp(x: number, exponent: number): number {
   if (exponent > EXPONENT_MAX + 2) return x * Infinity;
   if (exponent > 1000) return x * POWERS[1000 - EXPONENT_MIN]! * POWERS[exponent - 1000 - EXPONENT_MIN]!;
   if (exponent >= -1000) return x * POWERS[exponent - EXPONENT_MIN]!;
-  if (exponent < EXPONENT_MIN - 2) return x * 0;
+  if (exponent < EXPONENT_MIN - 2) return x < 0 ? -0 : 0;
   return x * POWERS[-1000 - EXPONENT_MIN]! * POWERS[exponent + 1000 - EXPONENT_MIN]!;
 }
 

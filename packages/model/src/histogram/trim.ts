@@ -83,8 +83,8 @@ function trimZeroBucket({ zeroThreshold, zeroCount }: FloatHistogram, x: number,
   if (x <= lower) return isUpper ? NOTHING : { count: zeroCount, middle: (lower + upper) / 2 };
   if (x >= upper) return isUpper ? { count: zeroCount, middle: (lower + upper) / 2 } : NOTHING;
   return isUpper
-    ? { count: (zeroCount * (x - lower)) / (upper - lower), middle: (lower + x) / 2 }
-    : { count: (zeroCount * (upper - x)) / (upper - lower), middle: (x + upper) / 2 };
+    ? { count: zeroCount * ((x - lower) / (upper - lower)), middle: (lower + x) / 2 }
+    : { count: zeroCount * ((upper - x) / (upper - lower)), middle: (x + upper) / 2 };
 }
 
 /** Where the observations between two values are taken to be. */

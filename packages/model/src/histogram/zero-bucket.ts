@@ -52,12 +52,12 @@ export function widenZeroBucket<List extends BucketList>(state: ZeroState<List>,
 export function reconcileZeroBuckets<A extends BucketList, B extends BucketList>(a: ZeroState<A>, b: ZeroState<B>): readonly [ZeroState<A>, ZeroState<B>] {
   let wideA = a;
   let wideB = b;
-  // Not "until equal": thresholds of broken histograms may be NaN.
-  while (wideA.zeroThreshold > wideB.zeroThreshold || wideB.zeroThreshold > wideA.zeroThreshold) {
+  for (;;) {
     if (wideA.zeroThreshold > wideB.zeroThreshold) wideB = widenZeroBucket(wideB, wideA.zeroThreshold);
-    else wideA = widenZeroBucket(wideA, wideB.zeroThreshold);
+    else if (wideB.zeroThreshold > wideA.zeroThreshold) wideA = widenZeroBucket(wideA, wideB.zeroThreshold);
+    // Equal; or NaN, in a broken histogram.
+    else return [wideA, wideB];
   }
-  return [wideA, wideB];
 }
 
 /** Adds the buckets that begin below the threshold. @returns the threshold, moved up if it cuts a populated bucket */
