@@ -2,7 +2,7 @@
  * Sums, differences, multiples of histograms. Where layouts differ the coarser one wins: the smaller schema, the wider zero bucket, the bounds
  * that both have. Source: Prometheus model/histogram/float_histogram.go, Add, Sub, Mul, Div.
  */
-import { type BucketList, bucketsWithin, coarsenList, listBuckets, mergeLists, spansOf } from './bucket-list.ts';
+import { type BucketList, bucketsWithin, coarsenList, listBuckets, mergeLists, spansOf, startsBeyond } from './bucket-list.ts';
 import { addToSharedBounds, intersectBounds, populatedBuckets } from './custom-bounds.ts';
 import { createHistogram, type FloatHistogram, RESET_HINTS, type ResetHint, usesCustomBuckets } from './float-histogram.ts';
 import { boundsMatch, spansMatch } from './layout.ts';
@@ -74,19 +74,11 @@ export function hintsCollide(a: ResetHint, b: ResetHint): boolean {
 function combine(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): HistogramArithmetic | undefined {
   if (usesCustomBuckets(a) !== usesCustomBuckets(b)) return undefined;
   const boundsReconciled = usesCustomBuckets(a) && !boundsMatch(a.customValues, b.customValues);
-  const counts = {
-    ...a,
-    count: a.count + sign * b.count,
-    sum: a.sum + sign * b.sum,
-    resetHint: combineHints(a.resetHint, b.resetHint),
+  return {
+    histogram: boundsReconciled ? combineOnSharedBounds(a, b, sign) : isSameLayout(a, b) ? combineSameLayout(a, b, sign) : combineLayouts(a, b, sign),
+    counterResetCollision: hintsCollide(a.resetHint, b.resetHint),
+    boundsReconciled,
   };
-  const counterResetCollision = hintsCollide(a.resetHint, b.resetHint);
-  let histogram: FloatHistogram;
-  if (boundsReconciled) histogram = combineOnSharedBounds(counts, b, sign);
-  else if (isSameLayout(a, b)) histogram = combineSameLayout(counts, b, sign);
-  else if (usesCustomBuckets(a)) histogram = createHistogram({ ...counts, ...positiveOf(mergeLists(positiveList(a), positiveList(b), sign, 0)) });
-  else histogram = combineExponential(counts, b, sign);
-  return { histogram, counterResetCollision, boundsReconciled };
 }
 
 /** Whether bucket i of one is bucket i of the other, and none lies within the zero bucket. Custom bounds are taken to match. */
@@ -96,20 +88,25 @@ function isSameLayout(a: FloatHistogram, b: FloatHistogram): boolean {
     a.zeroThreshold === b.zeroThreshold &&
     spansMatch(a.positiveSpans, b.positiveSpans) &&
     spansMatch(a.negativeSpans, b.negativeSpans) &&
-    (b.zeroThreshold === 0 || (firstIsBeyond(b, positiveList(b)) && firstIsBeyond(b, negativeList(b))))
+    startsBeyond(b.positiveSpans, b.schema, b.zeroThreshold) &&
+    startsBeyond(b.negativeSpans, b.schema, b.zeroThreshold)
   );
 }
 
-function firstIsBeyond(histogram: FloatHistogram, list: BucketList): boolean {
-  return bucketsWithin(list, histogram.schema, histogram.zeroThreshold) === 0;
-}
-
+/** The common case, once per step of a rate: no more than the result is allocated. */
 function combineSameLayout(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): FloatHistogram {
   return createHistogram({
-    ...a,
+    schema: a.schema,
+    zeroThreshold: a.zeroThreshold,
     zeroCount: a.zeroCount + sign * b.zeroCount,
+    count: a.count + sign * b.count,
+    sum: a.sum + sign * b.sum,
+    resetHint: combineHints(a.resetHint, b.resetHint),
+    positiveSpans: a.positiveSpans,
     positiveBuckets: combineBuckets(a.positiveBuckets, b.positiveBuckets, sign),
-    negativeBuckets: combineBuckets(a.negativeBuckets, b.negativeBuckets, sign),
+    negativeSpans: a.negativeSpans,
+    negativeBuckets: a.negativeBuckets.length === 0 ? a.negativeBuckets : combineBuckets(a.negativeBuckets, b.negativeBuckets, sign),
+    customValues: a.customValues,
   });
 }
 
@@ -119,7 +116,9 @@ function combineBuckets(a: Float64Array, b: Float64Array, sign: 1 | -1): Float64
   return sums;
 }
 
-function combineExponential(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): FloatHistogram {
+function combineLayouts(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): FloatHistogram {
+  const totals = combineTotals(a, b, sign);
+  if (usesCustomBuckets(a)) return createHistogram({ ...totals, ...positiveOf(mergeLists(positiveList(a), positiveList(b), sign, 0)) });
   const [wideA, wideB] = reconcileZeroBuckets(zeroStateOf(a), zeroStateOf(b));
   const schema = Math.min(a.schema, b.schema);
   const threshold = wideA.zeroThreshold;
@@ -129,7 +128,7 @@ function combineExponential(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1):
   };
   const negative = merge(wideA.negative, wideB.negative);
   return createHistogram({
-    ...a,
+    ...totals,
     schema,
     zeroThreshold: threshold,
     zeroCount: wideA.zeroCount + sign * wideB.zeroCount,
@@ -145,7 +144,12 @@ function combineOnSharedBounds(a: FloatHistogram, b: FloatHistogram, sign: 1 | -
   const losses = new Float64Array(counts.length);
   addToSharedBounds(positiveList(a), a.customValues, customValues, 1, counts, losses);
   addToSharedBounds(positiveList(b), b.customValues, customValues, sign, counts, losses);
-  return createHistogram({ ...a, customValues, ...positiveOf(populatedBuckets(counts, losses)) });
+  return createHistogram({ ...combineTotals(a, b, sign), customValues, ...positiveOf(populatedBuckets(counts, losses)) });
+}
+
+/** a with the count, sum and hint of the result; its buckets remain to be combined. */
+function combineTotals(a: FloatHistogram, b: FloatHistogram, sign: 1 | -1): FloatHistogram {
+  return { ...a, count: a.count + sign * b.count, sum: a.sum + sign * b.sum, resetHint: combineHints(a.resetHint, b.resetHint) };
 }
 
 function positiveOf(list: BucketList): Pick<FloatHistogram, 'positiveSpans' | 'positiveBuckets'> {

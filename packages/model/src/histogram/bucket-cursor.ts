@@ -35,6 +35,7 @@ export class BucketCursor {
   readonly #plan: readonly Segment[];
   readonly #clampsToZero: boolean;
   #nextSegment = 0;
+  #isPositive = true;
   #segment: Segment = 'zero';
   #spans: readonly HistogramSpan[] = [];
   #buckets: Float64Array = new Float64Array(0);
@@ -70,9 +71,9 @@ export class BucketCursor {
 
   #start(segment: Segment): void {
     const h = this.#histogram;
-    const isPositive = segment === 'positive' || segment === 'positive-reverse';
-    this.#spans = isPositive ? h.positiveSpans : h.negativeSpans;
-    this.#buckets = isPositive ? h.positiveBuckets : h.negativeBuckets;
+    this.#isPositive = segment === 'positive' || segment === 'positive-reverse';
+    this.#spans = this.#isPositive ? h.positiveSpans : h.negativeSpans;
+    this.#buckets = this.#isPositive ? h.positiveBuckets : h.negativeBuckets;
     if (segment === 'positive' || segment === 'negative') {
       this.#span = 0;
       this.#inSpan = 0;
@@ -126,12 +127,11 @@ export class BucketCursor {
     const index = this.#bucketIndex;
     const outer = boundOf(h.schema, index, h.customValues);
     const inner = boundOf(h.schema, index - 1, h.customValues);
-    const isPositive = this.#buckets === h.positiveBuckets && this.#segment.startsWith('positive');
     this.index = index;
     this.position = this.#at;
     this.count = this.#buckets[this.#at]!;
-    this.lower = isPositive ? inner : -outer;
-    this.upper = isPositive ? outer : -inner;
+    this.lower = this.#isPositive ? inner : -outer;
+    this.upper = this.#isPositive ? outer : -inner;
     if (h.schema === CUSTOM_BUCKETS_SCHEMA) {
       this.lowerInclusive = index === 0;
       this.upperInclusive = true;

@@ -106,6 +106,17 @@ export function bucketsWithin(list: BucketList, schema: number, threshold: numbe
   return i;
 }
 
+/** Whether no bucket of these spans, of an exponential schema, ends within the threshold. Looks at the first only. */
+export function startsBeyond(spans: readonly HistogramSpan[], schema: number, threshold: number): boolean {
+  if (threshold === 0) return true;
+  let index = 0;
+  for (const { offset, length } of spans) {
+    index += offset;
+    if (length > 0) return exponentialBound(schema, index) > threshold;
+  }
+  return true;
+}
+
 /**
  * a + sign·b, bucket by bucket, in new columns.
  * @param skip buckets at the start of b that are left out

@@ -6,7 +6,7 @@
  * Source: Prometheus model/histogram/float_histogram.go, KahanAdd.
  */
 import { combineHints } from './arithmetic.ts';
-import { type BucketList, bucketsWithin, coarsenCompensated, type CompensatedList, listBuckets, mergeCompensated, spansMatchIndexes, spansOf } from './bucket-list.ts';
+import { type BucketList, bucketsWithin, coarsenCompensated, type CompensatedList, listBuckets, mergeCompensated, spansMatchIndexes, spansOf, startsBeyond } from './bucket-list.ts';
 import { addToSharedBounds, intersectBounds, populatedBuckets } from './custom-bounds.ts';
 import { createHistogram, CUSTOM_BUCKETS_SCHEMA, type FloatHistogram, type HistogramSpan, type ResetHint, usesCustomBuckets } from './float-histogram.ts';
 import { addCompensated } from './float-math.ts';
@@ -116,7 +116,9 @@ export class CompensatedHistogram {
   }
 
   #addExponential(other: FloatHistogram): void {
-    if (other.schema === this.#schema && other.zeroThreshold === this.#zeroThreshold && other.zeroThreshold === 0) {
+    const { schema: otherSchema, zeroThreshold } = other;
+    const isSameLayout = otherSchema === this.#schema && zeroThreshold === this.#zeroThreshold;
+    if (isSameLayout && startsBeyond(other.positiveSpans, otherSchema, zeroThreshold) && startsBeyond(other.negativeSpans, otherSchema, zeroThreshold)) {
       addCompensated(this.#totals, this.#totalLosses, ZERO, other.zeroCount);
       this.#positive = addSide(this.#positive, other.positiveSpans, other.positiveBuckets);
       this.#negative = addSide(this.#negative, other.negativeSpans, other.negativeBuckets);
@@ -128,9 +130,9 @@ export class CompensatedHistogram {
     this.#totalLosses[ZERO] = own.zeroLoss;
     addCompensated(this.#totals, this.#totalLosses, ZERO, others.zeroCount);
     addCompensated(this.#totals, this.#totalLosses, ZERO, others.zeroLoss);
-    const schema = Math.min(this.#schema, other.schema);
-    this.#positive = this.#mergeSide(own.positive, others.positive, other.schema, schema);
-    this.#negative = this.#mergeSide(own.negative, others.negative, other.schema, schema);
+    const schema = Math.min(this.#schema, otherSchema);
+    this.#positive = this.#mergeSide(own.positive, others.positive, otherSchema, schema);
+    this.#negative = this.#mergeSide(own.negative, others.negative, otherSchema, schema);
     this.#schema = schema;
   }
 

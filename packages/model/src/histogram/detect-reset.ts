@@ -2,7 +2,7 @@
  * Whether a counter histogram was reset between two samples: some count fell, or the layout changed in a way that only a reset explains.
  * Source: Prometheus model/histogram/float_histogram.go, DetectReset.
  */
-import { bucketsWithin, coarsenList, listBuckets } from './bucket-list.ts';
+import { bucketsWithin, coarsenList, listBuckets, startsBeyond } from './bucket-list.ts';
 import { addToSharedBounds, intersectBounds } from './custom-bounds.ts';
 import { type FloatHistogram, type HistogramSpan, RESET_HINTS, usesCustomBuckets } from './float-histogram.ts';
 import { boundsMatch, spansMatch } from './layout.ts';
@@ -55,7 +55,7 @@ function sideHasFallen(
   previousBuckets: Float64Array,
 ): boolean {
   const { schema, zeroThreshold } = current;
-  if (zeroThreshold === 0 && schema === previous.schema && spansMatch(spans, previousSpans)) {
+  if (schema === previous.schema && spansMatch(spans, previousSpans) && (usesCustomBuckets(current) || startsBeyond(spans, schema, zeroThreshold))) {
     for (let i = 0; i < buckets.length; i++) if (buckets[i]! < previousBuckets[i]!) return true;
     return false;
   }
