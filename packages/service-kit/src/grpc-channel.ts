@@ -3,6 +3,7 @@
  *
  *   window 1 MiB (server→client streaming 2–4x faster than the default) · messages up to 512 MiB · keepalive ping every 10 s of a running call, 5 s to answer
  *   no service config from DNS (saves a TXT lookup per target) · no HTTP proxy from the environment · reconnects within 5 s
+ *   a call waits 5 s for a connection: a host that has vanished refuses nothing, and the kernel alone tries for more than a minute
  *
  * Source: DEPENDENCIES.md 3.2 for the figures, Thanos pkg/extgrpc for keepalive.
  */
@@ -16,6 +17,7 @@ import {
   Metadata,
   connectivityState,
   credentials,
+  status,
 } from '@grpc/grpc-js';
 import { ServiceKitError } from './errors.ts';
 import type { GrpcMetrics } from './grpc-metrics.ts';
@@ -32,6 +34,9 @@ export const GRPC_WINDOW_BYTES = 1_048_576;
 /** Largest message taken, bytes: Go's limit would be 2 GiB; no frame of a store comes near this. */
 export const GRPC_MESSAGE_BYTES_MAX = 536_870_912;
 
+/** Longest wait of a call for the connection, ms. */
+const CONNECT_TIMEOUT_MS = 5000;
+
 /** What {@link openGrpcChannel} needs. */
 export interface GrpcChannelOptions {
   /** `host:port`, or several equal peers that share the calls (round robin). */
@@ -47,6 +52,8 @@ export interface GrpcChannelOptions {
   /** From `createGrpcMetrics('client', …)`, shared by all channels. */
   readonly metrics?: GrpcMetrics;
   readonly tracing?: Tracing;
+  /** Longest wait of a call for the connection, ms; default 5,000. */
+  readonly connectTimeoutMs?: number;
 }
 
 /** What goes with a call. */
@@ -106,11 +113,13 @@ export function openGrpcChannel(options: GrpcChannelOptions): GrpcChannel {
     stream.once('close', () => settings.signal?.removeEventListener('abort', cancel));
     return stream;
   };
+  const connected = (settings: CallSettings): Promise<void> => waitForConnection(client, address, options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, settings);
   return {
     address,
     readable,
-    call: (method, request, settings = {}) =>
-      new Promise((resolve, reject) => {
+    async call(method, request, settings = {}) {
+      await connected(settings);
+      return new Promise((resolve, reject) => {
         settings.signal?.throwIfAborted();
         const call = client.makeUnaryRequest(method.path, method.requestSerialize, method.responseDeserialize, request, metadataOf(settings), callOptions(settings), (error, answer) => {
           settings.signal?.removeEventListener('abort', cancel);
@@ -119,8 +128,10 @@ export function openGrpcChannel(options: GrpcChannelOptions): GrpcChannel {
         });
         const cancel = (): void => call.cancel();
         settings.signal?.addEventListener('abort', cancel, { once: true });
-      }),
+      });
+    },
     async *stream(method, request, settings = {}) {
+      await connected(settings);
       const answers = readable(method, request, settings);
       try {
         for await (const answer of answers) yield answer as unknown;
@@ -133,6 +144,34 @@ export function openGrpcChannel(options: GrpcChannelOptions): GrpcChannel {
     state: () => connectivityState[client.getChannel().getConnectivityState(false)]!.toLowerCase(),
     close: () => client.close(),
   };
+}
+
+/**
+ * Waits until there is a connection, or the last try has failed: then the call fails at once, with the reason.
+ * @throws a ServiceError UNAVAILABLE when neither comes in time; the signal's reason
+ */
+async function waitForConnection(client: Client, address: string, timeoutMs: number, { signal, timeoutMs: callMs = Number.POSITIVE_INFINITY }: CallSettings): Promise<void> {
+  const channel = client.getChannel();
+  const waitMs = Math.min(timeoutMs, callMs);
+  const deadlineMs = Date.now() + waitMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    const state = channel.getConnectivityState(true);
+    if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) return;
+    const isLate = await new Promise<boolean>((resolve) => {
+      const onAbort = (): void => resolve(false);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      channel.watchConnectivityState(state, deadlineMs, (error) => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(error !== undefined);
+      });
+    });
+    if (isLate) {
+      const code = callMs < timeoutMs ? status.DEADLINE_EXCEEDED : status.UNAVAILABLE;
+      const details = `connect to ${address}: no answer within ${waitMs} ms`;
+      throw Object.assign(new Error(`${code} ${status[code]}: ${details}`), { code, details, metadata: new Metadata() });
+    }
+  }
 }
 
 /** Several addresses need the ip scheme, which takes a list; a single one goes through the default resolver. */

@@ -1,4 +1,5 @@
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -197,6 +198,42 @@ test('a group of equal peers shares the calls', async () => {
   for (let i = 0; i < 200 && ((await started(first.metrics)) === 0 || (await started(second.metrics)) === 0); i++) await channel.call(say, { text: 'a' }, { timeoutMs: 10_000 });
   expect([await started(first.metrics), await started(second.metrics)].every((calls) => calls > 0)).toBe(true);
   expect(channel.state()).toBe('ready');
+});
+
+describe('a peer that accepts and says nothing', () => {
+  const silent = async (more: Partial<GrpcChannelOptions>): Promise<GrpcChannel> => {
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const channel = openGrpcChannel({ address: `127.0.0.1:${(server.address() as AddressInfo).port}`, ...more });
+    open.push({ stop: () => channel.close() }, { stop: () => { for (const socket of sockets) socket.destroy(); server.close(); } });
+    return channel;
+  };
+  const late = { code: 14, details: expect.stringMatching(/^connect to 127\.0\.0\.1:\d+: no answer within 50 ms$/) };
+
+  test('calls and streams give up on the connection after its own time, without a deadline of their own', async () => {
+    const channel = await silent({ connectTimeoutMs: 50 });
+    await expect(channel.call(say, { text: 'a' })).rejects.toMatchObject(late);
+    await expect(channel.stream(repeat, { text: 'a', time_ms: '1' })[Symbol.asyncIterator]().next()).rejects.toMatchObject(late);
+  });
+
+  test('an earlier deadline of the call, and its signal, come first', async () => {
+    const channel = await silent({ connectTimeoutMs: 60_000 });
+    await expect(channel.call(say, { text: 'a' }, { timeoutMs: 20 })).rejects.toMatchObject({ code: 4 });
+    const abort = new AbortController();
+    const calling = channel.call(say, { text: 'a' }, { signal: abort.signal });
+    abort.abort(new Error('enough'));
+    await expect(calling).rejects.toThrow('enough');
+  });
+});
+
+test('a port where nobody listens is refused at once', async () => {
+  const { server } = await serve();
+  const { port } = server;
+  await server.stop();
+  const channel = openGrpcChannel({ address: `127.0.0.1:${port}`, connectTimeoutMs: 60_000 });
+  open.push({ stop: () => channel.close() });
+  await expect(channel.call(say, { text: 'a' })).rejects.toMatchObject({ code: 14 });
 });
 
 test('a port in use is named, snappy is refused, request log lines', async () => {
