@@ -6,7 +6,8 @@
  *                                          a block is being cut · a block is being shipped · any time
  *           start ─► a moment of the start-up ─► SIGKILL
  *
- * The querier gives no two equal values, so that a sample that is found is the one that was acknowledged.
+ * In the end a querier over ruler and bucket is asked all along while blocks go over from the one to the other: nothing is missing at any moment.
+ * The querier of the rules gives no two equal values, so that a sample that is found is the one that was acknowledged.
  * GAUNTLET_KILL_ROUNDS (default 3) and GAUNTLET_KILL_SEED (printed) choose how often and when.
  */
 import { existsSync, mkdirSync, readdirSync, watch, writeFileSync } from 'node:fs';
@@ -32,8 +33,18 @@ const SEED = Number(process.env['GAUNTLET_KILL_SEED'] ?? Date.now() % 1_000_000)
 const SERIES = 6;
 const MOMENTS = ['cutting', 'shipping', 'starting', 'any'] as const;
 const EXTERNAL = { cluster: 'kill', ruler: '0' };
-/** Longer than a ruler is ever away here, since `for` is restored from what it keeps; short enough for blocks to be deleted in a long run. */
-const RETENTION = '30s';
+/** Two blocks: what keeps uploaded blocks longer is the hand-over alone. */
+const RETENTION = '4s';
+/** Stay of a block after its upload: longer than the store and the querier (which asks its stores every 5 s) take to learn of it. */
+const KEEP_UPLOADED = '15s';
+const STORE_SYNC = '1s';
+/** Pieces in which the querier is asked, as narrow as blocks. */
+const PIECE_MS = 2_000;
+/** What is older than this has been handed over for long. */
+const HAND_OVER_MS = 40_000;
+/** Blocks that are watched while they go over, and the longest wait for it. */
+const HANDED_OVER = 3;
+const HANDED_OVER_MS_MAX = 90_000;
 /** Longest wait for a block to be cut or shipped: a few block ranges on a slow machine. */
 const BLOCK_MS_MAX = 60_000;
 
@@ -156,6 +167,22 @@ function expectAllThere({ series }: Acknowledged, places: readonly Stored[]): nu
   return compared;
 }
 
+/** What was acknowledged between two times, both included, ms. */
+function between({ series, bytes }: Acknowledged, fromMs: number, toMs: number): Acknowledged {
+  const within = [...series].map(([key, samples]) => [key, new Map([...samples].filter(([timeMs]) => timeMs >= fromMs && timeMs <= toMs))] as const);
+  return { series: new Map(within), fromMs, toMs, bytes };
+}
+
+/** Asks a querier for all that was acknowledged. @returns how many samples were compared */
+async function expectAllShown(querierUrl: string, acknowledged: Acknowledged): Promise<number> {
+  const rangeMs = acknowledged.toMs - acknowledged.fromMs + 1;
+  const { result, warnings } = await instantAnswer(querierUrl, `{n=~".+"}[${rangeMs}ms]`, acknowledged.toMs / 1000, { dedup: 'false', partial_response: 'false' });
+  expect(warnings).toEqual([]);
+  const shown: Stored = new Map();
+  for (const { metric, values } of result) store(shown, 'querier', ownKey(Object.entries(metric).flat()), values!.map(([s, value]) => [Math.round(s * 1000), bitsOfNumber(Number(value))]));
+  return expectAllThere(acknowledged, [shown]);
+}
+
 /** The last acknowledged state of `for` by series `n`: when it was written, and since when the alert was active, ms. */
 function lastForStates({ series }: Acknowledged): Map<string, { readonly atMs: number; readonly activeMs: number }> {
   const states = new Map<string, { atMs: number; activeMs: number }>();
@@ -234,20 +261,20 @@ test(`a ruler killed ${ROUNDS} times at random moments: nothing acknowledged is 
   writeFileSync(join(root, 'rules.yml'), RULES);
   const objstore = `{type: FILESYSTEM, config: {directory: ${folders.bucket}}}`;
   const querier = await startUniqueQuerier(SERIES);
-  const argv = (retention: string): string[] => [
+  const argv = [
     `--query=${querier.url}`, `--rule-file=${join(root, 'rules.yml')}`, `--data-dir=${folders.data}`, `--objstore.config=${objstore}`, ...Object.entries(EXTERNAL).map(([name, value]) => `--label=${name}="${value}"`),
-    '--tsdb.block-duration=2s', `--tsdb.retention=${retention}`, '--shipper.interval=500ms', '--debug.ack-log',
+    '--tsdb.block-duration=2s', `--tsdb.retention=${RETENTION}`, `--shipper.keep-uploaded=${KEEP_UPLOADED}`, '--shipper.interval=500ms', '--debug.ack-log',
   ];
   const ackLog = join(folders.data, 'ack.log');
   const bucket = new BucketSamples(folders.bucket, kernels);
   const landed = { cutting: 0, shipping: 0 };
   let compared = 0;
 
-  const startAndVerify = async (retention: string): Promise<Service> => {
+  const startAndVerify = async (): Promise<Service> => {
     const before = readAckLog(ackLog);
     const halfCut = existsSync(folders.data) ? readdirSync(folders.data).filter((name) => name.endsWith(CREATION_SUFFIX)) : [];
     const startedMs = Date.now();
-    const ruler = await startService('rule', argv(retention));
+    const ruler = await startService('rule', argv);
     for (const name of halfCut) expect(existsSync(join(folders.data, name))).toBe(false);
     // The StoreAPI first: what leaves it in between is in the bucket by then.
     const local = await readStoreApi(kernels, ruler);
@@ -260,7 +287,7 @@ test(`a ruler killed ${ROUNDS} times at random moments: nothing acknowledged is 
   try {
     for (let round = 0; round < ROUNDS; round++) {
       const moment = MOMENTS[round % MOMENTS.length]!;
-      const running = moment === 'starting' ? startGauntlet(['rule', '--http-address=127.0.0.1:0', '--grpc-address=127.0.0.1:0', ...argv(RETENTION)]) : (await startAndVerify(RETENTION)).process;
+      const running = moment === 'starting' ? startGauntlet(['rule', '--http-address=127.0.0.1:0', '--grpc-address=127.0.0.1:0', ...argv]) : (await startAndVerify()).process;
       await killAt(moment, running, folders, random);
       // It was the kill, not an end of its own.
       expect((await running.exited).signal).toBe('SIGKILL');
@@ -268,15 +295,13 @@ test(`a ruler killed ${ROUNDS} times at random moments: nothing acknowledged is 
       if (bucket.partial().length > 0) landed.shipping++;
     }
 
-    // From here on blocks stay, so that the store may learn of them in its own time.
-    const ruler = await startAndVerify('1h');
+    const ruler = await startAndVerify();
     const services: Service[] = [ruler];
     try {
-      const acknowledged = readAckLog(ackLog);
-      expect(acknowledged.series.size).toBe(SERIES * 5);
+      expect(readAckLog(ackLog).series.size).toBe(SERIES * 5);
       await waitFor('the end of every upload that was interrupted', async () => bucket.partial().length === 0, { process: ruler.process });
       // As users see it: one querier over the ruler and the bucket.
-      const storeGateway = await startService('store', [`--objstore.config=${objstore}`, `--data-dir=${join(root, 'store')}`]);
+      const storeGateway = await startService('store', [`--objstore.config=${objstore}`, `--data-dir=${join(root, 'store')}`, `--sync-block-duration=${STORE_SYNC}`]);
       services.push(storeGateway);
       const top = await startService('query', [`--endpoint=${ruler.grpc}`, `--endpoint=${storeGateway.grpc}`]);
       services.push(top);
@@ -284,13 +309,23 @@ test(`a ruler killed ${ROUNDS} times at random moments: nothing acknowledged is 
         const { data } = await getApi<Record<string, readonly unknown[]>>(top.url, 'stores');
         return Object.values(data).flat().length === 2;
       }, { process: top.process });
-      const rangeMs = acknowledged.toMs - acknowledged.fromMs + 2;
-      const { result, warnings } = await instantAnswer(top.url, `{n=~".+"}[${rangeMs}ms]`, acknowledged.toMs / 1000, { dedup: 'false', partial_response: 'false' });
-      expect(warnings).toEqual([]);
-      const shown: Stored = new Map();
-      for (const { metric, values } of result) store(shown, 'querier', ownKey(Object.entries(metric).flat()), values!.map(([s, value]) => [Math.round(s * 1000), bitsOfNumber(Number(value))]));
-      compared += expectAllThere(acknowledged, [shown]);
-      process.stderr.write(`ruler-kill: ${compared} acknowledged samples compared, ${bucket.blocks} blocks in the bucket, ${landed.cutting} kills left a block half cut, ${landed.shipping} one half shipped\n`);
+      const blocks = (folder: string): string[] => readdirSync(folder).filter((name) => isUlid(name) && existsSync(join(folder, name, 'meta.json')));
+      const before = new Set([...blocks(folders.data), ...blocks(folders.bucket)]);
+      const deadlineMs = performance.now() + HANDED_OVER_MS_MAX;
+      let handedOver = 0;
+      let questions = 0;
+      do {
+        if (performance.now() > deadlineMs) throw new Error(`${handedOver} blocks handed over after ${HANDED_OVER_MS_MAX} ms\n${ruler.process.output().slice(-6000)}`);
+        const acknowledged = readAckLog(ackLog);
+        compared += await expectAllShown(top.url, acknowledged);
+        // Narrow ones as well: the querier leaves out stores that it takes to have nothing of that time.
+        for (let toMs = acknowledged.toMs; toMs > acknowledged.toMs - HAND_OVER_MS; toMs -= PIECE_MS) compared += await expectAllShown(top.url, between(acknowledged, toMs - PIECE_MS + 1, toMs));
+        questions += 1 + HAND_OVER_MS / PIECE_MS;
+        const local = new Set(blocks(folders.data));
+        handedOver = blocks(folders.bucket).filter((name) => !before.has(name) && !local.has(name)).length;
+      } while (handedOver < HANDED_OVER);
+      bucket.read();
+      process.stderr.write(`ruler-kill: ${compared} acknowledged samples compared, ${bucket.blocks} blocks in the bucket, ${handedOver} handed over during ${questions} questions, ${landed.cutting} kills left a block half cut, ${landed.shipping} one half shipped\n`);
     } finally {
       for (const service of services.reverse()) await service.stop();
     }

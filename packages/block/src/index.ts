@@ -12,6 +12,8 @@ export { deleteBlock, downloadBlock, readBucketMeta } from './download.ts';
 export type { DownloadBlockOptions } from './download.ts';
 export { createShipper } from './shipper.ts';
 export type { Shipper, ShipperDeps, ShipperOptions } from './shipper.ts';
+export { createHandOver } from './hand-over.ts';
+export type { HandOver, HandOverDeps } from './hand-over.ts';
 export { SHIPPER_STATE_FILE } from './shipper-state.ts';
 export { SYNC_STATES } from './meta-filter.ts';
 export type { BlockMetas, MetaFilter, SyncCounts, SyncState } from './meta-filter.ts';

@@ -9,7 +9,7 @@ import { setTimeout as sleepFor } from 'node:timers/promises';
 import { getLabel, labelsFromMap } from '@gauntlet/model';
 import { createMemoryBucket } from '@gauntlet/objstore';
 import { EMPTY_RULES_REQUEST, rulesResponse } from '@gauntlet/proto';
-import { createMetrics, createNopLogger, createRunGroup, openGrpcChannel, parseFlags, renderMetrics } from '@gauntlet/service-kit';
+import { createMetrics, createNopLogger, createRunGroup, type Logger, openGrpcChannel, parseFlags, renderMetrics } from '@gauntlet/service-kit';
 import { createRulesClient, GrpcStoreClient } from '@gauntlet/storeapi';
 import { readSeries, seriesOf } from '@gauntlet/storeapi/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -207,7 +207,7 @@ const alertsOf = async (running: Running): Promise<readonly { readonly state: st
     rulesFile('groups:\n- name: g\n  interval: 50ms\n  rules:\n  - record: r\n    expr: r_in\n');
     querier.answers.set('r_in', [{ metric: {}, value: 7 }]);
     const bucket = createMemoryBucket();
-    await start([...BASE(), '--tsdb.block-duration=400ms', '--tsdb.retention=1ms', '--shipper.interval=50ms'], { bucket });
+    await start([...BASE(), '--tsdb.block-duration=400ms', '--tsdb.retention=1ms', '--shipper.interval=50ms', '--shipper.keep-uploaded=0s'], { bucket });
     const metas = (): string[] => bucket.keys().filter((key) => key.endsWith('/meta.json') && !key.startsWith('debug'));
     await until(() => metas().length >= 4, 'four blocks in the bucket');
     const data = join(dir, 'data');
@@ -215,6 +215,44 @@ const alertsOf = async (running: Running): Promise<readonly { readonly state: st
     await until(() => local().length <= 2, 'uploaded blocks are gone');
     expect(JSON.parse(Buffer.from(await bucket.get(metas()[0]!)).toString())).toMatchObject({ compaction: { level: 1 }, thanos: { source: 'ruler', labels: { region: 'eu', replica: '0' } } });
   }, 30_000);
+
+  test('a block that was uploaded stays, whatever the retention, until readers of the bucket have found it', async () => {
+    rulesFile('groups:\n- name: g\n  interval: 50ms\n  rules:\n  - record: r\n    expr: r_in\n');
+    querier.answers.set('r_in', [{ metric: {}, value: 7 }]);
+    let agoMs = 0;
+    const bucket = createMemoryBucket({ clock: () => Date.now() - agoMs });
+    const argv = [...BASE(), '--tsdb.block-duration=400ms', '--tsdb.retention=1ms', '--shipper.interval=50ms'];
+    const uploaded = (): string[] => bucket.keys().filter((key) => key.endsWith('/meta.json')).map((key) => key.split('/')[0]!);
+    const local = (): string[] => readdirSync(join(dir, 'data'));
+    const first = await start(argv, { bucket });
+    await until(() => uploaded().length >= 4, 'four blocks in the bucket');
+    const fresh = uploaded();
+    expect(local()).toEqual(expect.arrayContaining(fresh));
+    await first.stop();
+    // Those of the next run are in the bucket for an hour as soon as they are there.
+    agoMs = 3_600_000;
+    const second = await start(argv, { bucket });
+    const left = await until(() => uploaded().filter((ulid) => !fresh.includes(ulid) && !local().includes(ulid))[0], 'a block that has left');
+    expect(left).toBeDefined();
+    expect(local()).toEqual(expect.arrayContaining(fresh));
+    await second.stop();
+  }, 30_000);
+
+  test('a retention in which the state of "for" may go before it is restored is warned of', async () => {
+    const warnings: string[] = [];
+    const log: Logger = { ...createNopLogger(), warn: (message) => void warnings.push(message) };
+    const warned = async (...argv: string[]): Promise<string[]> => {
+      warnings.length = 0;
+      await createRuler(configOf(...BASE(), ...argv), { log, metrics: createMetrics(), clock: Date.now, shownFlags: {} });
+      return warnings.filter((message) => message.includes('retention'));
+    };
+    expect(await warned('--tsdb.retention=30m')).toEqual(['--tsdb.retention is shorter than --for-outage-tolerance: the state of "for" may be deleted before it is restored']);
+    expect(await warned('--tsdb.retention=3h', '--for-outage-tolerance=4h')).toHaveLength(1);
+    expect(await warned('--tsdb.retention=1h')).toEqual([]);
+    // Keeps everything.
+    expect(await warned('--tsdb.retention=0s')).toEqual([]);
+    expect(await warned()).toEqual([]);
+  });
 
   test('an Alertmanager that was away hears of a firing alert when it is back; evaluation does not wait', async () => {
     rulesFile('groups:\n- name: g\n  interval: 100ms\n  rules:\n  - alert: Always\n    expr: vector(1)\n');

@@ -9,8 +9,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { createShipper } from '@gauntlet/block';
-import { isValidLabelName, type Labels, labelsFromPairs, MAX_TIME_MS } from '@gauntlet/model';
+import { createHandOver, createShipper } from '@gauntlet/block';
+import { formatDuration, isValidLabelName, type Labels, labelsFromPairs, MAX_TIME_MS } from '@gauntlet/model';
 import { type Bucket, createBucketFromConfig } from '@gauntlet/objstore';
 import {
   BUILD_INFO,
@@ -84,6 +84,9 @@ export async function createRuler(config: RulerConfig, deps: RulerDeps): Promise
   const queries = queryEndpoints(config);
   const managers = alertmanagers(config);
   if (managers.length === 0) log.warn('no alertmanager configured');
+  if (config.retentionMs > 0 && config.retentionMs < config.forOutageToleranceMs) {
+    log.warn('--tsdb.retention is shorter than --for-outage-tolerance: the state of "for" may be deleted before it is restored', { retention: formatDuration(config.retentionMs), tolerance: formatDuration(config.forOutageToleranceMs) });
+  }
   createGeneratorUrl(config.alertQueryUrl, config.alertQueryTemplate);
   const settings: RulesSettings = {
     dataDir: config.dataDir,
@@ -93,7 +96,7 @@ export async function createRuler(config: RulerConfig, deps: RulerDeps): Promise
       retentionMs: config.retentionMs,
       walCompression: config.walCompression ? 'snappy' : 'none',
       hasLock: !config.noLockfile,
-      keepsUntilUploaded: deps.bucket !== undefined || config.objstoreConfig.content().trim() !== '',
+      keepsUntilHandedOver: deps.bucket !== undefined || config.objstoreConfig.content().trim() !== '',
     },
     ackLogPath: config.ackLog ? join(config.dataDir, 'ack.log') : undefined,
     ruleFiles: config.ruleFiles,
@@ -237,7 +240,7 @@ function createReload(rules: RulesThread): () => Promise<ReloadAnswer> {
   };
 }
 
-/** Cutting, uploading, and telling the database what is uploaded, every round. */
+/** Cutting, uploading, and telling the database what may go, every round. */
 function blocksPart(config: RulerConfig, { log, metrics, clock }: RulerDeps, rules: RulesThread, bucket: Bucket | undefined, externalLabels: Labels): RunPart {
   const shipper =
     bucket === undefined
@@ -255,11 +258,10 @@ function blocksPart(config: RulerConfig, { log, metrics, clock }: RulerDeps, rul
             ...(config.uploadConcurrency === 0 ? {} : { uploadConcurrency: config.uploadConcurrency }),
           },
         );
+  const handOver = bucket === undefined ? undefined : createHandOver({ bucket, log, clock }, config.keepUploadedMs);
   return {
     name: 'blocks',
     run: async (signal) => {
-      // What an earlier run uploaded may go at once.
-      if (shipper !== undefined) await rules.noteUploaded([...(await shipper.uploadedBlocks())]);
       for (;;) {
         try {
           await rules.cut();
@@ -267,14 +269,14 @@ function blocksPart(config: RulerConfig, { log, metrics, clock }: RulerDeps, rul
           signal.throwIfAborted();
           log.error('cutting blocks', { err: error });
         }
-        if (shipper !== undefined) {
+        if (shipper !== undefined && handOver !== undefined) {
           try {
             await shipper.sync(signal);
           } catch (error) {
             signal.throwIfAborted();
             log.warn('shipping blocks', { err: error });
           }
-          await rules.noteUploaded([...(await shipper.uploadedBlocks())]);
+          await rules.noteHandedOver([...(await handOver(await shipper.uploadedBlocks(), signal))]);
         }
         await sleepFor(config.blockRoundMs, undefined, { signal });
       }

@@ -23,7 +23,7 @@ function settings(more: Partial<RulesSettings> = {}): RulesSettings {
   return {
     dataDir: join(dir, 'data'),
     externalLabels: EXTERNAL,
-    database: { blockRangeMs: 7_200_000, retentionMs: 0, walCompression: 'snappy', hasLock: true, keepsUntilUploaded: false },
+    database: { blockRangeMs: 7_200_000, retentionMs: 0, walCompression: 'snappy', hasLock: true, keepsUntilHandedOver: false },
     ackLogPath: undefined,
     ruleFiles: [join(dir, '*.yml')],
     experimentalFunctions: false,

@@ -91,7 +91,7 @@ class Engine implements RulesEngine {
   readonly #endSending = new AbortController();
   #queryEndpoints: EndpointLists = [];
   #alertmanagers: EndpointLists = [];
-  #uploaded: ReadonlySet<string> = new Set();
+  #handedOver: ReadonlySet<string> = new Set();
   #work: Promise<unknown>[] = [];
   #cancelTimer: () => void = () => {};
   #stopping: Promise<void> | undefined;
@@ -134,7 +134,7 @@ class Engine implements RulesEngine {
         kernels: createKernels({ maxMemoryBytes: KERNEL_BYTES_MAX }),
         clock: { now: clock },
         random,
-        hooks: { canDeleteBlock: ({ ulid }) => !database.keepsUntilUploaded || this.#uploaded.has(ulid) },
+        hooks: { canDeleteBlock: ({ ulid }) => !database.keepsUntilHandedOver || this.#handedOver.has(ulid) },
       },
       { blockRangeMs: database.blockRangeMs, retentionMs: database.retentionMs, walCompression: database.walCompression },
     );
@@ -189,8 +189,8 @@ class Engine implements RulesEngine {
         return undefined;
       case 'cut':
         return this.#cut();
-      case 'uploaded':
-        this.#uploaded = new Set(body.blocks);
+      case 'handed over':
+        this.#handedOver = new Set(body.blocks);
         this.db.reloadBlocks();
         return undefined;
       case 'stop':

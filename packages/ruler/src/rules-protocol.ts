@@ -1,7 +1,7 @@
 /**
  * What the main thread and the thread of the rules tell each other. Plain data throughout: it is copied.
  *
- *   thread's own port    addresses, uploaded blocks, reload, block rounds, stop ►   ◄ ready, facts, answers
+ *   thread's own port    addresses, blocks that may go, reload, block rounds, stop ►   ◄ ready, facts, answers
  *   port of the calls    jobs of service-kit's worker-task: StoreAPI, Rules API, HTTP answers, metrics
  */
 import type { Labels, RelabelConfig } from '@gauntlet/model';
@@ -15,7 +15,7 @@ import type { RuleManagerOptions } from './types.ts';
 export interface RulesSettings {
   readonly dataDir: string;
   readonly externalLabels: Labels;
-  readonly database: { readonly blockRangeMs: number; readonly retentionMs: number; readonly walCompression: 'snappy' | 'none'; readonly hasLock: boolean; readonly keepsUntilUploaded: boolean };
+  readonly database: { readonly blockRangeMs: number; readonly retentionMs: number; readonly walCompression: 'snappy' | 'none'; readonly hasLock: boolean; readonly keepsUntilHandedOver: boolean };
   /** File for what was acknowledged, for tests. */
   readonly ackLogPath: string | undefined;
   readonly ruleFiles: readonly string[];
@@ -58,8 +58,8 @@ export type RulesRequestBody =
   | { readonly kind: 'run' }
   /** Cuts blocks that are due. → their ULIDs */
   | { readonly kind: 'cut' }
-  /** These blocks are in the bucket; applies retention. → undefined */
-  | { readonly kind: 'uploaded'; readonly blocks: readonly string[] }
+  /** These blocks need not be kept: the bucket has them, and its readers know; applies retention. → undefined */
+  | { readonly kind: 'handed over'; readonly blocks: readonly string[] }
   /** Ends in order. → undefined */
   | { readonly kind: 'stop' };
 

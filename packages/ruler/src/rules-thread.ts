@@ -32,8 +32,8 @@ export interface RulesThread extends RunPart {
   evaluate(): Promise<void>;
   /** Cuts blocks that are due. @returns their ULIDs */
   cut(): Promise<readonly string[]>;
-  /** Tells which blocks are in the bucket; applies retention. */
-  noteUploaded(blocks: readonly string[]): Promise<void>;
+  /** Tells which blocks need not be kept, since readers of the bucket have them; applies retention. */
+  noteHandedOver(blocks: readonly string[]): Promise<void>;
   /** Runs a call. @throws WorkerTaskError what it threw; ServiceKitError ERR_WORKER_EXIT, ERR_CANCELLED; the signal's reason */
   call(call: RulesCall, transport: CallTransport): Promise<unknown>;
 }
@@ -161,8 +161,8 @@ class Thread implements RulesThread {
     return this.#request({ kind: 'cut' }) as Promise<readonly string[]>;
   }
 
-  async noteUploaded(blocks: readonly string[]): Promise<void> {
-    await this.#request({ kind: 'uploaded', blocks });
+  async noteHandedOver(blocks: readonly string[]): Promise<void> {
+    await this.#request({ kind: 'handed over', blocks });
   }
 
   call(call: RulesCall, transport: CallTransport): Promise<unknown> {

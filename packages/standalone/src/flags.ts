@@ -50,7 +50,7 @@ export const standaloneFlags: StandaloneFlags = {
   evalIntervalMs: durationFlag('eval-interval', { default: '15s', help: 'Evaluation interval of rule groups that give none.' }),
   alertmanagerUrls: stringsFlag('alertmanagers.url', { help: 'URL of an Alertmanager that gets the alerts (repeatable).', secret: true }),
   retentionMs: durationFlag('retention', { default: '0s', help: 'How long samples are kept in the bucket, counted from the end of their block; 0s is for ever.' }),
-  localRetentionMs: durationFlag('tsdb.retention', { default: '6h', help: 'How long a replica keeps blocks that it has uploaded. What is in the bucket is kept for --retention.' }),
+  localRetentionMs: durationFlag('tsdb.retention', { default: '6h', help: 'How long a replica keeps blocks that it has uploaded; three minutes at least. What is in the bucket is kept for --retention.' }),
   blockDurationMs: durationFlag('tsdb.block-duration', { default: '2h', help: 'Range of a block cut from a head; for tests.', hidden: true }),
   shipIntervalMs: durationFlag('shipper.interval', { default: '30s', help: 'Time between looks for blocks to cut and upload.', hidden: true }),
   compactIntervalMs: durationFlag('compact.wait-interval', { default: '5m', help: 'Time between two runs of the compactor; for tests.', hidden: true }),

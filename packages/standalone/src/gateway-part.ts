@@ -3,8 +3,10 @@ import { createMetrics, type Logger, parseFlags, registerProcessMetrics, BUILD_I
 import { type RunningStoreGateway, startStoreGateway, storeGatewayFlags } from '@gauntlet/store-gateway';
 import { StandaloneError } from './errors.ts';
 
-/** How soon uploaded blocks are served, at most; local retention is far longer. */
+/** How soon uploaded blocks are served, at most. */
 const SYNC_MAX_MS = 30_000;
+/** Least time an uploaded block is kept where it was cut, whatever the local retention: the gateway has it by then, and the querier knows. */
+export const KEEP_UPLOADED_MS: number = 6 * SYNC_MAX_MS;
 /** Looks at the bucket from the compaction of a block to its deletion, at least. */
 const SYNCS_PER_DELETE_DELAY = 6;
 const INDEX_CACHE = '64MB';

@@ -13,6 +13,7 @@ import { replaceFile } from '@gauntlet/tsdb';
 import type { DataDir } from './data-dir.ts';
 import { StandaloneError } from './errors.ts';
 import type { StandaloneConfig } from './flags.ts';
+import { KEEP_UPLOADED_MS } from './gateway-part.ts';
 
 /** External label of what the ruler writes; a replica label of the querier. */
 export const RULER_LABEL = 'ruler';
@@ -65,6 +66,7 @@ export function buildRuler({ config, dir, querier, externalLabels, log, clock }:
     `--objstore.config=${JSON.stringify({ type: 'FILESYSTEM', config: { directory: dir.bucket } })}`,
     `--tsdb.retention=${config.localRetentionMs}ms`,
     `--tsdb.block-duration=${config.blockDurationMs}ms`,
+    `--shipper.keep-uploaded=${KEEP_UPLOADED_MS}ms`,
     `--shipper.interval=${config.shipIntervalMs}ms`,
     ...(config.ackLog ? ['--debug.ack-log'] : []),
     `--log.level=${config.logLevel}`,

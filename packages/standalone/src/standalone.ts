@@ -22,7 +22,7 @@ import { buildCompactor, type CompactorPart } from './compactor-part.ts';
 import { claimDataDir, type DataDir, REPLICAS } from './data-dir.ts';
 import { StandaloneError } from './errors.ts';
 import type { StandaloneConfig } from './flags.ts';
-import { createGatewayPart, type GatewayPart } from './gateway-part.ts';
+import { createGatewayPart, type GatewayPart, KEEP_UPLOADED_MS } from './gateway-part.ts';
 import { nestedParts } from './nested-parts.ts';
 import { externalLabelsOf, REPLICA_LABEL } from './replica/replica.ts';
 import type { BuiltInJob } from './replica/replica-protocol.ts';
@@ -90,6 +90,7 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
         scrapeIntervalMs: config.scrapeIntervalMs,
         scrapeFile,
         localRetentionMs: config.localRetentionMs,
+        keepUploadedMs: KEEP_UPLOADED_MS,
         blockRangeMs: config.blockDurationMs,
         shipIntervalMs: config.shipIntervalMs,
         historyOffsetMs: Math.floor(((index + 0.3) / REPLICAS.length) * HISTORY_STEP_MS),

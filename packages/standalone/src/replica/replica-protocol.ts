@@ -14,6 +14,8 @@ export interface ReplicaSettings {
   /** Own targets: text of the file, and what messages call it. */
   readonly scrapeFile: { readonly text: string; readonly source: string } | undefined;
   readonly localRetentionMs: number;
+  /** Least time a block is kept after its upload. */
+  readonly keepUploadedMs: number;
   readonly blockRangeMs: number;
   readonly shipIntervalMs: number;
   /** Where in each step of generated history its samples lie, ms. */

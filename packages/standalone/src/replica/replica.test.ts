@@ -14,7 +14,7 @@ beforeAll(() => void (dir = mkdtempSync(join(tmpdir(), 'gauntlet-replica-'))));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const settings = (): ReplicaSettings => ({
-  name: 'a', dir: join(dir, 'replica-a'), bucketDir: join(dir, 'bucket'), scrapeIntervalMs: 100, scrapeFile: undefined, localRetentionMs: 0,
+  name: 'a', dir: join(dir, 'replica-a'), bucketDir: join(dir, 'bucket'), scrapeIntervalMs: 100, scrapeFile: undefined, localRetentionMs: 0, keepUploadedMs: 0,
   blockRangeMs: 7_200_000, shipIntervalMs: 60_000, historyOffsetMs: 0, ackLogPath: join(dir, 'ack.log'), logLevel: 'error', logFormat: 'logfmt',
 });
 const deps = () => ({ log: createNopLogger(), metrics: createMetrics(), clock: Date.now, random: Math.random });

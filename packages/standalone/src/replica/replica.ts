@@ -2,14 +2,14 @@
  * One replica: what a Prometheus with its sidecar is elsewhere, in one thread.
  *
  *   targets ─ scraper ─► database ─► StoreAPI over gRPC (loopback)
- *                            └─ every half minute: cut what is due, upload what is cut, delete what is uploaded and old
+ *                            └─ every half minute: cut what is due, upload what is cut, delete what is old and handed over to the bucket
  *
  * Replica `a` and `b` scrape the same targets at different moments and carry the external label `replica`.
  */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { createShipper } from '@gauntlet/block';
+import { createHandOver, createShipper } from '@gauntlet/block';
 import { createKernels } from '@gauntlet/kernels';
 import { extendLabels, type Labels, labelsFromMap, labelsFromPairs, MIN_TIME_MS } from '@gauntlet/model';
 import { createFilesystemBucket } from '@gauntlet/objstore';
@@ -75,9 +75,9 @@ export async function startReplica(settings: ReplicaSettings, { log, metrics, cl
   const externalLabels = replicaLabels(settings.name, file.externalLabels);
   const fs = createNodeFileSystem();
   const kernels = createKernels({ maxMemoryBytes: KERNEL_BYTES_MAX });
-  const shipped = new Set<string>();
+  let handedOver: ReadonlySet<string> = new Set();
   const db = createDb(
-    { fs, dir: settings.dir, kernels, clock: { now: clock }, random, hooks: { canDeleteBlock: ({ ulid }) => shipped.has(ulid) } },
+    { fs, dir: settings.dir, kernels, clock: { now: clock }, random, hooks: { canDeleteBlock: ({ ulid }) => handedOver.has(ulid) } },
     { blockRangeMs: settings.blockRangeMs, retentionMs: settings.localRetentionMs },
   );
   if (db.replay.repair !== undefined) log.warn('log repaired', { dir: settings.dir, repair: JSON.stringify(db.replay.repair) });
@@ -86,6 +86,7 @@ export async function startReplica(settings: ReplicaSettings, { log, metrics, cl
 
   const bucket = await createFilesystemBucket({ directory: settings.bucketDir });
   const shipper = createShipper({ bucket, log, metrics, clock, labels: () => externalLabels }, { dir: settings.dir, source: 'sidecar' });
+  const handOver = createHandOver({ bucket, log, clock }, settings.keepUploadedMs);
   const ackLog = settings.ackLogPath === undefined ? undefined : createAckLog(db, settings.ackLogPath);
   const scraper = createScraper(file.jobs, { appendable: ackLog ?? db, log, metrics: createScrapeMetrics(metrics), random, userAgent: `Gauntlet/${BUILD_INFO.version}` }, { offsetSeed: settings.name });
 
@@ -103,7 +104,7 @@ export async function startReplica(settings: ReplicaSettings, { log, metrics, cl
         const cut = db.compactHead();
         for (const meta of cut) log.info('block cut', { block: meta.ulid, samples: meta.stats.numSamples });
         await shipper.sync(ending.signal);
-        for (const ulid of await shipper.uploadedBlocks()) shipped.add(ulid);
+        handedOver = await handOver(await shipper.uploadedBlocks(), ending.signal);
         db.reloadBlocks();
       } catch (error) {
         if (ending.signal.aborted) return;
