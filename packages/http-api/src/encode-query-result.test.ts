@@ -3,13 +3,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { boundOf, createHistogram, CUSTOM_BUCKETS_SCHEMA, type FloatHistogram } from '@gauntlet/model';
 import { createKernels, formatFloat, formatTimestamp, type Kernels } from '@gauntlet/kernels';
 import { encodeQueryResult, type EncodeOptions, type ResultColumns } from './encode-query-result.ts';
 import { JsonBuffer } from './json-buffer.ts';
 import { jsonText, labelsText, labelText } from './json-text.ts';
-import type { MatrixSeriesJson, PointJson, QueryDataJson, VectorSampleJson } from './types.ts';
+import type { HistogramJson, MatrixSeriesJson, PointJson, QueryDataJson, VectorSampleJson } from './types.ts';
 
 const kernels: Kernels = createKernels({ backend: 'js' });
+const NO_BOUNDS = new Float64Array(0);
 const PLAIN: EncodeOptions = { kernels, timeMs: 0, warnings: [], analysis: {} };
 
 function join8(pieces: Iterable<Uint8Array>): string {
@@ -21,7 +23,43 @@ function numberOf(text: string): number {
   return text === '+Inf' ? Number.POSITIVE_INFINITY : text === '-Inf' ? Number.NEGATIVE_INFINITY : Number(text);
 }
 
-function columnsOf(type: ResultColumns['type'], series: readonly { readonly metric: Readonly<Record<string, string>>; readonly points: readonly PointJson[] }[]): ResultColumns {
+/** The histogram a JSON text stands for: the schema that has buckets with these bounds. */
+function histogramOf({ count, sum, buckets = [] }: HistogramJson): FloatHistogram {
+  const total = { count: numberOf(count), sum: numberOf(sum) };
+  const parsed = buckets.map(([rule, lower, upper, inBucket]) => ({ rule, lower: numberOf(lower), upper: numberOf(upper), count: numberOf(inBucket) }));
+  const zero = parsed.find(({ rule }) => rule === 3 && parsed.length > 0);
+  const exponential = parsed.filter(({ rule }) => rule !== 3);
+  for (let schema = -4; schema <= 8; schema++) {
+    const spansOf = (ends: readonly number[]): { readonly offset: number; readonly length: number }[] =>
+      ends.map((end, i) => ({ offset: end - (i === 0 ? 0 : ends[i - 1]! + 1), length: 1 }));
+    const indexOf = (bound: number): number => Math.round(Math.log2(bound) * 2 ** schema);
+    const positive = exponential.filter(({ lower }) => lower >= 0);
+    const negative = exponential.filter(({ lower }) => lower < 0).reverse();
+    const histogram = createHistogram({
+      ...total,
+      schema,
+      zeroThreshold: zero?.upper ?? 0,
+      zeroCount: zero?.count ?? 0,
+      positiveSpans: spansOf(positive.map(({ upper }) => indexOf(upper))),
+      positiveBuckets: Float64Array.from(positive, (bucket) => bucket.count),
+      negativeSpans: spansOf(negative.map(({ lower }) => indexOf(-lower))),
+      negativeBuckets: Float64Array.from(negative, (bucket) => bucket.count),
+    });
+    const bounds = [...negative.map(({ lower }) => -lower), ...positive.map(({ upper }) => upper)];
+    const others = [...negative.map(({ upper }) => -upper), ...positive.map(({ lower }) => lower)];
+    const fits = bounds.every((bound, i) => boundOf(schema, indexOf(bound), NO_BOUNDS) === bound && [boundOf(schema, indexOf(bound) - 1, NO_BOUNDS), zero?.upper].includes(others[i]));
+    if (fits) return histogram;
+  }
+  const customValues = [...new Set(parsed.flatMap(({ lower, upper }) => [lower, upper]))].filter(Number.isFinite).sort((a, b) => a - b);
+  const counts = new Float64Array(customValues.length + 1);
+  for (const bucket of parsed) counts[bucket.upper === Infinity ? customValues.length : customValues.indexOf(bucket.upper)] = bucket.count;
+  const spans = [{ offset: 0, length: counts.length }];
+  return createHistogram({ ...total, schema: CUSTOM_BUCKETS_SCHEMA, positiveSpans: spans, positiveBuckets: counts, customValues: Float64Array.from(customValues) });
+}
+
+type AnyPoint = PointJson | readonly [number, HistogramJson];
+
+function columnsOf(type: ResultColumns['type'], series: readonly { readonly metric: Readonly<Record<string, string>>; readonly points: readonly AnyPoint[] }[]): ResultColumns {
   const offsets = [0];
   for (const { points } of series) offsets.push(offsets.at(-1)! + points.length);
   const points = series.flatMap((one) => one.points);
@@ -30,7 +68,8 @@ function columnsOf(type: ResultColumns['type'], series: readonly { readonly metr
     labels: series.map(({ metric }) => Object.entries(metric).flat()),
     offsets: Int32Array.from(offsets),
     timestampsMs: Float64Array.from(points, ([seconds]) => Math.round(seconds * 1000)),
-    values: Float64Array.from(points, ([, value]) => numberOf(value)),
+    values: Float64Array.from(points, ([, value]) => (typeof value === 'string' ? numberOf(value) : 0)),
+    histograms: points.map(([, value]) => (typeof value === 'string' ? undefined : histogramOf(value))),
     string: undefined,
   };
 }
@@ -38,9 +77,9 @@ function columnsOf(type: ResultColumns['type'], series: readonly { readonly metr
 function decode(data: QueryDataJson): ResultColumns {
   switch (data.resultType) {
     case 'vector':
-      return columnsOf('vector', data.result.map(({ metric, value }: VectorSampleJson) => ({ metric, points: [value!] })));
+      return columnsOf('vector', data.result.map(({ metric, value, histogram }: VectorSampleJson) => ({ metric, points: [value ?? histogram!] })));
     case 'matrix':
-      return columnsOf('matrix', data.result.map(({ metric, values }: MatrixSeriesJson) => ({ metric, points: values! })));
+      return columnsOf('matrix', data.result.map(({ metric, values = [], histograms = [] }: MatrixSeriesJson) => ({ metric, points: [...values, ...histograms].sort(([a], [b]) => a - b) })));
     case 'scalar':
       return columnsOf('scalar', [{ metric: {}, points: [data.result] }]);
     case 'string':

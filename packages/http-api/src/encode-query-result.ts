@@ -2,19 +2,20 @@
  * The result of a query as JSON, from columns, in pieces.
  *
  *   vector   [{"metric":{…},"value":[ts,"v"]}]        scalar, string   [ts,"v"]
- *   matrix   [{"metric":{…},"values":[[ts,"v"],…]}]
+ *   matrix   [{"metric":{…},"values":[[ts,"v"],…],"histograms":[[ts,{…}],…]}]      what a series has none of is left out
  *
  * Source: Prometheus web/api/v1/json_codec.go; Thanos pkg/api/query/v1.go, queryData.
  */
 import { formatFloat, formatTimestamp } from '@gauntlet/kernels';
 import type { QueryResult } from '@gauntlet/promql';
+import { histogramPoint } from './histogram-json.ts';
 import { warningsText } from './api-answer.ts';
 import { JsonBuffer, type PointKernels } from './json-buffer.ts';
 import { jsonText, labelsText } from './json-text.ts';
 import type { QueryAnalysisJson, QueryStatsJson } from './types.ts';
 
 /** The columns that are written. */
-export type ResultColumns = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'string'>;
+export type ResultColumns = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'string'> & Partial<Pick<QueryResult, 'histograms'>>;
 
 export interface EncodeOptions {
   readonly kernels: PointKernels;
@@ -62,7 +63,10 @@ function* encodeVector(buffer: JsonBuffer, result: ResultColumns, options: Encod
   buffer.text('[');
   for (let i = 0; i < result.labels.length; i++) {
     if (i % POLL_SERIES === 0) options.poll?.();
-    buffer.text(`${i === 0 ? '' : ','}{"metric":${labelsText(result.labels[i]!)},"value":${point(result, result.offsets[i]!)}}`);
+    const at = result.offsets[i]!;
+    const histogram = result.histograms?.[at];
+    const sample = histogram === undefined ? `"value":${point(result, at)}` : `"histogram":${histogramPoint(result.timestampsMs[at]!, histogram)}`;
+    buffer.text(`${i === 0 ? '' : ','}{"metric":${labelsText(result.labels[i]!)},${sample}}`);
     yield* buffer.takeFull();
   }
   buffer.text(']');
@@ -72,8 +76,12 @@ function* encodeMatrix(buffer: JsonBuffer, result: ResultColumns, options: Encod
   buffer.text('[');
   let sincePoll = 0;
   for (let i = 0; i < result.labels.length; i++) {
-    buffer.text(`${i === 0 ? '' : ','}{"metric":${labelsText(result.labels[i]!)},"values":[`);
     const end = result.offsets[i + 1]!;
+    if (hasHistograms(result, i)) {
+      yield* encodeMixedSeries(buffer, result, i, options);
+      continue;
+    }
+    buffer.text(`${i === 0 ? '' : ','}{"metric":${labelsText(result.labels[i]!)},"values":[`);
     for (let from = result.offsets[i]!; from < end; from += POLL_POINTS) {
       const to = Math.min(from + POLL_POINTS, end);
       if (from > result.offsets[i]!) buffer.text(',');
@@ -89,4 +97,30 @@ function* encodeMatrix(buffer: JsonBuffer, result: ResultColumns, options: Encod
     buffer.text(']}');
   }
   buffer.text(']');
+}
+
+function hasHistograms({ histograms, offsets }: ResultColumns, i: number): boolean {
+  if (histograms === undefined) return false;
+  for (let at = offsets[i]!; at < offsets[i + 1]!; at++) if (histograms[at] !== undefined) return true;
+  return false;
+}
+
+/** A series with native histograms: its floats, if any, then its histograms. */
+function* encodeMixedSeries(buffer: JsonBuffer, result: ResultColumns, i: number, options: EncodeOptions): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+  buffer.text(`${i === 0 ? '' : ','}{"metric":${labelsText(result.labels[i]!)}`);
+  for (const kind of ['values', 'histograms'] as const) {
+    let written = 0;
+    for (let at = result.offsets[i]!; at < result.offsets[i + 1]!; at++) {
+      const histogram = result.histograms![at];
+      if ((histogram === undefined) !== (kind === 'values')) continue;
+      buffer.text(written === 0 ? `,"${kind}":[` : ',');
+      buffer.text(histogram === undefined ? point(result, at) : histogramPoint(result.timestampsMs[at]!, histogram));
+      written++;
+      // A histogram is worth some twenty floats.
+      if (written % (POLL_POINTS / 32) === 0) options.poll?.();
+      yield* buffer.takeFull();
+    }
+    if (written > 0) buffer.text(']');
+  }
+  buffer.text('}');
 }

@@ -12,6 +12,9 @@ import { formatG, formatG2 } from './functions/go-format.ts';
 const WARNING = 'PromQL warning: ';
 const INFO = 'PromQL info: ';
 
+/** What was done to histograms when something about them was noticed. */
+export type HistogramOperation = 'addition' | 'subtraction' | 'aggregation';
+
 /** Monotonicity repairs of one `histogram_quantile`, summed up over steps and groups. */
 interface Monotonicity {
   minMs: number;
@@ -63,6 +66,59 @@ export class Annotations {
       `${INFO}metric might not be a counter, __type__ label is not set to "counter" or "histogram", got ${quoteString(type)}: ${quoteString(metricName)}`,
       pos,
     );
+  }
+
+  mixedFloatsHistograms(metricName: string, pos: PositionRange): void {
+    this.#add(`${WARNING}encountered a mix of histograms and floats for metric name ${quoteString(metricName)}`, pos);
+  }
+
+  mixedFloatsHistogramsAggregation(pos: PositionRange): void {
+    this.#add(`${WARNING}encountered a mix of histograms and floats for aggregation`, pos);
+  }
+
+  mixedClassicNative(metricName: string, pos: PositionRange): void {
+    this.#add(`${WARNING}vector contains a mix of classic and native histograms${forMetric(metricName)}`, pos);
+  }
+
+  mixedExponentialCustom(metricName: string, pos: PositionRange): void {
+    this.#add(`${WARNING}vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${quoteString(metricName)}`, pos);
+  }
+
+  histogramNotCounter(metricName: string, pos: PositionRange): void {
+    this.#add(`${WARNING}this native histogram metric is not a counter: ${quoteString(metricName)}`, pos);
+  }
+
+  histogramNotGauge(metricName: string, pos: PositionRange): void {
+    this.#add(`${WARNING}this native histogram metric is not a gauge: ${quoteString(metricName)}`, pos);
+  }
+
+  incompatibleBucketLayout(op: string, pos: PositionRange): void {
+    this.#add(`${WARNING}incompatible bucket layout encountered for binary operator ${op}`, pos);
+  }
+
+  counterResetCollision(operation: HistogramOperation, pos: PositionRange): void {
+    this.#add(`${WARNING}conflicting counter resets during histogram ${operation}`, pos);
+  }
+
+  mismatchedCustomBuckets(operation: HistogramOperation, pos: PositionRange): void {
+    this.#add(`${INFO}mismatched custom buckets were reconciled during ${operation}`, pos);
+  }
+
+  histogramIgnoredInAggregation(op: string, pos: PositionRange): void {
+    this.#add(`${INFO}ignored histogram in ${op} aggregation`, pos);
+  }
+
+  histogramIgnoredInMixedRange(metricName: string, pos: PositionRange): void {
+    this.#add(`${INFO}ignored histograms in a range containing both floats and histograms for metric name ${quoteString(metricName)}`, pos);
+  }
+
+  quantileOfNaN(kind: 'result' | 'skew', metricName: string, pos: PositionRange): void {
+    const consequence = kind === 'result' ? 'result is NaN' : 'result is skewed higher';
+    this.#add(`${INFO}input to histogram_quantile has NaN observations, ${consequence}${forMetric(metricName)}`, pos);
+  }
+
+  fractionOfNaN(metricName: string, pos: PositionRange): void {
+    this.#add(`${INFO}input to histogram_fraction has NaN observations, which are excluded from all fractions${forMetric(metricName)}`, pos);
   }
 
   incompatibleTypes(lhs: string, op: string, rhs: string, pos: PositionRange): void {

@@ -211,10 +211,6 @@ describe('error texts', () => {
     await expect(instant(failing, 'm_total')).rejects.toMatchObject({ code: 'ERR_STORAGE', message: 'expanding series: disk on fire', cause: broken });
   });
 
-  test('native histograms in storage are refused by name', async () => {
-    const histograms = load('h {{schema:0 sum:1 count:1 buckets:[1]}}x20');
-    await expect(instant(histograms, 'h')).rejects.toMatchObject({ code: 'ERR_NOT_SUPPORTED' });
-  });
 });
 
 function failingStorage(error: Error): Queryable {

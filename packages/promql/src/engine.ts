@@ -6,16 +6,17 @@
  * One engine serves many queries, also at the same time; all state of a query is in its QueryContext.
  */
 import { KernelError } from '@gauntlet/kernels';
-import { compareLabels, type Labels, type Queryable } from '@gauntlet/model';
+import { compareLabels, type FloatHistogram, isStaleHistogram, isStaleNaN, type Labels, type Queryable, wordsOf } from '@gauntlet/model';
 import { Annotations } from './annotations.ts';
 import { PromqlError } from './errors.ts';
 import { OPERATORS } from './exec/evaluate.ts';
 import { evaluate, type Surroundings, type Value } from './exec/operators.ts';
 import { extendSamples } from './exec/extended-range.ts';
 import { type EngineKernels, type Grid, type QueryControl, QueryContext } from './exec/query-context.ts';
+import { statsSelectors, withoutBuckets } from './exec/histogram-stats.ts';
 import { readSeries } from './exec/read-series.ts';
 import { lookTimes } from './exec/look-times.ts';
-import { removeDelayedNames, type StepMatrix } from './exec/step-matrix.ts';
+import { removeDelayedNames, samplesOfHistogram, type StepMatrix } from './exec/step-matrix.ts';
 import { subqueryGrid } from './exec/subquery.ts';
 import type { Expr, MatrixSelector } from './parser/ast.ts';
 import { describeType, valueType } from './parser/check-types.ts';
@@ -115,6 +116,7 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
   try {
     const isRange = times.stepMs > 0;
     const prepared = prepare(query.expr, expr, times);
+    context.statsSelectors = statsSelectors(prepared);
     const answer = await answerOf(context, prepared, grid, isRange, { func: '', grouping: [], by: false, stepMs: times.stepMs });
     const remarks = annotations.toStrings(query.expr, options.annotationsMax ?? 10);
     return {
@@ -130,7 +132,7 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
   }
 }
 
-type Answer = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'string'>;
+type Answer = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'histograms' | 'string'>;
 
 async function answerOf(context: QueryContext, expr: Expr, grid: Grid, isRange: boolean, around: Surroundings): Promise<Answer> {
   let inner = expr;
@@ -159,6 +161,7 @@ interface PlainSeries {
   readonly labels: Labels;
   readonly timestampsMs: ArrayLike<number>;
   readonly values: ArrayLike<number>;
+  readonly histograms?: readonly (FloatHistogram | undefined)[];
 }
 
 /** Bytes of one sample in an answer's columns. */
@@ -176,7 +179,11 @@ function columns(context: QueryContext, type: Answer['type'], series: readonly P
     timestampsMs.set(one.timestampsMs, offsets[i]!);
     values.set(one.values, offsets[i]!);
   });
-  return { type, labels: series.map((one) => one.labels), offsets, timestampsMs, values, string: undefined };
+  let histograms: (FloatHistogram | undefined)[] | undefined;
+  if (series.some((one) => one.histograms !== undefined)) {
+    histograms = series.flatMap((one) => one.histograms ?? new Array<FloatHistogram | undefined>(one.values.length).fill(undefined));
+  }
+  return { type, labels: series.map((one) => one.labels), offsets, timestampsMs, values, histograms, string: undefined };
 }
 
 function vectorAnswer(matrix: StepMatrix, timeMs: number): Answer {
@@ -189,6 +196,7 @@ function vectorAnswer(matrix: StepMatrix, timeMs: number): Answer {
     offsets,
     timestampsMs: new Float64Array(matrix.rows).fill(timeMs),
     values: matrix.values.slice(0, matrix.rows),
+    histograms: matrix.histograms === undefined ? undefined : Array.from({ length: matrix.rows }, (_none, row) => matrix.histogramAt(row, 0)),
     string: undefined,
   };
 }
@@ -203,8 +211,10 @@ function matrixAnswer(context: QueryContext, value: Value, grid: Grid): Answer {
   const order: number[] = [];
   for (let row = 0; row < matrix.rows; row++) if (matrix.hasValues(row)) order.push(row);
   order.sort((a, b) => compareLabels(matrix.labels[a]!, matrix.labels[b]!));
-  const count = matrix.count();
-  context.reserve(count * SAMPLE_BYTES);
+  let count = 0;
+  for (let i = 0; i < matrix.rows * steps; i++) count += matrix.present[i]!;
+  context.reserve(matrix.count() * SAMPLE_BYTES);
+  const histograms = matrix.histograms === undefined ? undefined : new Array<FloatHistogram | undefined>(count).fill(undefined);
   const offsets = new Int32Array(order.length + 1);
   const timestampsMs = new Float64Array(count);
   const values = new Float64Array(count);
@@ -215,12 +225,13 @@ function matrixAnswer(context: QueryContext, value: Value, grid: Grid): Answer {
     for (let k = 0; k < steps; k++) {
       if (matrix.present[from + k] === 0) continue;
       timestampsMs[at] = times[k]!;
+      if (histograms !== undefined) histograms[at] = matrix.histogramAt(row, k);
       values[at++] = matrix.values[from + k]!;
     }
     context.worked(steps, 1);
   });
   offsets[order.length] = at;
-  return { type: 'matrix', labels: order.map((row) => matrix.labels[row]!), offsets, timestampsMs, values, string: undefined };
+  return { type: 'matrix', labels: order.map((row) => matrix.labels[row]!), offsets, timestampsMs, values, histograms, string: undefined };
 }
 
 /** `x[5m]` as the whole query: raw samples with their own times, without stale markers. */
@@ -237,20 +248,33 @@ async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector,
     hints: { ...around, rangeMs },
   };
   const series: PlainSeries[] = [];
-  await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count) => {
+  await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count, inStorage) => {
     if (count === 0) return;
     context.reserve(count * SAMPLE_BYTES);
     const ptr = kernels.memory.alloc(count * 16);
     try {
       const kept = kernels.dropStale(timestampsPtr, valuesPtr, count, ptr, ptr + count * 8);
       if (kept === 0) return;
+      let histograms: (FloatHistogram | undefined)[] | undefined;
+      if (inStorage !== undefined) {
+        const stored = context.statsSelectors.has(vector) ? withoutBuckets(inStorage, count) : inStorage;
+        const all = Array.from({ length: count }, (_none, i) => stored.at(i));
+        if (vector.anchored || vector.smoothed) {
+          if (all.some((histogram) => histogram !== undefined && !isStaleHistogram(histogram))) {
+            throw new PromqlError('ERR_EXECUTION', `${vector.anchored ? 'anchored' : 'smoothed'} modifier is not supported with histograms`, { pos: expr.pos });
+          }
+        }
+        const stale = wordsOf(kernels.memory.f64(valuesPtr, count));
+        histograms = all.filter((_histogram, i) => !isStaleNaN(stale, i));
+      }
       const t = kernels.memory.f64(ptr, kept);
       const v = kernels.memory.f64(ptr + count * 8, kept);
       const samples = before > 0 ? extendSamples(vector, t, v, look.firstMs - rangeMs, look.firstMs) : { timestampsMs: t.slice(), values: v.slice() };
       if (samples.values.length === 0) return;
-      context.samples += samples.values.length;
-      context.hold(samples.values.length);
-      series.push({ labels, ...samples });
+      const size = (histograms ?? []).reduce((sum, histogram) => (histogram === undefined ? sum : sum + samplesOfHistogram(histogram) - 1), samples.values.length);
+      context.samples += size;
+      context.hold(size);
+      series.push(histograms === undefined ? { labels, ...samples } : { labels, ...samples, histograms });
     } finally {
       kernels.memory.free(ptr);
     }

@@ -1,5 +1,5 @@
 /** What a query answers: series as columns, or one number, or one string, with remarks and counters. */
-import type { Labels } from '@gauntlet/model';
+import type { FloatHistogram, Labels } from '@gauntlet/model';
 
 /** Counters of one query. */
 export interface QueryStats {
@@ -24,7 +24,10 @@ export interface QueryResult {
   /** `labels.length + 1` entries. */
   readonly offsets: Int32Array;
   readonly timestampsMs: Float64Array;
+  /** 0 where the sample is a native histogram. */
   readonly values: Float64Array;
+  /** Beside each value the histogram, if the sample is one; undefined if none of the answer's samples is. */
+  readonly histograms: readonly (FloatHistogram | undefined)[] | undefined;
   /** The answer of type `string`. */
   readonly string: string | undefined;
   readonly warnings: readonly string[];

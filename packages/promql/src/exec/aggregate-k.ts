@@ -8,6 +8,7 @@ import { type Labels, hashLabels } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import { formatG } from '../functions/go-format.ts';
 import type { AggregateExpr } from '../parser/ast.ts';
+import { noteIgnored } from './aggregate-histograms.ts';
 import { groupRows } from './aggregate-values.ts';
 import type { QueryContext } from './query-context.ts';
 import { StepMatrix } from './step-matrix.ts';
@@ -17,10 +18,15 @@ const INT64 = 2 ** 63;
 /** Evaluates one of the choosing aggregations; `param` has one value per step. */
 export function aggregateK(context: QueryContext, expr: AggregateExpr, param: Float64Array, matrix: StepMatrix): StepMatrix {
   const held = matrix.count();
+  const isByValue = expr.op === 'topk' || expr.op === 'bottomk';
   if (!checkParameter(context, expr, param)) {
     matrix.keepRows(() => false);
     context.drop(held);
     return matrix;
+  }
+  if (isByValue && matrix.histograms !== undefined) {
+    noteIgnored(context, expr, expr.pos, matrix, (k) => param[k]! >= 1);
+    matrix.dropHistograms();
   }
   const result =
     expr.op === 'limit_ratio' ? limitRatio(param, matrix) : expr.op === 'limitk' ? limitK(expr, param, matrix) : chooseByValue(context, expr, param, matrix);

@@ -1,9 +1,11 @@
 /** Aggregations over the values of a group at one step: `quantile` and `count_values`. */
-import { withLabel } from '@gauntlet/model';
+import { formatHistogram, isValidLabelName, withLabel } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import { formatF } from '../functions/go-format.ts';
 import { quantileOf } from '../functions/quantile.ts';
 import type { AggregateExpr } from '../parser/ast.ts';
+import { quoteString } from '../parser/quote.ts';
+import { noteIgnored } from './aggregate-histograms.ts';
 import { groupingKey, groupLabels, labelsKey } from './labels.ts';
 import type { QueryContext } from './query-context.ts';
 import { StepMatrix } from './step-matrix.ts';
@@ -42,8 +44,10 @@ const STEP_BLOCK = 32;
 export function aggregateQuantile(context: QueryContext, expr: AggregateExpr, q: Float64Array, matrix: StepMatrix): StepMatrix {
   warnOutside(context, expr, q);
   const { steps } = matrix;
-  const { groupOf, firstRow } = groupRows(expr, matrix);
   const held = matrix.count();
+  noteIgnored(context, expr, expr.expr.pos, matrix, () => true);
+  matrix.dropHistograms();
+  const { groupOf, firstRow } = groupRows(expr, matrix);
   const rowsOf: number[][] = firstRow.map(() => []);
   for (let row = 0; row < matrix.rows; row++) rowsOf[groupOf[row]!]!.push(row);
   const out = new StepMatrix(context, steps, firstRow.length);
@@ -97,7 +101,7 @@ function warnOutside(context: QueryContext, expr: AggregateExpr, q: Float64Array
 export function countValues(context: QueryContext, expr: AggregateExpr, matrix: StepMatrix): StepMatrix {
   const param = expr.param!;
   const label = param.type === 'string' ? param.value : '';
-  if (label === '') throw new PromqlError('ERR_EXECUTION', `invalid label name ${param.type === 'string' ? JSON.stringify(param.value) : ''}`, { pos: param.pos });
+  if (!isValidLabelName(label)) throw new PromqlError('ERR_EXECUTION', `invalid label name ${quoteString(label)}`, { pos: param.pos });
   const { steps } = matrix;
   const held = matrix.count();
   const grouping = expr.without ? expr.grouping : [...expr.grouping, label];
@@ -110,7 +114,8 @@ export function countValues(context: QueryContext, expr: AggregateExpr, matrix: 
     for (let k = 0; k < steps; k++) {
       const i = row * steps + k;
       if (matrix.present[i] === 0) continue;
-      const text = formatF(matrix.values[i]!);
+      const histogram = matrix.histogramAt(row, k);
+      const text = histogram === undefined ? formatF(matrix.values[i]!) : formatHistogram(histogram);
       if (lastRow === -1 || text !== lastText) {
         const labels = groupLabels(withLabel(matrix.labels[row]!, label, text), grouping, expr.without);
         const key = labelsKey(labels);

@@ -13,7 +13,8 @@ import { evaluateRows, evaluateScalar, evaluateVector, type Surroundings } from 
 import { groupingKey, groupLabels } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { MatrixSink, type RowSink, Scratch } from './rows.ts';
-import type { StepMatrix } from './step-matrix.ts';
+import { GroupHistograms } from './aggregate-histograms.ts';
+import type { HistogramRow, StepMatrix } from './step-matrix.ts';
 
 const STREAMING: ReadonlyMap<string, AggregateFunction> = new Map([
   ['sum', AGGREGATE.sum],
@@ -50,6 +51,8 @@ interface Group {
   readonly labels: Labels;
   readonly statePtr: number;
   dropName: boolean;
+  /** Sums of native histograms, once there are any. */
+  histograms: GroupHistograms | undefined;
 }
 
 /** Adds rows to their groups' accumulators. */
@@ -73,16 +76,31 @@ class AggregateSink implements RowSink {
     this.#stateBytes = accumulatorBytes(op, steps);
   }
 
-  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number): void {
+  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {
     const key = this.#keyOf(labels);
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = { labels: groupLabels(labels, this.#expr.grouping, this.#expr.without), statePtr: this.#newState(), dropName: false };
+      group = { labels: groupLabels(labels, this.#expr.grouping, this.#expr.without), statePtr: this.#newState(), dropName: false, histograms: undefined };
       this.#groups.set(key, group);
     }
     if (dropName) group.dropName = true;
+    if (histograms !== undefined) this.#takeHistograms(group, labels, presentPtr, histograms);
     this.#context.kernels.accumulate(this.#op, valuesPtr, presentPtr, this.#steps, group.statePtr);
     this.#held += found;
+  }
+
+  /** Takes the histograms out of a row, so that the accumulator sees floats only; it counts them where that is all it does. */
+  #takeHistograms(group: Group, labels: Labels, presentPtr: number, histograms: HistogramRow): void {
+    const { op } = this.#expr;
+    if (op === 'count' || op === 'group') return;
+    const present = this.#context.kernels.memory.u8(presentPtr, this.#steps);
+    const isSum = op === 'sum' || op === 'avg';
+    histograms.forEach((histogram, k) => {
+      if (histogram === undefined) return;
+      present[k] = 0;
+      if (isSum) (group.histograms ??= new GroupHistograms(op === 'avg')).add(this.#context, this.#expr, labels, k, histogram);
+      else this.#context.annotations.histogramIgnoredInAggregation(op, this.#expr.expr.pos);
+    });
   }
 
   #newState(): number {
@@ -97,12 +115,15 @@ class AggregateSink implements RowSink {
     const sink = new MatrixSink(this.#context, this.#steps);
     const row = new Scratch(this.#context);
     let count = 0;
+    let hasHistograms = false;
     try {
       const valuesPtr = row.ensure(this.#steps * 9);
       const presentPtr = valuesPtr + this.#steps * 8;
       for (const group of this.#groups.values()) {
         const found = this.#context.kernels.finishAggregate(this.#op, group.statePtr, this.#steps, valuesPtr, presentPtr);
-        sink.add(group.labels, group.dropName, valuesPtr, presentPtr);
+        if (group.histograms !== undefined) hasHistograms = true;
+        const histograms = group.histograms?.finish(this.#context, this.#expr, this.#context.kernels, valuesPtr, presentPtr);
+        sink.add(group.labels, group.dropName, valuesPtr, presentPtr, found, histograms);
         count += found;
       }
     } finally {
@@ -110,7 +131,7 @@ class AggregateSink implements RowSink {
     }
     this.#context.drop(this.#held);
     this.#held = 0;
-    this.#context.hold(count);
+    this.#context.hold(hasHistograms ? sink.matrix.count() : count);
     return sink.matrix;
   }
 

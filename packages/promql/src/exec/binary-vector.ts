@@ -7,10 +7,12 @@
  * `group_right` is `group_left` with the sides swapped; values are swapped back before the operator is applied.
  * Source: Prometheus promql/engine.go, `VectorBinop` and `resultMetric`.
  */
-import { formatLabels, getLabel, type Labels, withLabel } from '@gauntlet/model';
+import { type FloatHistogram, formatLabels, getLabel, type Labels, withLabel } from '@gauntlet/model';
+import type { Annotations } from '../annotations.ts';
 import { PromqlError } from '../errors.ts';
 import type { BinaryExpr } from '../parser/ast.ts';
 import { applyColumns, applyOp, changesQuantity, isComparison } from './binary-ops.ts';
+import { applyHistogramOp } from './histogram-ops.ts';
 import { dropMetadata, filterLabels, labelsKey } from './labels.ts';
 import { type MatchGroups, matchGroups, matchLabels } from './match-signature.ts';
 import type { QueryContext } from './query-context.ts';
@@ -25,7 +27,8 @@ export function matchVectors(context: QueryContext, expr: BinaryExpr, lhs: StepM
     ? { many: rhs, one: lhs, manyGroups: groups.rhs, oneGroups: groups.lhs, swapped }
     : { many: lhs, one: rhs, manyGroups: groups.lhs, oneGroups: groups.rhs, swapped };
   const trims = expr.op === '</' || expr.op === '>/';
-  const result = (trims ? undefined : pairRows(context, expr, sides, groups)) ?? matchSteps(context, expr, sides, groups);
+  const hasHistograms = lhs.histograms !== undefined || rhs.histograms !== undefined;
+  const result = (trims || hasHistograms ? undefined : pairRows(context, expr, sides, groups)) ?? matchSteps(context, expr, sides, groups);
   lhs.release();
   rhs.release();
   return result;
@@ -149,16 +152,30 @@ function matchSteps(context: QueryContext, expr: BinaryExpr, sides: Sides, group
   /** Result rows already made at this step, with the match group that made them. */
   const insertedBy = new Map<number, Set<number>>();
 
+  const hasHistograms = many.histograms !== undefined || one.histograms !== undefined;
+  /** The last remark of a step. */
+  let remark: ((annotations: Annotations) => void) | undefined;
   const emit = (k: number, group: number, manyRow: number, oneRow: number): void => {
     const a = manyRow === -1 ? fillMany! : many.values[manyRow * steps + k]!;
     const b = oneRow === -1 ? fillOne! : one.values[oneRow * steps + k]!;
     const left = swapped ? b : a;
     const right = swapped ? a : b;
-    if (trims) {
-      context.annotations.incompatibleTypes('float', expr.op, 'float', expr.pos);
+    let histogram: FloatHistogram | undefined;
+    let value: number;
+    const manyHistogram = manyRow === -1 || !hasHistograms ? undefined : many.histogramAt(manyRow, k);
+    const oneHistogram = oneRow === -1 || !hasHistograms ? undefined : one.histogramAt(oneRow, k);
+    if (manyHistogram !== undefined || oneHistogram !== undefined) {
+      const ofMany = manyHistogram ?? a;
+      const ofOne = oneHistogram ?? b;
+      const outcome = swapped ? applyHistogramOp(expr, ofOne, ofMany) : applyHistogramOp(expr, ofMany, ofOne);
+      remark = outcome.remark ?? remark;
+      if (outcome.histogram === undefined) return;
+      if (!expr.returnBool) ({ histogram } = outcome);
+      value = outcome.keep ? 1 : 0;
+    } else if (trims) {
+      remark = (annotations) => annotations.incompatibleTypes('float', expr.op, 'float', expr.pos);
       return;
-    }
-    const value = applyOp(expr.op, left, right);
+    } else value = applyOp(expr.op, left, right);
     const row = rowOf(manyRow, oneRow);
     if (oneToOne) {
       if (matched[group] === 1) {
@@ -176,8 +193,10 @@ function matchSteps(context: QueryContext, expr: BinaryExpr, sides: Sides, group
     if (filters && value === 0) return;
     const at = row * steps + k;
     if (out.present[at] === 1) throw duplicateLabelset();
+    if (histogram !== undefined) return out.setHistogram(row, k, histogram);
     out.present[at] = 1;
     out.values[at] = filters ? left : value;
+    if (hasHistograms) out.setFloat(row, k, out.values[at]!);
   };
 
   for (let k = 0; k < steps; k++) {
@@ -205,6 +224,8 @@ function matchSteps(context: QueryContext, expr: BinaryExpr, sides: Sides, group
         if (one.present[row * steps + k] === 1 && matched[oneGroups[row]!] === 0) emit(k, oneGroups[row]!, -1, row);
       }
     }
+    remark?.(context.annotations);
+    remark = undefined;
     context.worked(many.rows + one.rows, 0);
   }
   out.keepRows((row) => out.hasValues(row));

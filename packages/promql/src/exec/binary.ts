@@ -6,6 +6,7 @@ import { valueType } from '../parser/check-types.ts';
 import { applyColumns, changesQuantity, isComparison } from './binary-ops.ts';
 import { matchVectors } from './binary-vector.ts';
 import { evaluate, type Surroundings, type Value } from './operators.ts';
+import { applyHistogramOp } from './histogram-ops.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { combineSets } from './set-operators.ts';
 import { dropNames, type StepMatrix } from './step-matrix.ts';
@@ -50,12 +51,21 @@ function withScalar(context: QueryContext, expr: BinaryExpr, matrix: StepMatrix,
   const { op } = expr;
   if (op === '</' || op === '>/') {
     // Trimming is for histograms; floats go, with a remark.
-    if (matrix.count() > 0) context.annotations.incompatibleTypes('float', op, 'float', expr.pos);
-    matrix.keepRows(() => false);
+    const held = matrix.count();
+    for (let i = 0; i < matrix.rows * steps; i++) {
+      if (present[i] === 0 || matrix.histogramAt(Math.floor(i / steps), i % steps) !== undefined) continue;
+      present[i] = 0;
+      context.annotations.incompatibleTypes('float', op, 'float', expr.pos);
+    }
+    withHistograms(context, expr, matrix, scalar, swapped);
+    matrix.keepRows((row) => matrix.hasValues(row));
+    context.drop(held - matrix.count());
     return matrix;
   }
   const filters = isComparison(op) && !expr.returnBool;
-  const held = filters ? matrix.count() : 0;
+  const shrinks = filters || matrix.histograms !== undefined;
+  const held = shrinks ? matrix.count() : 0;
+  if (isComparison(op)) withHistograms(context, expr, matrix, scalar, swapped);
   const verdict = filters ? new Float64Array(steps) : values;
   for (let row = 0; row < matrix.rows; row++) {
     const at = row * steps;
@@ -65,9 +75,25 @@ function withScalar(context: QueryContext, expr: BinaryExpr, matrix: StepMatrix,
     if (filters) for (let k = 0; k < steps; k++) present[at + k] = present[at + k]! & verdict[k]!;
     context.worked(steps, 0);
   }
-  if (filters) {
+  if (!isComparison(op)) withHistograms(context, expr, matrix, scalar, swapped);
+  if (shrinks) {
     matrix.keepRows((row) => matrix.hasValues(row));
     context.drop(held - matrix.count());
   }
   return changesQuantity(op) || expr.returnBool ? dropNames(matrix, context.settings.delayedNameRemoval) : matrix;
+}
+
+/** The histograms of a vector with a scalar. No comparison with a number holds. */
+function withHistograms(context: QueryContext, expr: BinaryExpr, matrix: StepMatrix, scalar: Float64Array, swapped: boolean): void {
+  if (matrix.histograms === undefined) return;
+  for (let row = 0; row < matrix.rows; row++) {
+    for (let k = 0; k < matrix.steps; k++) {
+      const histogram = matrix.histogramAt(row, k);
+      if (histogram === undefined) continue;
+      const { histogram: result, remark } = swapped ? applyHistogramOp(expr, scalar[k]!, histogram) : applyHistogramOp(expr, histogram, scalar[k]!);
+      remark?.(context.annotations);
+      matrix.setHistogram(row, k, result);
+    }
+    context.worked(10 * matrix.steps, 0);
+  }
 }

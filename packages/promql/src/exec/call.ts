@@ -5,6 +5,7 @@ import { PromqlError } from '../errors.ts';
 import { absentLabels } from '../functions/absent.ts';
 import { DATE_FUNCTIONS, dateColumn } from '../functions/dates.ts';
 import { max, min } from '../functions/go-math.ts';
+import { HISTOGRAM_VALUES, valuesOfHistograms } from '../functions/histogram-values.ts';
 import { histogramFraction, histogramQuantile, histogramQuantiles } from '../functions/histogram.ts';
 import { infoJoin } from '../functions/info.ts';
 import { labelJoin, labelReplace } from '../functions/label-functions.ts';
@@ -18,19 +19,21 @@ import { MatrixSink, Scratch } from './rows.ts';
 import { lookTimes } from './look-times.ts';
 import { dropNames, mergeDuplicates, StepMatrix } from './step-matrix.ts';
 
-const ONLY_NATIVE_HISTOGRAMS: ReadonlySet<string> = new Set([
-  'histogram_avg',
-  'histogram_count',
-  'histogram_stddev',
-  'histogram_stdvar',
-  'histogram_sum',
-]);
 
 /** Evaluates a call that takes no range vector. */
 export async function evaluateCall(context: QueryContext, call: Call, grid: Grid, around: Surroundings): Promise<Value> {
   const inner: Surroundings = { func: call.func, grouping: [], by: false, stepMs: around.stepMs };
   const delayed = context.settings.delayedNameRemoval;
   const vectorArg = (i: number): Promise<StepMatrix> => evaluateVector(context, call.args[i]!, grid, inner);
+  /** For functions that leave histograms out. */
+  const floatsArg = async (i: number): Promise<StepMatrix> => {
+    const matrix = await vectorArg(i);
+    if (matrix.histograms === undefined) return matrix;
+    context.drop(matrix.count());
+    matrix.dropHistograms();
+    context.hold(matrix.count());
+    return matrix;
+  };
   const scalarArg = (i: number): Promise<Float64Array> => evaluateScalar(context, call.args[i]!, grid, inner);
   const vector = (matrix: StepMatrix): Value => ({ type: 'vector', matrix });
   /** For functions that give a new quantity. */
@@ -38,19 +41,14 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
   const { steps } = grid;
 
   const elementwise = ELEMENTWISE.get(call.func);
-  if (elementwise !== undefined) return renamed(mapValues(await vectorArg(0), elementwise));
+  if (elementwise !== undefined) return renamed(mapValues(await floatsArg(0), elementwise));
   const date = DATE_FUNCTIONS.get(call.func);
   if (date !== undefined) {
-    if (call.args.length > 0) return renamed(mapValues(await vectorArg(0), date));
+    if (call.args.length > 0) return renamed(mapValues(await floatsArg(0), date));
     return vector(oneSeries(context, dateColumn(grid, date)));
   }
-  if (ONLY_NATIVE_HISTOGRAMS.has(call.func)) {
-    // Floats give nothing here, and storage hands out floats only.
-    const matrix = await vectorArg(0);
-    context.drop(matrix.count());
-    matrix.keepRows(() => false);
-    return vector(matrix);
-  }
+  const ofHistogram = HISTOGRAM_VALUES.get(call.func);
+  if (ofHistogram !== undefined) return renamed(valuesOfHistograms(context, await vectorArg(0), ofHistogram));
 
   switch (call.func) {
     case 'time': {
@@ -82,17 +80,17 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
       return vector(matrix);
     }
     case 'round':
-      return renamed(roundTo(await vectorArg(0), call.args.length > 1 ? await scalarArg(1) : new Float64Array(steps).fill(1)));
+      return renamed(roundTo(await floatsArg(0), call.args.length > 1 ? await scalarArg(1) : new Float64Array(steps).fill(1)));
     case 'clamp':
-      return renamed(clamp(await vectorArg(0), await scalarArg(1), await scalarArg(2)));
+      return renamed(clamp(await floatsArg(0), await scalarArg(1), await scalarArg(2)));
     case 'clamp_min':
-      return renamed(clamp(await vectorArg(0), await scalarArg(1), new Float64Array(steps).fill(Infinity)));
+      return renamed(clamp(await floatsArg(0), await scalarArg(1), new Float64Array(steps).fill(Infinity)));
     case 'clamp_max':
-      return renamed(clamp(await vectorArg(0), new Float64Array(steps).fill(-Infinity), await scalarArg(1)));
+      return renamed(clamp(await floatsArg(0), new Float64Array(steps).fill(-Infinity), await scalarArg(1)));
     case 'sort':
     case 'sort_desc':
       if (steps > 1) context.annotations.sortInRangeQuery(call.pos);
-      return vector(sortByValue(await vectorArg(0), call.func === 'sort_desc'));
+      return vector(sortByValue(await floatsArg(0), call.func === 'sort_desc'));
     case 'sort_by_label':
     case 'sort_by_label_desc':
       if (steps > 1) context.annotations.sortInRangeQuery(call.pos);
@@ -158,6 +156,7 @@ function toScalar(context: QueryContext, matrix: StepMatrix): Float64Array {
     for (let k = 0; k < steps; k++) {
       const i = row * steps + k;
       if (matrix.present[i] === 0) continue;
+      if (matrix.histogramAt(row, k) !== undefined) continue;
       values[k] = seen[k] === 0 ? matrix.values[i]! : NaN;
       seen[k] = 1;
     }
@@ -191,6 +190,7 @@ async function timestamps(context: QueryContext, call: Call, grid: Grid, around:
   if (arg.type === 'stepInvariant' && arg.expr.type === 'vectorSelector') arg = arg.expr;
   if (arg.type !== 'vectorSelector') {
     const matrix = await evaluateVector(context, arg, grid, around);
+    matrix.histograms = undefined;
     for (let row = 0; row < matrix.rows; row++) {
       for (let k = 0; k < steps; k++) matrix.values[row * steps + k] = (grid.startMs + k * grid.stepMs) / 1000;
     }
@@ -220,7 +220,7 @@ async function timestamps(context: QueryContext, call: Call, grid: Grid, around:
       }
       context.samples += found;
       context.hold(found);
-      sink.add(labels, false, valuesPtr, presentPtr);
+      sink.add(labels, false, valuesPtr, presentPtr, found);
     });
   } finally {
     row.free();

@@ -6,6 +6,7 @@
  *
  * The files of the node types evaluate their operands through operators.ts, so that none of them needs this one.
  */
+import { type FloatHistogram, mulHistogram } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import type { Expr } from '../parser/ast.ts';
 import { evaluateCall } from './call.ts';
@@ -68,6 +69,14 @@ function negate(context: QueryContext, op: '+' | '-', value: Value): Value {
   const { matrix } = value;
   const end = matrix.rows * matrix.steps;
   for (let i = 0; i < end; i++) matrix.values[i] = -matrix.values[i]!;
+  if (matrix.histograms !== undefined) {
+    for (let row = 0; row < matrix.rows; row++) {
+      for (let k = 0; k < matrix.steps; k++) {
+        const histogram = matrix.histogramAt(row, k);
+        if (histogram !== undefined) matrix.setHistogram(row, k, mulHistogram(histogram, -1));
+      }
+    }
+  }
   return { type: 'vector', matrix: dropNames(matrix, context.settings.delayedNameRemoval) };
 }
 
@@ -79,10 +88,13 @@ function repeat(context: QueryContext, value: Value, steps: number): Value {
   const many = new StepMatrix(context, steps, one.rows);
   for (let row = 0; row < one.rows; row++) {
     if (one.present[row] === 0) continue;
-    const at = many.addRow(one.labels[row]!, one.dropName[row]!) * steps;
+    const added = many.addRow(one.labels[row]!, one.dropName[row]!);
+    const at = added * steps;
+    const histogram = one.histogramAt(row, 0);
     many.values.fill(one.values[row]!, at, at + steps);
     many.present.fill(1, at, at + steps);
-    context.hold(steps - 1);
+    if (histogram !== undefined) many.setHistograms(added, new Array<FloatHistogram>(steps).fill(histogram));
+    context.hold((steps - 1) * one.countRow(row));
   }
   one.release();
   return { type: 'vector', matrix: many };

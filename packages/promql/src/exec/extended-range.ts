@@ -6,14 +6,19 @@
  *
  * Source: Prometheus promql/functions.go `extendedRate`, promql/engine.go `smoothSeries` (3.14).
  */
+import { type FloatHistogram, getLabel, METRIC_NAME, RESET_HINTS, usesCustomBuckets, withResetHint } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
+import { interpolateHistograms, type Remarks } from '../functions/histogram-rate.ts';
 import type { RangeFunction, RangeFunctionCall } from '../functions/range-functions.ts';
 import type { Call, VectorSelector } from '../parser/ast.ts';
+import { withoutBuckets } from './histogram-stats.ts';
+import { type SplitSeries, splitSeries } from './mixed-range.ts';
 import type { Surroundings } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
-import { lookTimes } from './look-times.ts';
+import { type LookTimes, lookTimes } from './look-times.ts';
+import { type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
 
 const ANCHORED_FUNCTIONS = ['changes', 'delta', 'increase', 'rate', 'resets'] as const;
 const SMOOTHED_FUNCTIONS = ['delta', 'increase', 'rate'] as const;
@@ -161,9 +166,23 @@ export async function smoothedVectorRows(context: QueryContext, selector: Vector
   const fresh = new Scratch(context);
   try {
     const request = { matchers: selector.matchers, mint: look.firstMs - lookbackMs + 1, maxt: look.lastMs + lookbackMs, hints: { ...around, rangeMs: 0 } };
-    await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count) => {
+    await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count, stored) => {
       const outPtr = row.ensure(grid.steps * 9);
       const presentPtr = outPtr + grid.steps * 8;
+      if (stored !== undefined) {
+        const { memory } = kernels;
+        const histograms = context.statsSelectors.has(selector) ? withoutBuckets(stored, count) : stored;
+        const series = splitSeries(memory.f64(timestampsPtr, count), memory.f64(valuesPtr, count), histograms);
+        const remarks = { annotations: context.annotations, metricName: getLabel(labels, METRIC_NAME), pos: selector.pos };
+        const present = memory.u8(presentPtr, grid.steps);
+        const found = smoothedMixedSteps(series, look, lookbackMs, remarks, memory.f64(outPtr, grid.steps), present);
+        const samples = present.reduce((sum, one, k) => sum + (one === 0 ? 0 : found[k] === undefined ? 1 : samplesOfHistogram(found[k])), 0);
+        context.samples += samples;
+        if (samples === 0) return;
+        context.hold(samples);
+        sink.add(labels, false, outPtr, presentPtr, samples, found);
+        return;
+      }
       const freshPtr = fresh.ensure(Math.max(1, count) * 16);
       const n = kernels.dropStale(timestampsPtr, valuesPtr, count, freshPtr, freshPtr + count * 8);
       const { memory } = kernels;
@@ -207,4 +226,41 @@ function smoothedSteps(w: ExtendedWindow, firstMs: number, stepMs: number, lookb
     }
   }
   return found;
+}
+
+/** The same for a series with native histograms; where floats and histograms are near, there is nothing but a remark. */
+function smoothedMixedSteps(series: SplitSeries, look: LookTimes, lookbackMs: number, remarks: Remarks, out: Float64Array, present: Uint8Array): HistogramRow {
+  const { floatTimesMs, floats, timesMs, histograms } = series;
+  const line = { timestampsMs: floatTimesMs, values: floats, lo: 0, hi: 0, startMs: 0, endMs: 0, smoothed: true };
+  smoothedSteps(line, look.firstMs, look.stepMs, lookbackMs, out, present);
+  const isNear = (times: Float64Array, at: number): boolean => times.some((timeMs) => timeMs > at - lookbackMs && timeMs <= at + lookbackMs);
+  return Array.from({ length: out.length }, (_none, k) => {
+    const at = look.firstMs + k * look.stepMs;
+    if (!isNear(timesMs, at)) return undefined;
+    present[k] = 0;
+    out[k] = 0;
+    if (isNear(floatTimesMs, at)) {
+      remarks.annotations.mixedFloatsHistograms(remarks.metricName, remarks.pos);
+      return undefined;
+    }
+    const histogram = smoothedHistogram(timesMs, histograms, at, lookbackMs, remarks);
+    if (histogram !== undefined) present[k] = 1;
+    return histogram;
+  });
+}
+
+function smoothedHistogram(timesMs: Float64Array, histograms: readonly FloatHistogram[], at: number, lookbackMs: number, remarks: Remarks): FloatHistogram | undefined {
+  const next = firstNotBefore(timesMs, 0, timesMs.length, at);
+  const after = next < timesMs.length && timesMs[next]! <= at + lookbackMs ? histograms[next]! : undefined;
+  if (after !== undefined && timesMs[next] === at) return after;
+  const before = next > 0 && timesMs[next - 1]! > at - lookbackMs ? histograms[next - 1]! : undefined;
+  if (before === undefined) return undefined;
+  // The hint is about the sample before, not about this one's value.
+  if (after === undefined) return withResetHint(before, RESET_HINTS.unknown);
+  if (usesCustomBuckets(before) !== usesCustomBuckets(after)) {
+    remarks.annotations.mixedExponentialCustom(remarks.metricName, remarks.pos);
+    return undefined;
+  }
+  const isCounter = before.resetHint !== RESET_HINTS.gauge || after.resetHint !== RESET_HINTS.gauge;
+  return interpolateHistograms(before, timesMs[next - 1]!, after, timesMs[next]!, at, isCounter, remarks);
 }

@@ -1,13 +1,14 @@
 /**
  * What all nodes of one query share: storage, kernels, limits, annotations and counters.
  *
- * Samples are counted as Prometheus does: every float that is held in memory at a time counts one; the limit and `peakSamples` are about the
+ * Samples are counted as Prometheus does: every float that is held in memory at a time counts one, a native histogram by its size; the limit and `peakSamples` are about the
  * sum over everything held at once, `samples` about what was looked at in all.
  */
 import type { Kernels } from '@gauntlet/kernels';
 import type { Queryable } from '@gauntlet/model';
 import type { Annotations } from '../annotations.ts';
 import { PromqlError } from '../errors.ts';
+import type { VectorSelector } from '../parser/ast.ts';
 import type { Operators } from './operators.ts';
 
 /** Limits from outside, asked again and again while a query runs. Every method may throw to end the query. */
@@ -51,6 +52,8 @@ export class QueryContext {
   readonly settings: QuerySettings;
   readonly annotations: Annotations;
   readonly signal: AbortSignal | undefined;
+  /** Selectors whose native histograms are read without buckets. */
+  statsSelectors: ReadonlySet<VectorSelector> = new Set();
   readonly #control: QueryControl | undefined;
   #work = 0;
   #current = 0;

@@ -14,10 +14,12 @@ import { evaluateScalar, evaluateVector, type Surroundings } from './operators.t
 import { extendedFunction } from './extended-range.ts';
 import { dropMetadata, labelsKey } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
-import { readSeries } from './read-series.ts';
+import { withoutBuckets } from './histogram-stats.ts';
+import { mixedSteps, splitSeries, stepHistograms } from './mixed-range.ts';
+import { readSeries, type SeriesHistograms } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
 import { lookTimes } from './look-times.ts';
-import { duplicateLabelset } from './step-matrix.ts';
+import { duplicateLabelset, type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
 import { subqueryGrid } from './subquery.ts';
 
 /** Functions that are kernels. */
@@ -89,7 +91,58 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
   const row = new Scratch(context);
   const work = new Scratch(context);
   const fresh = new Scratch(context);
-  const visit = (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number): void => {
+  /** The function over floats, without stale markers. */
+  const fill = (t: number, v: number, n: number, outPtr: number, presentPtr: number): number => {
+    if (extended === undefined && kernel !== undefined) {
+      const scratchPtr = work.ensure(8 * (n + 2));
+      // Functions that add up every window may take long over one series: they go a part of the steps at a time, to poll in between.
+      const part = ADDING_FUNCTIONS.has(kernel) ? Math.max(1, Math.floor(WORK_PER_CALL / (n + 1))) : steps;
+      let found = 0;
+      for (let k = 0; k < steps; k += part) {
+        const end = look.firstMs + k * look.stepMs;
+        const count = Math.min(part, steps - k);
+        found += kernels.windowFunction(kernel, t, v, n, end, look.stepMs, count, range.rangeMs, outPtr + k * 8, presentPtr + k, scratchPtr);
+        if (part < steps) context.poll();
+      }
+      return found;
+    }
+    const { memory } = kernels;
+    return run!(functionCall, memory.f64(t, n), memory.f64(v, n), memory.f64(outPtr, steps), memory.u8(presentPtr, steps));
+  };
+  const visitMixed = (labels: Labels, nameDropped: boolean, t: number, v: number, count: number, stored: SeriesHistograms): void => {
+    const { memory } = kernels;
+    const histograms = selector !== undefined && context.statsSelectors.has(selector) ? withoutBuckets(stored, count) : stored;
+    const series = splitSeries(memory.f64(t, count), memory.f64(v, count), histograms);
+    const outPtr = row.ensure(steps * 9);
+    const presentPtr = outPtr + steps * 8;
+    const n = series.floats.length;
+    memory.u8(presentPtr, steps).fill(0);
+    if (n > 0) {
+      const floatsPtr = fresh.ensure(n * 16);
+      memory.f64(floatsPtr, n).set(series.floatTimesMs);
+      memory.f64(floatsPtr + n * 8, n).set(series.floats);
+      fill(floatsPtr, floatsPtr + n * 8, n, outPtr, presentPtr);
+    }
+    const windows = {
+      func: call.func,
+      firstEndMs: look.firstMs,
+      endStepMs: look.stepMs,
+      rangeMs: range.rangeMs,
+      extended: selector?.anchored === true ? ('anchored' as const) : selector?.smoothed === true ? ('smoothed' as const) : ('no' as const),
+      lookbackMs: context.settings.lookbackMs,
+      remarks: { annotations: context.annotations, metricName: getLabel(labels, METRIC_NAME), pos: call.args[0]!.pos },
+      worked: functionCall.worked,
+    };
+    const present = memory.u8(presentPtr, steps);
+    const found = mixedSteps(series, windows, memory.f64(outPtr, steps), present);
+    context.samples += series.histograms.reduce((sum, histogram) => sum + samplesOfHistogram(histogram), n);
+    const samples = present.reduce((sum, one, k) => sum + (one === 0 ? 0 : found[k] === undefined ? 1 : samplesOfHistogram(found[k])), 0);
+    if (samples === 0) return;
+    context.hold(samples);
+    names.add(labels, nameDropped, sink, outPtr, presentPtr, samples, found);
+  };
+  const visit = (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number, histograms?: SeriesHistograms): void => {
+    if (histograms !== undefined) return visitMixed(labels, nameDropped, timestampsPtr, valuesPtr, count, histograms);
     const outPtr = row.ensure(steps * 9);
     const presentPtr = outPtr + steps * 8;
     let t = timestampsPtr;
@@ -102,22 +155,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
       v = t + kept * 8;
       n = kernels.dropStale(timestampsPtr, valuesPtr, count, t, v);
     }
-    let found: number;
-    if (extended === undefined && kernel !== undefined) {
-      const scratchPtr = work.ensure(8 * (n + 2));
-      // Functions that add up every window may take long over one series: they go a part of the steps at a time, to poll in between.
-      const part = ADDING_FUNCTIONS.has(kernel) ? Math.max(1, Math.floor(WORK_PER_CALL / (n + 1))) : steps;
-      found = 0;
-      for (let k = 0; k < steps; k += part) {
-        const end = look.firstMs + k * look.stepMs;
-        const count = Math.min(part, steps - k);
-        found += kernels.windowFunction(kernel, t, v, n, end, look.stepMs, count, range.rangeMs, outPtr + k * 8, presentPtr + k, scratchPtr);
-        if (part < steps) context.poll();
-      }
-    } else {
-      const { memory } = kernels;
-      found = run!(functionCall, memory.f64(t, n), memory.f64(v, n), memory.f64(outPtr, steps), memory.u8(presentPtr, steps));
-    }
+    const found = fill(t, v, n, outPtr, presentPtr);
     context.samples += n;
     if (found === 0) return;
     context.hold(found);
@@ -135,7 +173,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
         maxt: look.lastMs + after,
         hints: { ...inner, rangeMs: range.rangeMs },
       };
-      await readSeries(context, request, (labels, t, v, n) => visit(labels, false, t, v, n));
+      await readSeries(context, request, (labels, t, v, n, histograms) => visit(labels, false, t, v, n, histograms));
     }
   } finally {
     row.free();
@@ -159,7 +197,7 @@ async function subqueryRows(
   subquery: SubqueryExpr,
   grid: Grid,
   around: Surroundings,
-  visit: (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number) => void,
+  visit: (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number, histograms: SeriesHistograms | undefined) => void,
 ): Promise<void> {
   const inner = subqueryGrid(context, subquery, grid);
   if (inner.steps === 0) return;
@@ -179,7 +217,7 @@ async function subqueryRows(
         timestamps[count] = inner.startMs + k * inner.stepMs;
         values[count++] = matrix.values[at + k]!;
       }
-      if (count > 0) visit(matrix.labels[row]!, matrix.dropName[row]!, timestampsPtr, valuesPtr, count);
+      if (count > 0) visit(matrix.labels[row]!, matrix.dropName[row]!, timestampsPtr, valuesPtr, count, stepHistograms(matrix, row));
       context.worked(count, 1);
     }
   } finally {
@@ -213,18 +251,23 @@ class RowNames {
     this.#pos = call.args[0]!.pos;
   }
 
-  add(labels: Labels, nameDropped: boolean, sink: RowSink, valuesPtr: number, presentPtr: number, found: number): void {
+  add(labels: Labels, nameDropped: boolean, sink: RowSink, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {
     const name = getLabel(labels, METRIC_NAME);
-    if (this.#wantsCounter && name !== '') this.#checkCounter(labels, name);
+    if (this.#wantsCounter && name !== '' && (histograms === undefined || this.#hasFloats(presentPtr, histograms))) this.#checkCounter(labels, name);
     const drop = nameDropped || !this.#keepsName;
     // Of absent_over_time only the presence of rows counts.
     if (this.#isAbsence || this.#context.settings.delayedNameRemoval || !drop) {
-      sink.add(labels, drop, valuesPtr, presentPtr, found);
+      sink.add(labels, drop, valuesPtr, presentPtr, found, histograms);
       return;
     }
     const rest = dropMetadata(labels);
     this.#checkUnique(name + labelsMetadata(labels), rest);
-    sink.add(rest, true, valuesPtr, presentPtr, found);
+    sink.add(rest, true, valuesPtr, presentPtr, found, histograms);
+  }
+
+  #hasFloats(presentPtr: number, histograms: HistogramRow): boolean {
+    const present = this.#context.kernels.memory.u8(presentPtr, histograms.length);
+    return histograms.some((histogram, k) => histogram === undefined && present[k] === 1);
   }
 
   #checkCounter(labels: Labels, name: string): void {

@@ -3,7 +3,7 @@
  *
  * Batches of the Queryable normally lie there already and are used in place; others are copied in, a batch at a time.
  */
-import type { Labels, Matcher, SelectHints } from '@gauntlet/model';
+import type { FloatHistogram, HistogramColumn, Labels, Matcher, SelectHints } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import type { QueryContext } from './query-context.ts';
 import { Scratch } from './rows.ts';
@@ -17,8 +17,17 @@ export interface ReadRequest {
   readonly hints: SelectHints;
 }
 
-/** Gets each series in label order; the columns are valid during the call. */
-export type SeriesVisitor = (labels: Labels, timestampsPtr: number, valuesPtr: number, count: number) => void;
+/** Native histograms among the samples of one series. */
+export interface SeriesHistograms {
+  /** The histogram at an index; undefined for floats, STALE_HISTOGRAM for a stale marker. */
+  at(index: number): FloatHistogram | undefined;
+}
+
+/**
+ * Gets each series in label order; the columns are valid during the call. Values of histograms are 0, or the bits of a stale marker.
+ * @param histograms undefined if all samples are floats
+ */
+export type SeriesVisitor = (labels: Labels, timestampsPtr: number, valuesPtr: number, count: number, histograms: SeriesHistograms | undefined) => void;
 
 /**
  * Calls `visit` for every series. Warnings of storage go to the annotations.
@@ -35,7 +44,7 @@ export async function readSeries(context: QueryContext, request: ReadRequest, vi
       for (;;) {
         const next = await nextBatch(context, batches);
         if (next.done === true) break;
-        const { labels, offsets, timestampsMs, values, kernelColumns } = next.value;
+        const { labels, offsets, timestampsMs, values, kernelColumns, histograms } = next.value;
         let timestampsPtr = kernelColumns?.timestampsPtr ?? timestampsMs.byteOffset;
         let valuesPtr = kernelColumns?.valuesPtr ?? values.byteOffset;
         const end = offsets[labels.length]!;
@@ -53,7 +62,8 @@ export async function readSeries(context: QueryContext, request: ReadRequest, vi
         for (let i = 0; i < labels.length; i++) {
           const from = offsets[i]!;
           const count = offsets[i + 1]! - from;
-          visit(labels[i]!, timestampsPtr + from * 8, valuesPtr + from * 8, count);
+          const own = histograms === undefined ? undefined : histogramsOf(histograms, from, from + count);
+          visit(labels[i]!, timestampsPtr + from * 8, valuesPtr + from * 8, count, own);
           context.worked(count, 1);
         }
         context.series += labels.length;
@@ -66,6 +76,19 @@ export async function readSeries(context: QueryContext, request: ReadRequest, vi
   } finally {
     scratch.free();
   }
+}
+
+function histogramsOf(column: HistogramColumn, from: number, to: number): SeriesHistograms | undefined {
+  const { ids } = column;
+  let i = from;
+  while (i < to && ids[i] === -1) i++;
+  if (i === to) return undefined;
+  return {
+    at(index) {
+      const id = ids[from + index]!;
+      return id === -1 ? undefined : column.get(id);
+    },
+  };
 }
 
 async function nextBatch<T>(context: QueryContext, batches: AsyncIterator<T>): Promise<IteratorResult<T>> {

@@ -4,16 +4,17 @@
  */
 import type { Labels } from '@gauntlet/model';
 import type { EngineKernels, QueryContext } from './query-context.ts';
-import { StepMatrix } from './step-matrix.ts';
+import { type HistogramRow, StepMatrix } from './step-matrix.ts';
 
 /** Takes rows in label order. */
 export interface RowSink {
   /**
    * @param valuesPtr Float64 column in kernel memory, one entry per step; valid during the call
    * @param presentPtr one byte per step
-   * @param found number of present steps, at least 1
+   * @param found samples of the row as limits count them, at least 1
+   * @param histograms present steps that are native histograms; their values are 0. The histograms may be kept, the row itself not
    */
-  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number): void;
+  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void;
 }
 
 /** Collects rows into a matrix. */
@@ -26,11 +27,13 @@ export class MatrixSink implements RowSink {
     this.#kernels = context.kernels;
   }
 
-  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number): void {
+  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, _found: number, histograms?: HistogramRow): void {
     const { matrix } = this;
-    const at = matrix.addRow(labels, dropName) * matrix.steps;
+    const row = matrix.addRow(labels, dropName);
+    const at = row * matrix.steps;
     matrix.values.set(this.#kernels.memory.f64(valuesPtr, matrix.steps), at);
     matrix.present.set(this.#kernels.memory.u8(presentPtr, matrix.steps), at);
+    if (histograms !== undefined) matrix.setHistograms(row, histograms);
   }
 }
 
@@ -72,16 +75,20 @@ export function sendRows(context: QueryContext, matrix: StepMatrix, sink: RowSin
     const valuesPtr = scratch.ensure(steps * 9);
     const presentPtr = valuesPtr + steps * 8;
     for (let row = 0; row < matrix.rows; row++) {
-      let found = 0;
-      for (let i = row * steps; i < (row + 1) * steps; i++) found += matrix.present[i]!;
+      const found = matrix.countRow(row);
       if (found === 0) continue;
       context.kernels.memory.f64(valuesPtr, steps).set(matrix.values.subarray(row * steps, (row + 1) * steps));
       context.kernels.memory.u8(presentPtr, steps).set(matrix.present.subarray(row * steps, (row + 1) * steps));
-      sink.add(matrix.labels[row]!, matrix.dropName[row]!, valuesPtr, presentPtr, found);
+      sink.add(matrix.labels[row]!, matrix.dropName[row]!, valuesPtr, presentPtr, found, presentHistograms(matrix, row));
       context.worked(steps, 1);
     }
   } finally {
     scratch.free();
   }
   matrix.release();
+}
+
+/** Histograms of a row at the steps that are present. */
+export function presentHistograms(matrix: StepMatrix, row: number): HistogramRow | undefined {
+  return matrix.histograms?.[row]?.map((_histogram, k) => matrix.histogramAt(row, k));
 }

@@ -6,11 +6,13 @@
 import type { VectorSelector } from '../parser/ast.ts';
 import { PromqlError } from '../errors.ts';
 import { smoothedVectorRows } from './extended-range.ts';
-import { lookTimes } from './look-times.ts';
+import { type LookTimes, lookTimes } from './look-times.ts';
 import type { Surroundings } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
-import { readSeries } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
+import { withoutBuckets } from './histogram-stats.ts';
+import { readSeries, type SeriesHistograms } from './read-series.ts';
+import { type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
 
 /** Evaluates a vector selector into a sink. */
 export async function selectVectorRows(context: QueryContext, selector: VectorSelector, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
@@ -30,9 +32,18 @@ export async function selectVectorRows(context: QueryContext, selector: VectorSe
       maxt: look.lastMs,
       hints: { ...around, rangeMs: 0 },
     };
-    await readSeries(context, request, (labels, timestampsPtr, columnPtr, count) => {
+    await readSeries(context, request, (labels, timestampsPtr, columnPtr, count, histograms) => {
       const found = kernels.lookback(timestampsPtr, columnPtr, count, look.firstMs, look.stepMs, steps, lookbackMs, valuesPtr, presentPtr);
       if (found === 0) return;
+      if (histograms !== undefined) {
+        const own = context.statsSelectors.has(selector) ? withoutBuckets(histograms, count) : histograms;
+        const row = histogramsAt(own, kernels.memory.f64(timestampsPtr, count), kernels.memory.u8(presentPtr, steps), look);
+        const samples = row.reduce((sum, histogram) => (histogram === undefined ? sum : sum + samplesOfHistogram(histogram) - 1), found);
+        context.samples += samples;
+        context.hold(samples);
+        sink.add(labels, false, valuesPtr, presentPtr, samples, row);
+        return;
+      }
       context.samples += found;
       context.hold(found);
       sink.add(labels, false, valuesPtr, presentPtr, found);
@@ -40,4 +51,16 @@ export async function selectVectorRows(context: QueryContext, selector: VectorSe
   } finally {
     row.free();
   }
+}
+
+/** The histograms in effect at the steps that are present; the kernel has looked after age and staleness. */
+function histogramsAt(histograms: SeriesHistograms, timestampsMs: Float64Array, present: Uint8Array, look: LookTimes): HistogramRow {
+  const row: HistogramRow = [];
+  let hi = 0;
+  for (let k = 0; k < present.length; k++) {
+    const at = look.firstMs + k * look.stepMs;
+    while (hi < timestampsMs.length && timestampsMs[hi]! <= at) hi++;
+    row.push(present[k] === 1 ? histograms.at(hi - 1) : undefined);
+  }
+  return row;
 }

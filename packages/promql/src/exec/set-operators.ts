@@ -2,6 +2,7 @@
 import type { BinaryExpr } from '../parser/ast.ts';
 import { matchGroups } from './match-signature.ts';
 import type { QueryContext } from './query-context.ts';
+import { presentHistograms } from './rows.ts';
 import { mergeDuplicates, type StepMatrix } from './step-matrix.ts';
 
 /** Evaluates a set operator; both operands are used up. */
@@ -23,9 +24,12 @@ export function combineSets(context: QueryContext, expr: BinaryExpr, lhs: StepMa
     mask(rhs, groups.rhs, some, 0);
     for (let row = 0; row < rhs.rows; row++) {
       if (!rhs.hasValues(row)) continue;
-      const at = lhs.addRow(rhs.labels[row]!, rhs.dropName[row]!) * steps;
+      const added = lhs.addRow(rhs.labels[row]!, rhs.dropName[row]!);
+      const at = added * steps;
       lhs.values.set(rhs.values.subarray(row * steps, (row + 1) * steps), at);
       lhs.present.set(rhs.present.subarray(row * steps, (row + 1) * steps), at);
+      const histograms = presentHistograms(rhs, row);
+      if (histograms !== undefined) lhs.setHistograms(added, histograms);
     }
   } else {
     mask(lhs, groups.lhs, some, expr.op === 'and' ? 1 : 0);

@@ -5,9 +5,10 @@
  *   row 0       1.5  NaN  –   2      present 1 1 0 1     NaN is a value; absence is not
  *   row 1       –     –   7   7      present 0 0 1 1
  *
+ * A value may be a native histogram: then its number is 0 and the histogram is in a side table, which matrices of floats do not have.
  * A matrix belongs to whoever asked for it: functions change values and labels in place and give the same matrix on.
  */
-import { getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
+import { type FloatHistogram, getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import { dropMetadata, labelsKey } from './labels.ts';
 import type { QueryContext } from './query-context.ts';
@@ -15,6 +16,18 @@ import type { QueryContext } from './query-context.ts';
 const BYTES_PER_CELL = 9;
 /** Cells to begin with where the number of rows is not known. */
 const FIRST_CELLS = 16_384;
+
+/** Native histograms of one row, one entry per step; undefined where there is a float or nothing. */
+export type HistogramRow = (FloatHistogram | undefined)[];
+
+/** What a histogram counts for in sample limits, as in Prometheus: its size in units of a float sample. */
+export function samplesOfHistogram(histogram: FloatHistogram): number {
+  return Math.floor((bytesOfHistogram(histogram) + 8) / 16);
+}
+
+function bytesOfHistogram({ positiveSpans, negativeSpans, positiveBuckets, negativeBuckets, customValues }: FloatHistogram): number {
+  return 168 + 8 * (positiveSpans.length + negativeSpans.length + positiveBuckets.length + negativeBuckets.length + customValues.length);
+}
 
 export class StepMatrix {
   readonly steps: number;
@@ -29,6 +42,9 @@ export class StepMatrix {
   values: Float64Array;
   /** 1 = value, 0 = none; same shape. */
   present: Uint8Array;
+  /** Native histograms by row; undefined if the matrix has none. */
+  histograms: (HistogramRow | undefined)[] | undefined;
+  #histogramBytes = 0;
 
   constructor(context: QueryContext, steps: number, rowsExpected: number = Math.max(16, Math.min(1024, Math.floor(FIRST_CELLS / steps)))) {
     this.#context = context;
@@ -60,11 +76,74 @@ export class StepMatrix {
     this.present = present;
   }
 
-  /** Values there are. */
+  /** The histogram of a cell, if it is present and one. */
+  histogramAt(row: number, k: number): FloatHistogram | undefined {
+    return this.present[row * this.steps + k] === 0 ? undefined : this.histograms?.[row]?.[k];
+  }
+
+  /** Makes a cell a histogram, or with undefined absent. */
+  setHistogram(row: number, k: number, histogram: FloatHistogram | undefined): void {
+    const at = row * this.steps + k;
+    if (histogram === undefined) {
+      this.present[at] = 0;
+      return;
+    }
+    this.values[at] = 0;
+    this.present[at] = 1;
+    this.#histogramRow(row)[k] = histogram;
+    const bytes = bytesOfHistogram(histogram);
+    this.#histogramBytes += bytes;
+    this.#context.reserve(bytes);
+  }
+
+  /** Makes cells of a row histograms: those that `histograms` has. */
+  setHistograms(row: number, histograms: HistogramRow): void {
+    for (let k = 0; k < this.steps; k++) if (histograms[k] !== undefined) this.setHistogram(row, k, histograms[k]);
+  }
+
+  /** Makes a cell a float. */
+  setFloat(row: number, k: number, value: number): void {
+    const at = row * this.steps + k;
+    this.values[at] = value;
+    this.present[at] = 1;
+    const histograms = this.histograms?.[row];
+    if (histograms !== undefined) histograms[k] = undefined;
+  }
+
+  #histogramRow(row: number): HistogramRow {
+    const rows = (this.histograms ??= []);
+    while (rows.length <= row) rows.push(undefined);
+    return (rows[row] ??= new Array<FloatHistogram | undefined>(this.steps).fill(undefined));
+  }
+
+  /** Makes all cells that are histograms absent. */
+  dropHistograms(): void {
+    if (this.histograms === undefined) return;
+    for (let row = 0; row < this.rows; row++) {
+      for (let k = 0; k < this.steps; k++) if (this.histogramAt(row, k) !== undefined) this.present[row * this.steps + k] = 0;
+    }
+    this.histograms = undefined;
+    this.keepRows((row) => this.hasValues(row));
+  }
+
+  /** Samples of a row, as limits count them. */
+  countRow(row: number): number {
+    let count = 0;
+    for (let i = row * this.steps; i < (row + 1) * this.steps; i++) count += this.present[i]!;
+    if (this.histograms?.[row] === undefined) return count;
+    for (let k = 0; k < this.steps; k++) {
+      const histogram = this.histogramAt(row, k);
+      if (histogram !== undefined) count += samplesOfHistogram(histogram) - 1;
+    }
+    return count;
+  }
+
+  /** Samples there are, as limits count them. */
   count(): number {
     let count = 0;
     const end = this.rows * this.steps;
-    for (let i = 0; i < end; i++) count += this.present[i]!;
+    if (this.histograms === undefined) for (let i = 0; i < end; i++) count += this.present[i]!;
+    else for (let row = 0; row < this.rows; row++) count += this.countRow(row);
     return count;
   }
 
@@ -86,6 +165,7 @@ export class StepMatrix {
         this.present.copyWithin(kept * steps, row * steps, (row + 1) * steps);
         this.labels[kept] = this.labels[row]!;
         this.dropName[kept] = this.dropName[row]!;
+        if (this.histograms !== undefined) this.histograms[kept] = this.histograms[row];
       }
       kept++;
     }
@@ -93,12 +173,14 @@ export class StepMatrix {
     this.rows = kept;
     this.labels.length = kept;
     this.dropName.length = kept;
+    if (this.histograms !== undefined && this.histograms.length > kept) this.histograms.length = kept;
   }
 
   /** Gives the memory charge back; the matrix must not be used afterwards. */
   release(): void {
-    this.#context.release(this.#capacity * this.steps * BYTES_PER_CELL);
+    this.#context.release(this.#capacity * this.steps * BYTES_PER_CELL + this.#histogramBytes);
     this.#capacity = 0;
+    this.#histogramBytes = 0;
   }
 }
 
@@ -128,6 +210,11 @@ export function mergeDuplicates(matrix: StepMatrix): StepMatrix {
       if (present[first * steps + k] === 1) throw duplicateLabelset();
       present[first * steps + k] = 1;
       values[first * steps + k] = values[row * steps + k]!;
+      if (matrix.histograms !== undefined) {
+        const histogram = matrix.histogramAt(row, k);
+        if (histogram === undefined) matrix.setFloat(first, k, values[row * steps + k]!);
+        else matrix.setHistogram(first, k, histogram);
+      }
     }
     (merged ??= new Set()).add(row);
   }

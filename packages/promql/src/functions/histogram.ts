@@ -1,15 +1,17 @@
 /**
- * histogram_quantile, histogram_quantiles and histogram_fraction over classic histograms: series `…_bucket` with the upper bound in the label `le`.
+ * histogram_quantile, histogram_quantiles and histogram_fraction over classic and native histograms. Classic ones are series `…_bucket` with the
+ * upper bound in the label `le`.
  *
  *   {le="0.1"} {le="0.5"} {le="+Inf"}   one group = equal labels but for `le`; the columns are cumulative counts
  *
- * Bounds are sorted once per group; a step then walks the buckets that have a value there. Native histograms do not reach the engine.
+ * Bounds are sorted once per group; a step then walks the buckets that have a value there. Where a native histogram has the labels of a group of
+ * buckets, neither is evaluated.
  * Source: Prometheus promql/quantile.go (3.14).
  */
 import { dropMetadata, filterLabels, labelsKey } from '../exec/labels.ts';
 import type { Grid, QueryContext } from '../exec/query-context.ts';
 import { mergeDuplicates, StepMatrix } from '../exec/step-matrix.ts';
-import { getLabel, type Labels, METRIC_NAME, withLabel } from '@gauntlet/model';
+import { type FloatHistogram, fractionOfHistogram, getLabel, type Labels, METRIC_NAME, quantileOfHistogram, withLabel } from '@gauntlet/model';
 import type { PositionRange } from '../parser/ast.ts';
 import { formatOpenMetrics } from './go-format.ts';
 
@@ -43,7 +45,7 @@ class Buckets {
     this.size = 0;
     for (let i = 0; i < group.rows.length; i++) {
       const at = group.rows[i]! * matrix.steps + k;
-      if (matrix.present[at] === 0) continue;
+      if (matrix.present[at] === 0 || matrix.histogramAt(group.rows[i]!, k) !== undefined) continue;
       const bound = group.bounds[i]!;
       if (this.size > 0 && this.bounds[this.size - 1] === bound) {
         this.counts[this.size - 1] = this.counts[this.size - 1]! + matrix.values[at]!;
@@ -60,7 +62,9 @@ class Buckets {
 export function histogramQuantile(context: QueryContext, grid: Grid, argument: QuantileArgument, matrix: StepMatrix): StepMatrix {
   warnOutside(context, argument);
   const groups = groupBuckets(context, matrix, argument.vectorPos);
+  dropConflicts(context, matrix, groups, argument.vectorPos);
   const out = new StepMatrix(context, grid.steps, groups.length);
+  addNativeQuantiles(context, argument, matrix, out, (labels) => labels);
   for (const group of groups) addQuantiles(context, grid, argument, matrix, group, out, group.labels);
   return finish(context, matrix, out);
 }
@@ -69,15 +73,16 @@ export function histogramQuantile(context: QueryContext, grid: Grid, argument: Q
 export function histogramQuantiles(context: QueryContext, grid: Grid, label: string, quantiles: readonly QuantileArgument[], matrix: StepMatrix): StepMatrix {
   for (const argument of quantiles) warnOutside(context, argument);
   const groups = groupBuckets(context, matrix, quantiles[0]!.vectorPos);
+  dropConflicts(context, matrix, groups, quantiles[0]!.vectorPos);
   const out = new StepMatrix(context, grid.steps, groups.length * quantiles.length);
   for (const argument of quantiles) {
-    for (const group of groups) {
-      // A quantile that changes from step to step makes one series per value.
-      for (const q of new Set(argument.q)) {
-        const only = { ...argument, q: argument.q.map((x) => (Object.is(x, q) || x === q ? x : NaN)) };
-        const labels = withLabel(group.labels, label, Number.isNaN(q) ? 'NaN' : formatOpenMetrics(q));
-        addQuantiles(context, grid, only, matrix, group, out, labels, (k) => Object.is(argument.q[k], q) || argument.q[k] === q);
-      }
+    // A quantile that changes from step to step makes one series per value.
+    for (const q of new Set(argument.q)) {
+      const only = { ...argument, q: argument.q.map((x) => (Object.is(x, q) || x === q ? x : NaN)) };
+      const wanted = (k: number): boolean => Object.is(argument.q[k], q) || argument.q[k] === q;
+      const withQuantile = (labels: Labels): Labels => withLabel(labels, label, Number.isNaN(q) ? 'NaN' : formatOpenMetrics(q));
+      addNativeQuantiles(context, only, matrix, out, withQuantile, wanted);
+      for (const group of groups) addQuantiles(context, grid, only, matrix, group, out, withQuantile(group.labels), wanted);
     }
   }
   return finish(context, matrix, out);
@@ -87,7 +92,13 @@ export function histogramQuantiles(context: QueryContext, grid: Grid, label: str
 export function histogramFraction(context: QueryContext, lower: Float64Array, upper: Float64Array, pos: PositionRange, matrix: StepMatrix): StepMatrix {
   const { steps } = matrix;
   const groups = groupBuckets(context, matrix, pos);
+  dropConflicts(context, matrix, groups, pos);
   const out = new StepMatrix(context, steps, groups.length);
+  forNativeRows(context, matrix, out, (labels) => labels, (histogram, k, metricName) => {
+    const { value, nanObservations } = fractionOfHistogram(lower[k]!, upper[k]!, histogram);
+    if (nanObservations !== 'none') context.annotations.fractionOfNaN(metricName, pos);
+    return value;
+  });
   const buckets = new Buckets();
   for (const group of groups) {
     const at = addGroup(context, out, group, group.labels) * steps;
@@ -110,7 +121,7 @@ function finish(context: QueryContext, matrix: StepMatrix, out: StepMatrix): Ste
   return context.settings.delayedNameRemoval ? out : mergeDuplicates(out);
 }
 
-function addGroup(context: QueryContext, out: StepMatrix, group: BucketGroup, labels: Labels): number {
+function addGroup(context: QueryContext, out: StepMatrix, _group: BucketGroup, labels: Labels): number {
   return context.settings.delayedNameRemoval ? out.addRow(labels, true) : out.addRow(dropMetadata(labels), true);
 }
 
@@ -121,7 +132,7 @@ function warnOutside(context: QueryContext, argument: QuantileArgument): void {
 function groupBuckets(context: QueryContext, matrix: StepMatrix, pos: PositionRange): BucketGroup[] {
   const groups = new Map<string, BucketGroup>();
   for (let row = 0; row < matrix.rows; row++) {
-    if (!matrix.hasValues(row)) continue;
+    if (!hasFloats(matrix, row)) continue;
     const labels = matrix.labels[row]!;
     const le = getLabel(labels, 'le');
     const bound = parseBound(le);
@@ -142,6 +153,72 @@ function groupBuckets(context: QueryContext, matrix: StepMatrix, pos: PositionRa
     group.bounds.splice(at, 0, bound);
   }
   return [...groups.values()];
+}
+
+/** Whether some step of a row is no native histogram. */
+function hasFloats(matrix: StepMatrix, row: number): boolean {
+  if (matrix.histograms?.[row] === undefined) return matrix.hasValues(row);
+  for (let k = 0; k < matrix.steps; k++) {
+    if (matrix.present[row * matrix.steps + k] === 1 && matrix.histogramAt(row, k) === undefined) return true;
+  }
+  return false;
+}
+
+/** Takes out native histograms and buckets of classic ones where both have the same labels at a step. */
+function dropConflicts(context: QueryContext, matrix: StepMatrix, groups: readonly BucketGroup[], pos: PositionRange): void {
+  if (matrix.histograms === undefined || groups.length === 0) return;
+  const groupOf = new Map(groups.map((group) => [labelsKey(group.labels), group]));
+  for (let row = 0; row < matrix.rows; row++) {
+    const group = groupOf.get(labelsKey(matrix.labels[row]!));
+    if (group === undefined || matrix.histograms[row] === undefined) continue;
+    for (let k = 0; k < matrix.steps; k++) {
+      if (matrix.histogramAt(row, k) === undefined) continue;
+      const buckets = group.rows.filter((bucketRow) => matrix.present[bucketRow * matrix.steps + k] === 1 && matrix.histogramAt(bucketRow, k) === undefined);
+      if (buckets.length === 0) continue;
+      context.annotations.mixedClassicNative(context.settings.delayedNameRemoval ? getLabel(group.labels, METRIC_NAME) : '', pos);
+      matrix.present[row * matrix.steps + k] = 0;
+      for (const bucketRow of buckets) matrix.present[bucketRow * matrix.steps + k] = 0;
+    }
+  }
+}
+
+/** Adds a row for each row with native histograms, of what `valueOf` makes of them. */
+function forNativeRows(
+  context: QueryContext,
+  matrix: StepMatrix,
+  out: StepMatrix,
+  labelsOf: (labels: Labels) => Labels,
+  valueOf: (histogram: FloatHistogram, k: number, metricName: string) => number | undefined,
+): void {
+  if (matrix.histograms === undefined) return;
+  for (let row = 0; row < matrix.rows; row++) {
+    if (matrix.histograms[row] === undefined) continue;
+    const labels = context.settings.delayedNameRemoval ? matrix.labels[row]! : dropMetadata(matrix.labels[row]!);
+    const metricName = getLabel(labels, METRIC_NAME);
+    const at = out.addRow(labelsOf(labels), true);
+    for (let k = 0; k < matrix.steps; k++) {
+      const histogram = matrix.histogramAt(row, k);
+      const value = histogram === undefined ? undefined : valueOf(histogram, k, metricName);
+      if (value !== undefined) out.setFloat(at, k, value);
+    }
+    context.worked(10 * matrix.steps, 1);
+  }
+}
+
+function addNativeQuantiles(
+  context: QueryContext,
+  argument: QuantileArgument,
+  matrix: StepMatrix,
+  out: StepMatrix,
+  labelsOf: (labels: Labels) => Labels,
+  wanted?: (k: number) => boolean,
+): void {
+  forNativeRows(context, matrix, out, labelsOf, (histogram, k, metricName) => {
+    if (wanted !== undefined && !wanted(k)) return undefined;
+    const { value, nanObservations } = quantileOfHistogram(argument.q[k]!, histogram);
+    if (nanObservations !== 'none') context.annotations.quantileOfNaN(nanObservations, metricName, argument.vectorPos);
+    return value;
+  });
 }
 
 /** A bucket's upper bound as Go's ParseFloat reads it; undefined if it is no number. */

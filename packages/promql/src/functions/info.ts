@@ -74,6 +74,8 @@ export async function infoJoin(context: QueryContext, call: Call, grid: Grid, ar
       if (out.present[at * steps + k] === 1) throw duplicateLabelset();
       out.present[at * steps + k] = 1;
       out.values[at * steps + k] = base.values[i]!;
+      const histogram = base.histogramAt(row, k);
+      if (histogram !== undefined) out.setHistogram(at, k, histogram);
     }
     context.worked(steps, 1);
   }
@@ -124,7 +126,7 @@ async function readInfoSeries(
   const steps = grid.steps;
   const ptr = kernels.memory.alloc(steps * 9);
   try {
-    await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count) => {
+    await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count, histograms) => {
       const found = kernels.lookback(timestampsPtr, valuesPtr, count, look.firstMs, look.stepMs, steps, lookbackMs, ptr, ptr + steps * 8);
       if (found === 0) return;
       const times = kernels.memory.f64(timestampsPtr, count);
@@ -134,7 +136,9 @@ async function readInfoSeries(
       for (let k = 0; k < steps; k++) {
         const ref = look.firstMs + k * look.stepMs;
         while (hi < count && times[hi]! <= ref) hi++;
-        if (present[k] === 1) sampleMs[k] = times[hi - 1]!;
+        if (present[k] === 0) continue;
+        if (histograms?.at(hi - 1) !== undefined) throw new PromqlError('ERR_EXECUTION', 'info sample should be float');
+        sampleMs[k] = times[hi - 1]!;
       }
       series.push({ labels, key: infoKey(getLabel(labels, METRIC_NAME), labels), sampleMs });
     });

@@ -34,6 +34,7 @@ function reorder(matrix: StepMatrix, compare: (a: number, b: number) => number):
   const dropName = order.map((row) => matrix.dropName[row]!);
   const values = Float64Array.from(order, (row) => matrix.values[row]!);
   const present = Uint8Array.from(order, (row) => matrix.present[row]!);
+  if (matrix.histograms !== undefined) matrix.histograms = order.map((row) => matrix.histograms![row]);
   matrix.labels = labels;
   matrix.dropName = dropName;
   matrix.values.set(values);

@@ -1,5 +1,5 @@
 /** Whether an engine's answer is the expected one. Source of the rules: Prometheus promql/promqltest/test.go, util/almost. */
-import { compareLabels, formatLabels, isStaleNaN, type Labels, wordsOf } from '@gauntlet/model';
+import { compactHistogram, compareLabels, type FloatHistogram, formatHistogramLiteral, formatLabels, histogramsAlmostEqual, isStaleNaN, type Labels, wordsOf } from '@gauntlet/model';
 import type { EvalStatement } from './parse-script.ts';
 import type { SequenceValue, SeriesDescription } from './parse-series.ts';
 
@@ -10,6 +10,8 @@ export interface ScriptResult {
   readonly offsets: Int32Array | readonly number[];
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
+  /** Beside each value the native histogram, if the sample is one. */
+  readonly histograms?: readonly (FloatHistogram | undefined)[] | undefined;
   /** The answer of type `string`. */
   readonly string?: string | undefined;
   readonly warnings: readonly string[];
@@ -29,14 +31,24 @@ export function almostEqual(a: number, b: number): boolean {
 }
 
 /** What is wrong with one value; undefined if nothing. */
-function compareValue(expected: SequenceValue, values: Float64Array, index: number): string | undefined {
+function compareValue(expected: SequenceValue, { values, histograms }: ScriptResult, index: number): string | undefined {
   const actual = values[index]!;
-  if (expected.kind === 'histogram') return `expected a native histogram, got ${actual}`;
+  const histogram = histograms?.[index];
+  if (expected.kind === 'histogram') return compareHistogram(expected.histogram, expected.hasResetHint, histogram, actual);
+  if (histogram !== undefined) return `expected ${expected.kind === 'float' ? expected.value : expected.kind}, got ${formatHistogramLiteral(histogram)}`;
   const stale = isStaleNaN(wordsOf(values), index);
   if (expected.kind === 'stale') return stale ? undefined : `expected a stale marker, got ${actual}`;
   const wanted = expected.kind === 'float' ? expected.value : Number.NaN;
   if (stale) return `expected ${wanted}, got a stale marker`;
   return almostEqual(wanted, actual) ? undefined : `expected ${wanted}, got ${actual}`;
+}
+
+function compareHistogram(expected: FloatHistogram, hasResetHint: boolean, actual: FloatHistogram | undefined, float: number): string | undefined {
+  if (actual === undefined) return `expected ${formatHistogramLiteral(expected)}, got ${float}`;
+  const sameHint = !hasResetHint || expected.resetHint === actual.resetHint;
+  if (sameHint && histogramsAlmostEqual(compactHistogram(expected, 0), compactHistogram(actual, 0), almostEqual)) return undefined;
+  const hint = hasResetHint ? ` with hint ${expected.resetHint}` : '';
+  return `expected ${formatHistogramLiteral(expected)}${hint}, got ${formatHistogramLiteral(actual)} with hint ${actual.resetHint}`;
 }
 
 /** What is wrong with an answer; undefined if nothing. Annotations are not looked at. */
@@ -46,7 +58,7 @@ export function compareResult(statement: EvalStatement, result: ScriptResult): s
       return result.string === statement.expectedString ? undefined : `expected string ${statement.expectedString}, got ${result.string}`;
     case 'scalar':
       if (statement.scalar === undefined) return `expected series, got scalar ${result.values[0]}`;
-      return compareValue({ kind: 'float', value: statement.scalar }, result.values, 0);
+      return compareValue({ kind: 'float', value: statement.scalar }, result, 0);
     case 'vector':
       return compareVector(statement, result);
     case 'matrix':
@@ -84,7 +96,7 @@ function matchSeries(statement: EvalStatement, result: ScriptResult, compare: (w
 function compareVector(statement: EvalStatement, result: ScriptResult): string | undefined {
   return matchSeries(statement, result, (wanted, i) => {
     if (statement.ordered && statement.series[i] !== wanted) return `is at position ${i + 1}, expected at ${statement.series.indexOf(wanted) + 1}`;
-    return compareValue(wanted.values[0]!, result.values, result.offsets[i]!);
+    return compareValue(wanted.values[0]!, result, result.offsets[i]!);
   });
 }
 
@@ -103,7 +115,7 @@ function compareMatrix(statement: EvalStatement, result: ScriptResult): string |
       if (time > endMs) return `expected ${wanted.values.length} points, the query has fewer steps`;
       if (at === end) return `nothing at ${time} ms and later`;
       if (result.timestampsMs[at] !== time) return `expected a point at ${time} ms, got ${result.values[at]} at ${result.timestampsMs[at]} ms`;
-      const wrong = compareValue(value, result.values, at);
+      const wrong = compareValue(value, result, at);
       if (wrong !== undefined) return `at ${time} ms ${wrong}`;
       at++;
     }

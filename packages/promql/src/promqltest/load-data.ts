@@ -1,14 +1,22 @@
 /** What `load` statements put into storage: columns per series, from sequences of values one step apart. */
-import { compareLabels, getLabel, type Labels, labelsFromPairs, wordsOf, writeStaleNaN } from '@gauntlet/model';
+import { compareLabels, type FloatHistogram, getLabel, type Labels, labelsFromPairs, wordsOf, writeStaleNaN } from '@gauntlet/model';
 import type { MemorySeries } from './memory-queryable.ts';
 import type { LoadStatement } from './parse-script.ts';
+import type { SequenceValue } from './parse-series.ts';
+import { type ClassicHistogram, storedHistograms, toCustomBuckets } from './stored-histograms.ts';
 
-type Sample = { readonly kind: 'float'; readonly value: number } | { readonly kind: 'stale' | 'histogram' };
+type Sample = { readonly kind: 'float'; readonly value: number } | { readonly kind: 'stale' } | { readonly kind: 'histogram'; readonly histogram: FloatHistogram };
 
 interface Draft {
   readonly labels: Labels;
   /** By time in ms; a later load of the same time wins. */
   readonly samples: Map<number, Sample>;
+}
+
+/** Native histograms to be made of classic series: what is known of each by time. */
+interface ClassicDraft {
+  readonly labels: Labels;
+  readonly histograms: Map<number, ClassicHistogram>;
 }
 
 /** The series of all loads in force, in label order. */
@@ -21,51 +29,62 @@ export function loadSeries(loads: readonly LoadStatement[]): MemorySeries[] {
     return draft;
   };
   for (const { series, stepMs, withNhcb } of loads) {
+    const classics = new Map<string, ClassicDraft>();
     for (const { labels, values } of series) {
       const { samples } = draftOf(labels);
       values.forEach((value, i) => {
-        if (value.kind === 'float') samples.set(i * stepMs, { kind: 'float', value: value.value });
-        else if (value.kind !== 'omitted') samples.set(i * stepMs, { kind: value.kind });
+        if (value.kind !== 'omitted') samples.set(i * stepMs, value);
       });
-      const base = withNhcb ? classicBase(labels) : undefined;
-      if (base === undefined) continue;
-      const derived = draftOf(base).samples;
-      values.forEach((value, i) => {
-        if (value.kind === 'float') derived.set(i * stepMs, { kind: 'histogram' });
-      });
+      if (withNhcb) addClassic(classics, labels, values, stepMs);
+    }
+    for (const { labels, histograms } of classics.values()) {
+      const { samples } = draftOf(labels);
+      for (const [time, classic] of histograms) samples.set(time, { kind: 'histogram', histogram: toCustomBuckets(classic) });
     }
   }
   return [...drafts.values()].map(finish).sort((a, b) => compareLabels(a.labels, b.labels));
 }
 
-/** Labels of the native histogram a classic series belongs to; undefined for other series. */
-function classicBase(labels: Labels): Labels | undefined {
-  const name = getLabel(labels, '__name__');
-  const base = /^(.+)_(bucket|count|sum)$/.exec(name);
-  if (base === null || (base[2] === 'bucket' && !/^[+-]?(inf|[\d.]+(e[+-]?\d+)?)$/i.test(getLabel(labels, 'le')))) return undefined;
-  const pairs: [string, string][] = [['__name__', base[1]!]];
+/** Notes what a series says of the native histogram it belongs to, if it belongs to one. */
+function addClassic(classics: Map<string, ClassicDraft>, labels: Labels, values: readonly SequenceValue[], stepMs: number): void {
+  const name = /^(.+)_(bucket|count|sum)$/.exec(getLabel(labels, '__name__'));
+  if (name === null) return;
+  const isBucket = name[2] === 'bucket';
+  const bound = isBucket ? boundOf(getLabel(labels, 'le')) : NaN;
+  if (isBucket && Number.isNaN(bound)) return;
+  const pairs: [string, string][] = [['__name__', name[1]!]];
   for (let i = 0; i < labels.length; i += 2) {
-    if (labels[i] !== '__name__' && !(base[2] === 'bucket' && labels[i] === 'le')) pairs.push([labels[i]!, labels[i + 1]!]);
+    if (labels[i] !== '__name__' && labels[i] !== 'le') pairs.push([labels[i]!, labels[i + 1]!]);
   }
-  return labelsFromPairs(pairs);
+  const base = labelsFromPairs(pairs);
+  const key = JSON.stringify(base);
+  let draft = classics.get(key);
+  if (draft === undefined) classics.set(key, (draft = { labels: base, histograms: new Map() }));
+  for (const [i, value] of values.entries()) {
+    if (value.kind !== 'float') continue;
+    let classic = draft.histograms.get(i * stepMs);
+    if (classic === undefined) draft.histograms.set(i * stepMs, (classic = { buckets: new Map(), count: undefined, sum: 0 }));
+    if (isBucket) classic.buckets.set(bound, value.value);
+    else if (name[2] === 'count') classic.count = value.value;
+    else classic.sum = value.value;
+  }
+}
+
+/** A bucket's upper bound; NaN if it is no number. */
+function boundOf(le: string): number {
+  if (/^[+-]?inf$/i.test(le)) return le.startsWith('-') ? -Infinity : Infinity;
+  return /^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(le) ? Number(le) : NaN;
 }
 
 function finish({ labels, samples }: Draft): MemorySeries {
   const ordered = [...samples].sort(([a], [b]) => a - b);
-  const floats = ordered.filter(([, { kind }]) => kind !== 'histogram');
-  const values = new Float64Array(floats.length);
+  const values = new Float64Array(ordered.length);
   const words = wordsOf(values);
-  floats.forEach(([, sample], i) => {
+  ordered.forEach(([, sample], i) => {
     if (sample.kind === 'float') values[i] = sample.value;
-    else writeStaleNaN(words, i);
+    else if (sample.kind === 'stale') writeStaleNaN(words, i);
   });
-  return {
-    labels,
-    timestampsMs: Float64Array.from(floats, ([time]) => time),
-    values,
-    histogramTimesMs: Float64Array.from(
-      ordered.filter(([, { kind }]) => kind === 'histogram'),
-      ([time]) => time,
-    ),
-  };
+  const series = { labels, timestampsMs: Float64Array.from(ordered, ([time]) => time), values };
+  if (ordered.every(([, { kind }]) => kind !== 'histogram')) return series;
+  return { ...series, histograms: storedHistograms(ordered.map(([, sample]) => (sample.kind === 'histogram' ? sample.histogram : undefined))) };
 }

@@ -5,6 +5,7 @@
 import { compareUtf8 } from '@gauntlet/bytes';
 import {
   compareLabels,
+  type FloatHistogram,
   getLabel,
   type LabelAnswer,
   type LabelQuery,
@@ -15,7 +16,6 @@ import {
   type SeriesBatch,
   type SeriesSet,
 } from '@gauntlet/model';
-import { PromqlError } from '../errors.ts';
 
 /** One series. All columns ascend in time. */
 export interface MemorySeries {
@@ -23,8 +23,8 @@ export interface MemorySeries {
   readonly timestampsMs: Float64Array;
   /** Raw bits are kept: a stale marker is written as its bits. */
   readonly values: Float64Array;
-  /** Times of native histogram samples; selecting one is refused. */
-  readonly histogramTimesMs?: Float64Array;
+  /** Beside each value the native histogram, if the sample is one; the value is 0 then, or a stale marker for STALE_HISTOGRAM. */
+  readonly histograms?: readonly (FloatHistogram | undefined)[];
 }
 
 export interface MemoryQueryableOptions {
@@ -58,12 +58,21 @@ function toBatch(parts: readonly { readonly series: MemorySeries; readonly from:
     timestampsMs.set(series.timestampsMs.subarray(from, to), offsets[i]!);
     values.set(series.values.subarray(from, to), offsets[i]!);
   });
-  return { labels: parts.map(({ series }) => series.labels), offsets, timestampsMs, values };
+  const batch = { labels: parts.map(({ series }) => series.labels), offsets, timestampsMs, values };
+  if (parts.every(({ series }) => series.histograms === undefined)) return batch;
+  const ids = new Int32Array(timestampsMs.length).fill(-1);
+  const histograms: FloatHistogram[] = [];
+  parts.forEach(({ series, from, to }, i) => {
+    for (let at = from; at < to; at++) {
+      const histogram = series.histograms?.[at];
+      if (histogram !== undefined) ids[offsets[i]! + at - from] = histograms.push(histogram) - 1;
+    }
+  });
+  return { ...batch, histograms: { ids, get: (id) => histograms[id]! } };
 }
 
 /**
  * @param series in any order, each label set once
- * Selecting a range that holds a native histogram throws PromqlError ERR_NOT_SUPPORTED.
  */
 export function createMemoryQueryable(series: readonly MemorySeries[], options: MemoryQueryableOptions = {}): Queryable {
   const sorted = series.toSorted((a, b) => compareLabels(a.labels, b.labels));
@@ -74,9 +83,6 @@ export function createMemoryQueryable(series: readonly MemorySeries[], options: 
     for (const one of sorted) {
       request.signal?.throwIfAborted();
       if (!isSelected(one.labels, request.matchers)) continue;
-      if (one.histogramTimesMs?.some((time) => time >= request.mint && time <= request.maxt)) {
-        throw new PromqlError('ERR_NOT_SUPPORTED', `native histograms are not supported: ${one.labels.join(' ')}`);
-      }
       const from = lowerBound(one.timestampsMs, request.mint);
       const to = lowerBound(one.timestampsMs, request.maxt + 1);
       if (from === to) continue;

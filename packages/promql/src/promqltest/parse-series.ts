@@ -5,20 +5,19 @@
  *
  * `a+bxN` is N+1 values from a in steps of b, `axN` N+1 times a, `_` no sample, `_xN` N gaps. Source: Prometheus promql/promqltest/README.md.
  */
-import { type Labels, labelsFromPairs, ModelError, parseDuration } from '@gauntlet/model';
+import { addHistograms, type FloatHistogram, type Labels, labelsFromPairs, ModelError, parseDuration, parseHistogramLiteral, type ParsedHistogram, subHistograms } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import { Lexer } from '../parser/lex.ts';
 import { parseNumber } from '../parser/parse-number.ts';
 import { unquoteLiteral } from '../parser/quote.ts';
-import { type HistogramLiteral, parseHistogramLiteral } from './histogram-literal.ts';
 
 /** One place of a sequence. */
 export type SequenceValue =
   | { readonly kind: 'omitted' }
   | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'stale' }
-  /** `base` plus (or minus) `times` times `increment`. */
-  | { readonly kind: 'histogram'; readonly base: HistogramLiteral; readonly increment?: HistogramLiteral; readonly sign?: '+' | '-'; readonly times: number };
+  /** `hasResetHint`: the literal names one; comparisons ignore it otherwise. */
+  | { readonly kind: 'histogram'; readonly histogram: FloatHistogram; readonly hasResetHint: boolean };
 
 export interface SeriesDescription {
   readonly labels: Labels;
@@ -140,12 +139,25 @@ function appendHistograms(item: string, values: SequenceValue[]): boolean {
   if (match === null) return false;
   const [, first, sign, second, count] = match;
   if (second !== undefined && count === undefined) return false;
-  const base = parseHistogramLiteral(first!);
-  const increment = second === undefined ? undefined : parseHistogramLiteral(second);
+  const base = histogramOf(first!);
+  const increment = second === undefined ? undefined : histogramOf(second);
   const times = repeats(count, 0);
+  let { histogram } = base;
   for (let i = 0; i <= times; i++) {
-    if (increment === undefined) values.push({ kind: 'histogram', base, times: 0 });
-    else values.push({ kind: 'histogram', base, increment, sign: sign as '+' | '-', times: i });
+    values.push({ kind: 'histogram', histogram, hasResetHint: base.hasResetHint });
+    if (increment === undefined) continue;
+    const next = sign === '-' ? subHistograms(histogram, increment.histogram) : addHistograms(histogram, increment.histogram);
+    if (next === undefined) return fail('histograms of exponential and custom buckets do not add up', item);
+    ({ histogram } = next);
   }
   return true;
+}
+
+function histogramOf(text: string): ParsedHistogram {
+  try {
+    return parseHistogramLiteral(text);
+  } catch (error) {
+    if (error instanceof ModelError) fail('histogram is not understood', error.message);
+    throw error;
+  }
 }

@@ -197,5 +197,6 @@ function middleStep(result: ScriptResult, timeMs: number, type: ScriptResult['ty
     offsets: Int32Array.from({ length: picked.length + 1 }, (_none, i) => i),
     timestampsMs: Float64Array.from(picked, () => timeMs),
     values,
+    histograms: result.histograms === undefined ? undefined : picked.map(({ at }) => result.histograms![at]),
   };
 }

@@ -1,0 +1,71 @@
+/**
+ * Native histograms under aggregations: `sum` and `avg` add them up, one accumulator per step; most others leave them out with a remark.
+ * Source: Prometheus promql/engine.go, aggregation (3.14).
+ */
+import { compactHistogram, type FloatHistogram, getLabel, HistogramMean, HistogramSum, type Labels, METRIC_NAME } from '@gauntlet/model';
+import type { AggregateExpr, PositionRange } from '../parser/ast.ts';
+import type { EngineKernels, QueryContext } from './query-context.ts';
+import type { HistogramRow, StepMatrix } from './step-matrix.ts';
+
+/** Histograms of one group of `sum` or `avg`. */
+export class GroupHistograms {
+  readonly #isMean: boolean;
+  /** By step; `mixed` once exponential and custom buckets met. */
+  readonly #sums: (HistogramSum | HistogramMean | 'mixed' | undefined)[] = [];
+
+  constructor(isMean: boolean) {
+    this.#isMean = isMean;
+  }
+
+  /** Adds the histogram of a series at a step; it is not kept. */
+  add(context: QueryContext, expr: AggregateExpr, labels: Labels, k: number, histogram: FloatHistogram): void {
+    context.worked(10, 0);
+    const sum = this.#sums[k];
+    if (sum === 'mixed') return;
+    if (sum === undefined) {
+      while (this.#sums.length < k) this.#sums.push(undefined);
+      this.#sums[k] = this.#isMean ? new HistogramMean(histogram) : new HistogramSum(histogram);
+    } else if (!sum.add(histogram)) {
+      context.annotations.mixedExponentialCustom(getLabel(labels, METRIC_NAME), expr.expr.pos);
+      this.#sums[k] = 'mixed';
+    }
+  }
+
+  /**
+   * Puts the histograms beside the floats of the group, which are in kernel memory: a step that has both gives nothing.
+   * @returns the histograms; their steps are present and 0 now
+   */
+  finish(context: QueryContext, expr: AggregateExpr, kernels: EngineKernels, valuesPtr: number, presentPtr: number): HistogramRow {
+    const steps = this.#sums.length;
+    const present = kernels.memory.u8(presentPtr, steps);
+    const values = kernels.memory.f64(valuesPtr, steps);
+    const { annotations } = context;
+    const { pos } = expr.expr;
+    return this.#sums.map((sum, k) => {
+      if (sum === undefined) return undefined;
+      if (sum !== 'mixed' && sum.boundsReconciled) annotations.mismatchedCustomBuckets('aggregation', pos);
+      if (present[k] === 1) {
+        annotations.mixedFloatsHistogramsAggregation(pos);
+        present[k] = 0;
+        return undefined;
+      }
+      if (sum === 'mixed') return undefined;
+      if (sum.counterResetCollision) annotations.counterResetCollision('aggregation', pos);
+      present[k] = 1;
+      values[k] = 0;
+      return compactHistogram(sum.result(), 0);
+    });
+  }
+}
+
+/** Remarks that an aggregation leaves histograms out, if there are any at a step it looks at. */
+export function noteIgnored(context: QueryContext, expr: AggregateExpr, pos: PositionRange, matrix: StepMatrix, looksAt: (k: number) => boolean): void {
+  if (matrix.histograms === undefined) return;
+  for (let row = 0; row < matrix.rows; row++) {
+    for (let k = 0; k < matrix.steps; k++) {
+      if (matrix.histogramAt(row, k) === undefined || !looksAt(k)) continue;
+      context.annotations.histogramIgnoredInAggregation(expr.op, pos);
+      return;
+    }
+  }
+}
