@@ -11,6 +11,7 @@ describe('a tool', () => {
     { argv: 'bucket --objstore.config-file=f verify -r', words: 'bucket verify', rest: '--objstore.config-file=f -r' },
     { argv: 'bucket inspect --help', words: 'bucket inspect', rest: '--help' },
     { argv: 'rules-check --rules=a', words: 'rules-check', rest: '--rules=a' },
+    { argv: 'promql query --url http://x instant up', words: 'promql query instant', rest: '--url http://x up' },
   ])('$argv', ({ argv, words, rest }) => {
     const choice = chooseTool(TOOLS, argv.split(' '));
     if (choice.kind !== 'tool') throw new Error(JSON.stringify(choice));
@@ -20,8 +21,9 @@ describe('a tool', () => {
 
 describe('no tool', () => {
   test.each<{ argv: string[]; text: string }>([
-    { argv: [], text: "must select a subcommand of 'tools': bucket, rules-check (try --help)" },
+    { argv: [], text: "must select a subcommand of 'tools': bucket, rules-check, promql (try --help)" },
     { argv: ['bucket'], text: "must select a subcommand of 'tools bucket': verify, ls, inspect, mark (try --help)" },
+    { argv: ['promql', 'query', 'up'], text: 'expected command but got "up" (try --help)' },
     { argv: ['bucket', '--x=1'], text: "must select a subcommand of 'tools bucket': verify, ls, inspect, mark (try --help)" },
     { argv: ['buckt'], text: 'expected command but got "buckt", did you mean "bucket"? (try --help)' },
     { argv: ['bucket', 'lss'], text: 'expected command but got "lss", did you mean "ls"? (try --help)' },
@@ -32,7 +34,7 @@ describe('no tool', () => {
   test.each(MISSING_TOOLS.map((words) => words.join(' ')))('%s of Thanos', (words) => {
     expect(chooseTool(TOOLS, words.split(' '))).toMatchObject({
       exitCode: 1,
-      stderr: `gauntlet: error: tools ${words} is not in this version; there are tools bucket verify, tools bucket ls, tools bucket inspect, tools bucket mark, tools rules-check\n`,
+      stderr: `gauntlet: error: tools ${words} is not in this version; there are tools bucket verify, tools bucket ls, tools bucket inspect, tools bucket mark, tools rules-check, tools promql format, tools promql parse, tools promql query instant, tools promql query range, tools promql test\n`,
     });
   });
 

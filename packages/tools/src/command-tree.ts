@@ -56,7 +56,12 @@ function groupHelp(tools: readonly Tool[], path: readonly string[], program: str
   const typed = ['tools', ...path].join(' ');
   const rows = tools.filter(({ words }) => startsWith(words, path)).map(({ words, help }) => `tools ${words.join(' ')} [<flags>]\n    ${wrap(help)}\n`);
   const missing = MISSING_TOOLS.filter((words) => startsWith(words, path)).map((words) => `tools ${words.join(' ')}`);
-  return `usage: ${program} ${typed} <command> [<args> ...]\n\n${path.length === 0 ? 'Looking at, marking and verifying blocks; checking rule files.' : 'Tools for buckets.'}\n\nSubcommands:\n${rows.join('\n')}${missing.length === 0 ? '' : `\nNot in this version: ${missing.join(', ')}.\n`}\n\`${program} tools <command> --help\` lists a command's flags.\n`;
+  return `usage: ${program} ${typed} <command> [<args> ...]\n\n${groupSummary(path)}\n\nSubcommands:\n${rows.join('\n')}${missing.length === 0 ? '' : `\nNot in this version: ${missing.join(', ')}.\n`}\n\`${program} tools <command> --help\` lists a command's flags.\n`;
+}
+
+function groupSummary(path: readonly string[]): string {
+  if (path.length === 0) return 'Looking at, marking and verifying blocks; checking rule files; PromQL.';
+  return path[0] === 'bucket' ? 'Tools for buckets.' : 'PromQL: texts, queries and tests.';
 }
 
 function wrap(text: string): string {

@@ -15,7 +15,15 @@ export type ToolsErrorCode =
   /** Issues were found and `--fail-on-issues` was given. */
   | 'ERR_ISSUES_FOUND'
   /** Rule files with problems. */
-  | 'ERR_RULES';
+  | 'ERR_RULES'
+  /** An expression that is no PromQL. */
+  | 'ERR_PROMQL'
+  /** A query that cannot be answered from the blocks there are: none, damaged, or series that are there twice. */
+  | 'ERR_QUERY_BLOCKS'
+  /** A query would pass `--max-memory` or `--max-download`. */
+  | 'ERR_QUERY_LIMIT'
+  /** Evaluations of a script with another outcome than expected. */
+  | 'ERR_PROMQL_TESTS';
 
 /** Why a tool ended. */
 export class ToolsError extends Error {

@@ -1,5 +1,6 @@
 /** `gauntlet tools …`: words and flags in, a tool that runs to its end. Results on standard output, the log on standard error. */
 import { tmpdir } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { createBucketFromConfig } from '@gauntlet/objstore';
 import { BUILD_INFO, createLogger, createMetrics, errorText } from '@gauntlet/service-kit';
 import { bucketInspect } from './bucket-inspect.ts';
@@ -7,11 +8,15 @@ import { bucketLs } from './bucket-ls.ts';
 import { bucketMark } from './bucket-mark.ts';
 import { bucketVerify } from './bucket-verify.ts';
 import { chooseTool } from './command-tree.ts';
+import { promqlFormat } from './promql-format.ts';
+import { promqlParse } from './promql-parse.ts';
+import { promqlQueryInstant, promqlQueryRange } from './promql-query.ts';
+import { promqlTest } from './promql-test.ts';
 import { rulesCheck } from './rules-check.ts';
 import type { Tool, ToolDeps } from './tool.ts';
 
 /** Every tool, in the order help shows them. */
-export const TOOLS: readonly Tool[] = [bucketVerify, bucketLs, bucketInspect, bucketMark, rulesCheck];
+export const TOOLS: readonly Tool[] = [bucketVerify, bucketLs, bucketInspect, bucketMark, rulesCheck, promqlFormat, promqlParse, promqlQueryInstant, promqlQueryRange, promqlTest];
 
 /** What stands in for the process, for tests. */
 export type RunToolDeps = Partial<ToolDeps>;
@@ -22,7 +27,7 @@ export type RunToolDeps = Partial<ToolDeps>;
  * @returns the exit code
  */
 export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): Promise<number> {
-  const print = deps.print ?? ((text: string) => process.stdout.write(text));
+  const print = deps.print ?? ((line: string) => process.stdout.write(line));
   const exit = (outcome: { readonly exitCode: number; readonly stdout: string; readonly stderr: string }): number => {
     print(outcome.stdout);
     process.stderr.write(outcome.stderr);
@@ -45,6 +50,8 @@ export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): 
       random: Math.random,
       signal: interruption.signal,
       tmpDir: tmpdir(),
+      printError: (line) => process.stderr.write(line),
+      readInput: () => text(process.stdin),
       openBucket: (config, metrics) => createBucketFromConfig(config.content(), { component: 'bucket', source: config.source, log, ...(metrics === undefined ? {} : { metrics }) }),
       ...deps,
       log,

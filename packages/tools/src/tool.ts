@@ -6,6 +6,10 @@ import { type Command, commonFlags, type CommonFlags, type FlagOutcome, type Fla
 export interface ToolDeps {
   /** Prints to standard output. */
   readonly print: (text: string) => void;
+  /** Prints to standard error what is meant for people rather than for a log. */
+  readonly printError: (text: string) => void;
+  /** All of standard input. */
+  readonly readInput: () => Promise<string>;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Unix ms. */
@@ -47,7 +51,9 @@ export function defineTool<T extends FlagTable>(tool: {
   readonly words: readonly string[];
   readonly help: string;
   readonly flags: T;
-  readonly run: (values: FlagValues<T>, deps: ToolDeps) => Promise<void>;
+  /** Words behind the flags; without it none are taken. */
+  readonly arguments?: NonNullable<Command<FlagTable>['arguments']>;
+  readonly run: (values: FlagValues<T>, deps: ToolDeps, words: readonly string[]) => Promise<void>;
 }): Tool {
   const flags: FlagTable = { ...commonFlags, ...tool.flags };
   return {
@@ -55,10 +61,10 @@ export function defineTool<T extends FlagTable>(tool: {
     help: tool.help,
     flags,
     parse(argv, command) {
-      const outcome = parseFlags({ ...command, name: `tools ${tool.words.join(' ')}`, help: tool.help, flags }, argv);
+      const outcome = parseFlags({ ...command, name: `tools ${tool.words.join(' ')}`, help: tool.help, flags, ...(tool.arguments === undefined ? {} : { arguments: tool.arguments }) }, argv);
       if (outcome.kind === 'exit') return outcome;
       const values = outcome.values as FlagValues<T> & FlagValues<{ readonly [Name in keyof CommonFlags]: CommonFlags[Name] }>;
-      return { kind: 'run', common: values, warnings: outcome.warnings, run: (deps) => tool.run(values, deps) };
+      return { kind: 'run', common: values, warnings: outcome.warnings, run: (deps) => tool.run(values, deps, outcome.arguments) };
     },
   };
 }
