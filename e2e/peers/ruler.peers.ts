@@ -73,7 +73,7 @@ describeWithPeers('a ruler between Prometheus, MinIO and Alertmanager', ['promet
     startService('rule', [
       `--query.sd-files=${queryTargets}`, `--alertmanagers.url=http://127.0.0.1:${alertmanagerPort}`, `--rule-file=${rulesDir}/*.yml`, `--data-dir=${temporaryDir(name)}`, `--objstore.config=${objstore}`,
       '--label=region="eu"', '--label=replica="r0"', '--alert.label-drop=replica', '--alert.query-url=http://query.example', '--resend-delay=1s', `--alertmanagers.send-timeout=${SEND_TIMEOUT_S}s`,
-      '--tsdb.block-duration=10s', '--tsdb.retention=10s', '--shipper.interval=1s',
+      '--tsdb.block-duration=10s', '--tsdb.retention=10s', '--shipper.interval=1s', '--shipper.keep-uploaded=10s',
     ], { name });
   const startOwnAlertmanager = (): Promise<PeerServer> => startAlertmanager({ webhookUrl: webhook.url, port: alertmanagerPort });
   const metric = async (service: Service, pattern: string): Promise<string[]> => [...(await (await fetch(`${service.url}/metrics`)).text()).matchAll(new RegExp(`^${pattern} (\\S+)$`, 'gm'))].map((found) => found[1]!);
