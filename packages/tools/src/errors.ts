@@ -22,6 +22,8 @@ export type ToolsErrorCode =
   | 'ERR_QUERY_BLOCKS'
   /** A query would pass `--max-memory` or `--max-download`. */
   | 'ERR_QUERY_LIMIT'
+  /** A query over blocks failed; the message says why. */
+  | 'ERR_QUERY_FAILED'
   /** Evaluations of a script with another outcome than expected. */
   | 'ERR_PROMQL_TESTS';
 

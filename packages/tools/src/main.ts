@@ -12,6 +12,7 @@ import { promqlFormat } from './promql-format.ts';
 import { promqlParse } from './promql-parse.ts';
 import { promqlQueryInstant, promqlQueryRange } from './promql-query.ts';
 import { promqlTest } from './promql-test.ts';
+import { evaluateInThread } from './promql-thread.ts';
 import { rulesCheck } from './rules-check.ts';
 import type { Tool, ToolDeps } from './tool.ts';
 
@@ -53,6 +54,7 @@ export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): 
       printError: (line) => process.stderr.write(line),
       readInput: () => text(process.stdin),
       openBucket: (config, metrics) => createBucketFromConfig(config.content(), { component: 'bucket', source: config.source, log, ...(metrics === undefined ? {} : { metrics }) }),
+      evaluateQuery: evaluateInThread,
       ...deps,
       log,
       print,

@@ -8,6 +8,7 @@ import { createThanosSection } from '@gauntlet/block';
 import { type Bucket, createFilesystemBucket } from '@gauntlet/objstore';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { RunToolDeps } from './main.ts';
+import { evaluateQuery } from './promql-evaluate.ts';
 import { writeRawBlock } from './testing/raw-block.ts';
 import { runWith, type ToolRun } from './testing/tool-run.ts';
 
@@ -31,9 +32,12 @@ beforeAll(() => {
 });
 beforeEach(() => expect(readdirSync(temporary)).toEqual([]));
 
-const overFolder = (...argv: string[]): Promise<ToolRun> => runWith([], ['promql', 'query', ...argv, `--block-dir=${blocks}`]);
+/** Evaluates in this thread; promql-thread.test.ts is about the other one. */
+const here = (bucket?: Bucket): RunToolDeps => ({ evaluateQuery: (job, deps) => (bucket === undefined ? evaluateQuery(job, deps) : evaluateQuery(job, deps, () => Promise.resolve(bucket))) });
+const query = (argv: readonly string[], more: RunToolDeps = {}): Promise<ToolRun> => runWith([], ['promql', 'query', ...argv], { ...here(), ...more });
+const overFolder = (...argv: string[]): Promise<ToolRun> => query([...argv, `--block-dir=${blocks}`]);
 const openBucket = (): Promise<Bucket> => createFilesystemBucket({ directory: blocks });
-const overBucket = async (argv: readonly string[], more: RunToolDeps = {}): Promise<ToolRun> => runWith([await openBucket()], ['promql', 'query', ...argv], { tmpDir: temporary, ...more });
+const overBucket = async (argv: readonly string[], more: RunToolDeps = {}, bucket?: Bucket): Promise<ToolRun> => query([...argv, '--objstore.config=given'], { tmpDir: temporary, ...here(bucket ?? (await openBucket())), ...more });
 const warnings = ({ log }: ToolRun): unknown[] => log.filter(({ level, msg }) => level === 'warn' && msg === 'answer').map(({ warning }) => warning);
 const failure = ({ code, log }: ToolRun): string => {
   expect(code).toBe(1);
@@ -61,13 +65,13 @@ describe('over blocks', () => {
   });
 
   test('an expression from standard input', async () => {
-    expect(await runWith([], ['promql', 'query', 'instant', '--time=3660', '-', `--block-dir=${join(blocks, IDS[0])}`], { readInput: () => Promise.resolve('count(\nup)\n') })).toMatchObject({ code: 0, out: '{} => 1 @[3660]\n' });
+    expect(await query(['instant', '--time=3660', '-', `--block-dir=${join(blocks, IDS[0])}`], { readInput: () => Promise.resolve('count(\nup)\n') })).toMatchObject({ code: 0, out: '{} => 1 @[3660]\n' });
   });
 
   test('series in many pieces', async () => {
     const wide = join(dir, 'wide');
     writeRawBlock(wide, IDS[0], 0, 2 * HOUR, Array.from({ length: 600 }, (_none, i) => ({ labels: ['__name__', 'm', 'i', String(i).padStart(3, '0')], chunks: [[HOUR, HOUR + 60_000, i]] as const })), { thanos: createThanosSection({}) });
-    const { code, out } = await runWith([], ['promql', 'query', 'instant', '--time=3660', 'm', `--block-dir=${wide}`]);
+    const { code, out } = await query(['instant', '--time=3660', 'm', `--block-dir=${wide}`]);
     expect(code).toBe(0);
     expect(out.trimEnd().split('\n')).toEqual(Array.from({ length: 600 }, (_none, i) => `m{i="${String(i).padStart(3, '0')}"} => ${i} @[3660]`));
   });
@@ -89,14 +93,14 @@ describe('a bucket', () => {
   test('only blocks that are needed are downloaded, once, and their size is said', async () => {
     const bucket = await openBucket();
     const read: string[] = [];
-    const counted: Bucket = Object.assign(Object.create(bucket) as Bucket, {
-      stream: (key: string, options?: object) => {
-        read.push(key);
-        return bucket.stream(key, options);
+    const stream = bucket.stream.bind(bucket);
+    const counted = Object.assign(bucket, {
+      stream: (...args: Parameters<typeof stream>) => {
+        read.push(args[0]);
+        return stream(...args);
       },
     });
-    for (const name of ['iter', 'iterEntries', 'get', 'getRange', 'getRangeInto', 'exists', 'attributes', 'upload', 'delete', 'supportsConditionalWrites'] as const) Object.assign(counted, { [name]: (bucket[name] as (...args: never[]) => unknown).bind(bucket) });
-    const run = await runWith([counted], ['promql', 'query', 'instant', '--time=10860', 'up + up'], { tmpDir: temporary });
+    const run = await overBucket(['instant', '--time=10860', 'up + up'], {}, counted);
     expect(run).toMatchObject({ code: 0, out: '{cluster="eu", job="x", replica="a"} => 6 @[10860]\n' });
     expect(read.sort()).toEqual([`${IDS[2]}/chunks/000001`, `${IDS[2]}/index`]);
     expect(run.log).toContainEqual(expect.objectContaining({ msg: 'downloading blocks', blocks: 1, size: expect.stringMatching(/ B$|KiB$/) }));
@@ -106,18 +110,15 @@ describe('a bucket', () => {
     const interruption = new AbortController();
     const bucket = await openBucket();
     const downloads: string[] = [];
-    const run = await overBucket(['instant', '--time=3660', 'up'], {
-      signal: interruption.signal,
-      openBucket: async () =>
-        Object.assign(bucket, {
-          stream: async function* (key: string): AsyncGenerator<Uint8Array> {
-            downloads.push(key);
-            yield new Uint8Array(1);
-            interruption.abort(new Error('interrupted'));
-            interruption.signal.throwIfAborted();
-          },
-        }),
+    const interrupted = Object.assign(bucket, {
+      stream: async function* (key: string): AsyncGenerator<Uint8Array> {
+        downloads.push(key);
+        yield new Uint8Array(1);
+        interruption.abort(new Error('interrupted'));
+        interruption.signal.throwIfAborted();
+      },
     });
+    const run = await overBucket(['instant', '--time=3660', 'up'], { signal: interruption.signal }, interrupted);
     expect(downloads.length).toBeGreaterThan(0);
     expect(failure(run)).toMatch(/interrupted|canceled/);
     expect(readdirSync(temporary)).toEqual([]);
@@ -125,7 +126,12 @@ describe('a bucket', () => {
 
   test('a damaged block is an error by name, and leaves nothing', async () => {
     const bucket = await openBucket();
-    const run = await overBucket(['instant', '--time=3660', 'up'], { openBucket: async () => Object.assign(bucket, { stream: async function* (): AsyncGenerator<Uint8Array> { yield new Uint8Array(100); } }) });
+    const damaged = Object.assign(bucket, {
+      stream: async function* (): AsyncGenerator<Uint8Array> {
+        yield new Uint8Array(100);
+      },
+    });
+    const run = await overBucket(['instant', '--time=3660', 'up'], {}, damaged);
     expect(failure(run)).toContain(IDS[0]);
     expect(readdirSync(temporary)).toEqual([]);
   });
@@ -158,7 +164,7 @@ describe('refused', () => {
     { name: 'a URL', argv: ['instant', 'up', '--url=ftp://x'], text: 'wanted an http or https URL' },
     { name: 'an expression', argv: ['instant', 'up +', `--block-dir=${blocks}`], text: '1:5: parse error: unexpected end of input' },
     { name: 'a range vector over a range', argv: ['range', 'up[5m]', '--start=1', '--end=2', `--block-dir=${blocks}`], text: 'must be Scalar or instant Vector' },
-  ])('$name', async ({ argv, text }) => expect(failure(await runWith([], ['promql', 'query', ...argv], { printError: () => {} }))).toContain(text));
+  ])('$name', async ({ argv, text }) => expect(failure(await query(argv, { printError: () => {} }))).toContain(text));
 });
 
 describe('a server', () => {

@@ -2,20 +2,16 @@
  * `tools promql query instant` and `range`: a query against a Prometheus or querier, or evaluated here over blocks.
  *
  *   --url ────────────────► HTTP API ────────────────────────────────────┐
- *   --block-dir ──► find ─┬─► Queryable over blocks ─► engine ─► columns ─┴─► lines or JSON
- *   --objstore.config ────┘   (blocks downloaded when wanted)
+ *   --block-dir ─────────┬─► promql-evaluate, in a thread of its own ─────┴─► lines or JSON
+ *   --objstore.config ───┘   (blocks downloaded when wanted)
  */
-import { createPrometheusClient, encodeQueryResult, type QueryDataJson } from '@gauntlet/http-api';
-import { createKernels, type Kernels } from '@gauntlet/kernels';
+import { createPrometheusClient } from '@gauntlet/http-api';
 import { ModelError, parseTimestamp } from '@gauntlet/model';
-import { createEngine, type QueryResult } from '@gauntlet/promql';
 import { boolFlag, bytesFlag, durationFlag, enumFlag, type Flag, type FlagTable, type FlagValues, intFlag, labelsFlag, objstoreFlag, stringFlag, stringsFlag } from '@gauntlet/service-kit';
-import { withBucket, withTimeout } from './bucket-blocks.ts';
+import { withTimeout } from './bucket-blocks.ts';
 import { ToolsError } from './errors.ts';
-import { createFoundBlocks } from './promql-blocks.ts';
-import { QueryBudget } from './promql-budget.ts';
+import type { QueryTimes } from './promql-evaluate.ts';
 import { EXPRESSION_ARGUMENT, featureFlag, parseOrExplain, parserOptionsOf, readExpression } from './promql-expression.ts';
-import { findBucketBlocks, findLocalBlocks, type FoundBlock, withExternalLabels } from './promql-find-blocks.ts';
 import { ANSWER_FORMATS, printAnswer } from './promql-print.ts';
 import { defineTool, type Tool, type ToolDeps } from './tool.ts';
 import { withFolder } from './verify/block-folder.ts';
@@ -58,8 +54,6 @@ const rangeFlags = {
 } satisfies FlagTable;
 
 type SourceValues = FlagValues<typeof sourceFlags>;
-/** When a query is evaluated, ms. */
-type QueryTimes = { readonly kind: 'instant'; readonly timeMs: number } | { readonly kind: 'range'; readonly startMs: number; readonly endMs: number; readonly stepMs: number };
 
 /** See the head of this file. */
 export const promqlQueryInstant: Tool = defineTool({
@@ -108,10 +102,10 @@ async function runQuery(text: string, times: QueryTimes, source: SourceValues, a
   if (url !== '') return askServer(text, times, source, deps);
   // Wrong expressions are refused before anything is fetched.
   parseOrExplain(text, parserOptionsOf(source.features), deps);
-  if (blockDirs.length > 0) return evaluateOver(findLocalBlocks(blockDirs, deps.log), text, times, source, deps);
-  await withBucket(deps, objstoreConfig, (bucket) =>
-    withFolder(deps.tmpDir, 'promql', async (folder) => evaluateOver(await findBucketBlocks(bucket, folder, deps), text, times, source, deps)),
-  );
+  const { features, maxMemoryBytes, maxDownloadBytes, lookbackDeltaMs, samplesMax, output } = source;
+  const job = { text, times, selector, features, maxMemoryBytes, maxDownloadBytes, lookbackDeltaMs, samplesMax, output };
+  if (blockDirs.length > 0) return deps.evaluateQuery({ ...job, blocks: { kind: 'folders', dirs: blockDirs } }, deps);
+  await withFolder(deps.tmpDir, 'promql', (folder) => deps.evaluateQuery({ ...job, blocks: { kind: 'bucket', content: objstoreConfig.content(), source: objstoreConfig.source, folder } }, deps));
 }
 
 async function askServer(text: string, times: QueryTimes, source: SourceValues, deps: ToolDeps): Promise<void> {
@@ -138,48 +132,4 @@ async function askServer(text: string, times: QueryTimes, source: SourceValues, 
   const { data, warnings } = times.kind === 'instant' ? await client.query({ ...query, ...times }) : await client.queryRange({ ...query, ...times });
   for (const warning of warnings) deps.log.warn('answer', { warning });
   printAnswer([data], source.output, deps.print);
-}
-
-async function evaluateOver(all: readonly FoundBlock[], text: string, times: QueryTimes, source: SourceValues, deps: ToolDeps): Promise<void> {
-  const { log, clock, signal } = deps;
-  const blocks = withExternalLabels(all, source.selector);
-  if (blocks.length === 0) throw new ToolsError('ERR_QUERY_BLOCKS', `query: ${all.length === 0 ? 'there are no blocks' : `none of ${all.length} blocks has the external labels of --selector`}`);
-  const kernels = createKernels({ maxMemoryBytes: Math.max(source.maxMemoryBytes, 1 << 20) });
-  const budget = new QueryBudget(kernels, source.maxMemoryBytes, signal);
-  const found = createFoundBlocks(blocks, { kernels, budget, log, clock, signal }, source.maxDownloadBytes);
-  try {
-    const engine = createEngine({
-      kernels,
-      lookbackDeltaMs: source.lookbackDeltaMs,
-      maxSamples: source.samplesMax,
-      delayedNameRemoval: source.features.includes('promql-delayed-name-removal'),
-      parser: parserOptionsOf(source.features),
-    });
-    const query = { expr: text, queryable: found.queryable, signal, control: budget };
-    const result = times.kind === 'instant' ? await engine.instant({ ...query, ...times }) : await engine.range({ ...query, ...times });
-    try {
-      for (const warning of [...result.warnings, ...result.infos]) log.warn('answer', { warning });
-      printAnswer(resultPieces(result, kernels, times.kind === 'instant' ? times.timeMs : times.endMs), source.output, deps.print);
-    } finally {
-      result.dispose();
-    }
-  } finally {
-    await found.close();
-  }
-}
-
-/** Series of one piece. */
-const PIECE_SERIES = 256;
-
-/** A result as the API would write it, some series at a time. */
-function* resultPieces(result: QueryResult, kernels: Kernels, timeMs: number): Generator<QueryDataJson, void, undefined> {
-  const count = result.type === 'vector' || result.type === 'matrix' ? result.labels.length : 0;
-  for (let from = 0; from === 0 || from < count; from += PIECE_SERIES) {
-    const to = Math.min(from + PIECE_SERIES, count);
-    const piece = count === 0 ? result : { ...result, labels: result.labels.slice(from, to), offsets: result.offsets.subarray(from, to + 1) };
-    const decoder = new TextDecoder();
-    let json = '';
-    for (const bytes of encodeQueryResult(piece, { kernels, timeMs, warnings: [] })) json += decoder.decode(bytes, { stream: true });
-    yield (JSON.parse(json) as { readonly data: QueryDataJson }).data;
-  }
 }

@@ -1,6 +1,7 @@
 /** What a tool is: words, flags, and something to run with what it is given. Tools print results to standard output and log the rest. */
 import type { Bucket } from '@gauntlet/objstore';
 import { type Command, commonFlags, type CommonFlags, type FlagOutcome, type FlagTable, type FlagValues, type Logger, type Metrics, parseFlags, type PathOrContent } from '@gauntlet/service-kit';
+import type { QueryJob } from './promql-evaluate.ts';
 
 /** What a tool runs with. */
 export interface ToolDeps {
@@ -22,6 +23,8 @@ export interface ToolDeps {
   readonly tmpDir: string;
   /** Opens the bucket of an `--objstore….config`; the caller closes it. */
   readonly openBucket: (config: PathOrContent, metrics?: Metrics) => Promise<Bucket>;
+  /** Evaluates a query over blocks and prints the answer. */
+  readonly evaluateQuery: (job: QueryJob, deps: Pick<ToolDeps, 'log' | 'metrics' | 'clock' | 'signal' | 'print'>) => Promise<void>;
 }
 
 /** A tool without the types of its flags. */
