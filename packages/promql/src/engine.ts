@@ -181,7 +181,7 @@ function columns(context: QueryContext, type: Answer['type'], series: readonly P
   });
   let histograms: (FloatHistogram | undefined)[] | undefined;
   if (series.some((one) => one.histograms !== undefined)) {
-    histograms = series.flatMap((one) => one.histograms ?? new Array<FloatHistogram | undefined>(one.values.length).fill(undefined));
+    histograms = series.flatMap((one) => one.histograms ?? Array.from({ length: one.values.length }, () => undefined));
   }
   return { type, labels: series.map((one) => one.labels), offsets, timestampsMs, values, histograms, string: undefined };
 }
@@ -214,7 +214,7 @@ function matrixAnswer(context: QueryContext, value: Value, grid: Grid): Answer {
   let count = 0;
   for (let i = 0; i < matrix.rows * steps; i++) count += matrix.present[i]!;
   context.reserve(matrix.count() * SAMPLE_BYTES);
-  const histograms = matrix.histograms === undefined ? undefined : new Array<FloatHistogram | undefined>(count).fill(undefined);
+  const histograms: (FloatHistogram | undefined)[] | undefined = matrix.histograms === undefined ? undefined : Array.from({ length: count }, () => undefined);
   const offsets = new Int32Array(order.length + 1);
   const timestampsMs = new Float64Array(count);
   const values = new Float64Array(count);

@@ -6,7 +6,7 @@
  *
  * The files of the node types evaluate their operands through operators.ts, so that none of them needs this one.
  */
-import { type FloatHistogram, mulHistogram } from '@gauntlet/model';
+import { mulHistogram } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import type { Expr } from '../parser/ast.ts';
 import { evaluateCall } from './call.ts';
@@ -93,7 +93,7 @@ function repeat(context: QueryContext, value: Value, steps: number): Value {
     const histogram = one.histogramAt(row, 0);
     many.values.fill(one.values[row]!, at, at + steps);
     many.present.fill(1, at, at + steps);
-    if (histogram !== undefined) many.setHistograms(added, new Array<FloatHistogram>(steps).fill(histogram));
+    if (histogram !== undefined) many.setHistograms(added, Array.from({ length: steps }, () => histogram));
     context.hold((steps - 1) * one.countRow(row));
   }
   one.release();

@@ -113,7 +113,7 @@ export class StepMatrix {
   #histogramRow(row: number): HistogramRow {
     const rows = (this.histograms ??= []);
     while (rows.length <= row) rows.push(undefined);
-    return (rows[row] ??= new Array<FloatHistogram | undefined>(this.steps).fill(undefined));
+    return (rows[row] ??= Array.from({ length: this.steps }, () => undefined));
   }
 
   /** Makes all cells that are histograms absent. */
