@@ -35,7 +35,7 @@ function show(result: QueryResult): string[] {
   });
 }
 
-const data = load('m_total{i="a"} 0+60x20', 'm_total{i="b"} 0+120x20', 'n{i="a"} 5x20', 'n{i="b"} NaNx20', 'gone 1 2 stale');
+const data = load('m_total{i="a"} 0+60x20', 'm_total{i="b"} 0+120x20', 'n{i="a"} 5x20', 'n{i="b"} NaNx20', 'gone 1 2 stale', 'h{i="a"} {{schema:0 sum:1 count:2 buckets:[1 1]}}x20');
 
 describe('shapes of answers', () => {
   test.each([
@@ -301,6 +301,15 @@ describe('limits', () => {
     'n smoothed',
     'rate(m_total[5m] smoothed)',
     'sum(avg_over_time(n[5m] @ 300))',
+    'h',
+    'h[5m]',
+    'h - h',
+    'h smoothed',
+    'sum by (i) (rate(h[5m]))',
+    'avg(h or n)',
+    'sum_over_time(h[5m:1m])',
+    'histogram_quantile(0.5, h)',
+    'histogram_count(increase(h[5m] anchored))',
   ];
 
   test.each(queries)('%s: everything charged is given back, and so is the kernels’ memory', async (expr) => {
@@ -312,6 +321,12 @@ describe('limits', () => {
     expect(ledger.bytes).toBe(0);
     expect(ledger.peak).toBeGreaterThan(0);
     expect(ledger.polls).toBeGreaterThan(0);
+  });
+
+  test('a native histogram counts for its size', async () => {
+    const result = await instant(data, 'h');
+    expect(result.stats).toEqual({ samples: 12, peakSamples: 12, series: 1 });
+    await expect(instant(data, 'h', 10, { maxSamples: 11 })).rejects.toMatchObject({ code: 'ERR_TOO_MANY_SAMPLES' });
   });
 
   test.each(queries)('%s: the same after a failure at any poll', async (expr) => {

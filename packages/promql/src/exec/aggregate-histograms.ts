@@ -5,13 +5,16 @@
 import { compactHistogram, type FloatHistogram, getLabel, HistogramMean, HistogramSum, type Labels, METRIC_NAME } from '@gauntlet/model';
 import type { AggregateExpr, PositionRange } from '../parser/ast.ts';
 import type { EngineKernels, QueryContext } from './query-context.ts';
-import type { HistogramRow, StepMatrix } from './step-matrix.ts';
+import { type HistogramRow, samplesOfHistogram, type StepMatrix } from './step-matrix.ts';
 
 /** Histograms of one group of `sum` or `avg`. */
 export class GroupHistograms {
   readonly #isMean: boolean;
   /** By step; `mixed` once exponential and custom buckets met. */
   readonly #sums: (HistogramSum | HistogramMean | 'mixed' | undefined)[] = [];
+
+  /** Charged for the accumulators. */
+  #bytes = 0;
 
   constructor(isMean: boolean) {
     this.#isMean = isMean;
@@ -23,12 +26,22 @@ export class GroupHistograms {
     const sum = this.#sums[k];
     if (sum === 'mixed') return;
     if (sum === undefined) {
+      // Counts and what their rounding lost.
+      const bytes = 2 * 16 * samplesOfHistogram(histogram);
+      context.reserve(bytes);
+      this.#bytes += bytes;
       while (this.#sums.length < k) this.#sums.push(undefined);
       this.#sums[k] = this.#isMean ? new HistogramMean(histogram) : new HistogramSum(histogram);
     } else if (!sum.add(histogram)) {
       context.annotations.mixedExponentialCustom(getLabel(labels, METRIC_NAME), expr.expr.pos);
       this.#sums[k] = 'mixed';
     }
+  }
+
+  /** Gives the memory charge back. */
+  release(context: QueryContext): void {
+    context.release(this.#bytes);
+    this.#bytes = 0;
   }
 
   /**

@@ -139,6 +139,7 @@ class AggregateSink implements RowSink {
     for (const group of this.#groups.values()) {
       this.#context.kernels.memory.free(group.statePtr);
       this.#context.release(this.#stateBytes);
+      group.histograms?.release(this.#context);
     }
     this.#groups.clear();
   }
