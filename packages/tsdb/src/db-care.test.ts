@@ -1,7 +1,7 @@
 /** Retention, locks, damage, readers that outlive what they read, labels, raw chunks. */
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
-import { createMatcher, type Labels, type Queryable } from '@gauntlet/model';
+import { createMatcher, getLabel, type Labels, type Queryable } from '@gauntlet/model';
 import { createDb, type Db, type DbHooks, type DbOptions } from './db.ts';
 import { joinPath } from './file-system.ts';
 import { createMemoryFileSystem, type MemoryFileSystem } from './testing/memory-file-system.ts';
@@ -158,6 +158,47 @@ test('series without samples leave the head, and their slots are used again in t
   db = open(fs);
   expect(await times(db.queryable, 'steady')).toEqual([0, 2, 4, 6, 8, 10].map((hour) => hour * HOUR));
   expect(await times(db.queryable, 'churn')).toHaveLength(9000);
+  db.close();
+});
+
+test('series that come after others have left have chunks of their own', async () => {
+  const fs = createMemoryFileSystem();
+  let db = open(fs);
+  const expected = new Map<string, [number, number][]>();
+  const append = (time: number, names: readonly string[]): void => {
+    const appender = db.appender();
+    for (const [i, name] of names.entries()) {
+      const value = i * 1000 + time / 60_000;
+      appender.append(0, labels('m', 'i', name), time, value);
+      if (!expected.has(name)) expected.set(name, []);
+      expected.get(name)!.push([time, value]);
+    }
+    appender.commit();
+  };
+  const there = async (): Promise<Map<string, [number, number][]>> => {
+    const found = new Map<string, [number, number][]>();
+    for await (const batch of db.queryable.select({ matchers: [createMatcher('=', '__name__', 'm')], mint: -1e15, maxt: 1e15 })) {
+      for (const [i, one] of batch.labels.entries()) {
+        found.set(getLabel(one, 'i'), Array.from(batch.timestampsMs.subarray(batch.offsets[i], batch.offsets[i + 1]), (time, at) => [time, batch.values[batch.offsets[i]! + at]!]));
+      }
+    }
+    return found;
+  };
+  const gone = Array.from({ length: 2500 }, (_, i) => `gone-${i}`);
+  const steady = Array.from({ length: 40 }, (_, i) => `steady-${i}`);
+  // The steady ones lie among and behind those that go, so that they move when the table is rebuilt.
+  append(0, [...gone.slice(0, 10), ...steady, ...gone.slice(10)]);
+  for (let time = 60_000; time < 4 * HOUR; time += 60_000) append(time, steady);
+  db.compactHead();
+  expect(db.stats().headSeries).toBe(40);
+  const fresh = Array.from({ length: 60 }, (_, i) => `fresh-${i}`);
+  for (let time = 4 * HOUR; time < 7 * HOUR; time += 60_000) append(time, [...fresh, ...steady]);
+  expect(await there()).toEqual(new Map([...expected].sort(([a], [b]) => (a < b ? -1 : 1))));
+  db.compactHead();
+  expect(await there()).toEqual(new Map([...expected].sort(([a], [b]) => (a < b ? -1 : 1))));
+  db.close();
+  db = open(fs);
+  expect(await there()).toEqual(new Map([...expected].sort(([a], [b]) => (a < b ? -1 : 1))));
   db.close();
 });
 

@@ -115,6 +115,11 @@ export class SeriesTable {
     this.labelIds.set(ids.subarray(0, idCount), this.#labelIdCount);
     this.refs[slot] = ref;
     this.alive[slot] = 1;
+    // After `compact` the slot may have had another series, whose chunks are that series' still.
+    this.firstChunk[slot] = NONE;
+    this.#lastChunk[slot] = NONE;
+    this.held[slot] = 0;
+    this.pendingBatch[slot] = 0;
     this.labelStart[slot] = this.#labelIdCount;
     this.labelCount[slot] = idCount / 2;
     this.#labelIdCount += idCount;
@@ -259,9 +264,6 @@ export class SeriesTable {
       this.#hash[to] = hashIds(this.labelIds.subarray(this.labelStart[to]!, idTo), idCount);
       to++;
     }
-    this.alive.fill(0, to, this.slotCount);
-    this.held.fill(0, to, this.slotCount);
-    this.pendingBatch.fill(0, to, this.slotCount);
     this.slotCount = to;
     this.#labelIdCount = idTo;
     this.#symbols = symbols;
