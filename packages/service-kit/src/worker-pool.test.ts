@@ -19,6 +19,17 @@ function open(more: Partial<WorkerPoolOptions<Kinds>> = {}): WorkerPool<Kinds> {
   return pool;
 }
 
+/** A job that has begun, and what cancels it. */
+async function begin(workers: WorkerPool<Kinds>, kind: Kinds, what: 'compute' | 'hang'): Promise<{ readonly job: Promise<unknown>; readonly controller: AbortController }> {
+  const controller = new AbortController();
+  let job: Promise<unknown> | undefined;
+  await new Promise<void>((resolve) => {
+    job = workers.run(kind, { do: what }, { signal: controller.signal, onPiece: () => resolve() });
+    job.catch(() => undefined);
+  });
+  return { job: job!, controller };
+}
+
 inThreads('in threads (needs the built package)', () => {
   test('requests, answers, transferred buffers and data of the pool', async () => {
     const workers = open();
@@ -65,8 +76,7 @@ inThreads('in threads (needs the built package)', () => {
     let freed = (_elapsedMs: number): void => {};
     const isFreed = new Promise<number>((resolve) => (freed = resolve));
     const workers = open({ acknowledgeMs: 60_000, onCancelEnd: (elapsedMs) => freed(elapsedMs) });
-    const controller = new AbortController();
-    const job = workers.run('exclusive', { do: 'compute' }, { signal: controller.signal });
+    const { job, controller } = await begin(workers, 'exclusive', 'compute');
     controller.abort(new Error('enough'));
     await expect(job).rejects.toThrow('enough');
     expect(await isFreed).toBeGreaterThan(0);
@@ -80,13 +90,43 @@ inThreads('in threads (needs the built package)', () => {
     const workers = open({ acknowledgeMs: 50 });
     const beside = workers.run('shared', { do: 'wait' });
     beside.catch(() => undefined);
-    const controller = new AbortController();
-    const hanging = workers.run('shared', { do: 'hang' }, { signal: controller.signal });
+    const { job: hanging, controller } = await begin(workers, 'shared', 'hang');
     controller.abort(new Error('enough'));
     await expect(hanging).rejects.toThrow('enough');
     await expect(beside).rejects.toMatchObject({ code: 'ERR_WORKER_EXIT' });
     expect(await workers.run('shared', { do: 'echo', value: 1 })).toMatchObject({ got: 1 });
     expect(workers.stats()).toMatchObject({ terminated: 1, started: 2 });
+  });
+
+  test('a job that is cancelled before it begins costs no worker, however long that takes to load', async () => {
+    const workers = open({ acknowledgeMs: 0 });
+    const controller = new AbortController();
+    const job = workers.run('exclusive', { do: 'hang' }, { signal: controller.signal });
+    const beside = workers.run('exclusive', { do: 'echo', value: 1 });
+    controller.abort(new Error('enough'));
+    await expect(job).rejects.toThrow('enough');
+    await beside;
+    expect(await workers.run('exclusive', { do: 'echo', value: 2 })).toMatchObject({ got: 2 });
+    expect(workers.stats()).toMatchObject({ terminated: 0 });
+  });
+
+  test('workers that are ending count: there are never more threads than the kind allows', async () => {
+    const workers = open({ acknowledgeMs: 0 });
+    let most = 0;
+    for (let round = 0; round < 5; round++) {
+      const { job, controller } = await begin(workers, 'shared', 'hang');
+      controller.abort(new Error('enough'));
+      await expect(job).rejects.toThrow('enough');
+      // Runs once the thread before it has ended.
+      const next = workers.run('shared', { do: 'echo', value: round });
+      while (workers.stats().terminated <= round) {
+        most = Math.max(most, workers.stats().workers);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await Promise.allSettled([next]);
+      most = Math.max(most, workers.stats().workers);
+    }
+    expect(most).toBe(1);
   });
 
   test('a worker that dies fails its jobs only', async () => {
@@ -131,8 +171,11 @@ inThreads('in threads (needs the built package)', () => {
 test('the worker side over a plain channel: cancel acknowledges through the flag', async () => {
   const { port1, port2 } = new MessageChannel();
   const flags = new SharedArrayBuffer(8);
+  let began = (): void => {};
+  const hasBegun = new Promise<void>((resolve) => (began = resolve));
   serveTasks(
     async (_request, task) => {
+      began();
       await new Promise((resolve) => task.signal.addEventListener('abort', resolve, { once: true }));
       return { value: [task.isCancelled(), task.cancelFlags[task.cancelSlot]] };
     },
@@ -140,6 +183,7 @@ test('the worker side over a plain channel: cancel acknowledges through the flag
   );
   const answer = new Promise((resolve) => port1.once('message', resolve));
   port1.postMessage({ type: 'run', id: 1, slot: 1, request: {} });
+  await hasBegun;
   Atomics.store(new Int32Array(flags), 1, 1);
   port1.postMessage({ type: 'cancel', id: 1 });
   const message = (await answer) as { response: unknown[] };

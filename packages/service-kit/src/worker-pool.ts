@@ -3,7 +3,8 @@
  *
  *   run(kind, request) ─► queue of the kind ─► worker with a free slot (else a new worker, up to `workersMax`)
  *   cancel: slot flag := 1 and a message ─► the job notices (poll or AbortSignal), sets the flag to 2 ─► ends
- *           no acknowledgement within 1 s ─► the worker is terminated, its other jobs fail with ERR_WORKER_EXIT
+ *           no acknowledgement within 1 s (5 s where other jobs share it) ─► the worker is terminated, its other jobs fail with ERR_WORKER_EXIT
+ *           not begun yet (the worker still loads, or another job computes) ─► dropped when its turn comes, nobody is terminated for it
  *
  * A kind is a way of sharing: `shared` workers run several jobs at once, `exclusive` ones a single job. Workers start when needed and end after `idleMs` without a job.
  * The worker's side is worker-task.ts. Messages: see {@link PoolMessage} and {@link WorkerMessage}.
@@ -13,7 +14,7 @@ import { ServiceKitError, errorText } from './errors.ts';
 import type { Logger } from './log.ts';
 
 /** Values of a slot flag. */
-export const SLOT_FLAG = { running: 0, cancelAsked: 1, cancelSeen: 2 } as const;
+export const SLOT_FLAG = { running: 0, cancelAsked: 1, cancelSeen: 2, queued: 3 } as const;
 
 /** From the pool to a worker. */
 export type PoolMessage =
@@ -71,7 +72,7 @@ export interface WorkerPoolOptions<K extends string> {
   /** Given to each worker as `workerData.data`. */
   readonly data?: unknown;
   readonly resourceLimits?: ResourceLimits;
-  /** Time for a cancelled job to notice; default 1 s. */
+  /** Time for a cancelled job to notice; default 1 s, five times that where other jobs run in its worker. */
   readonly acknowledgeMs?: number;
   /** Time for a job that noticed to end; default 10 s. */
   readonly endMs?: number;
@@ -116,6 +117,9 @@ export interface WorkerPool<K extends string> {
   /** Ends all workers; running and waiting jobs fail with ERR_POOL_CLOSED. */
   close(): Promise<void>;
 }
+
+/** A job may be kept from noticing by others of its worker, which would go with it: it gets this many times longer. */
+const BESIDE_OTHERS = 5;
 
 /** Makes a pool; no worker is started yet. */
 export function createWorkerPool<K extends string>(options: WorkerPoolOptions<K>): WorkerPool<K> {
@@ -213,15 +217,15 @@ class Pool<K extends string> implements WorkerPool<K> {
     }
   }
 
-  /** The least busy worker of the kind, or another one while there may be more and all are busy. */
+  /** The least busy worker of the kind, or another one while there may be more and all are busy. One that is ending has its memory still, and counts. */
   #workerWithRoom(kind: string): PoolWorker | undefined {
     const { workersMax, jobsPerWorker } = this.#options.kinds[kind as K];
     let best: PoolWorker | undefined;
     let count = 0;
     for (const worker of this.#workers) {
-      if (worker.kind !== kind || worker.dead) continue;
+      if (worker.kind !== kind) continue;
       count++;
-      if (worker.busy < jobsPerWorker && (best === undefined || worker.busy < best.busy)) best = worker;
+      if (!worker.dead && worker.busy < jobsPerWorker && (best === undefined || worker.busy < best.busy)) best = worker;
     }
     if ((best === undefined || best.busy > 0) && count < workersMax) return this.#startWorker(kind, jobsPerWorker);
     return best;
@@ -254,7 +258,7 @@ class Pool<K extends string> implements WorkerPool<K> {
     job.slot = slot;
     job.worker = worker;
     this.#jobs.set(job.id, job);
-    Atomics.store(worker.flags, slot, SLOT_FLAG.running);
+    Atomics.store(worker.flags, slot, SLOT_FLAG.queued);
     const message: PoolMessage = { type: 'run', id: job.id, slot, request: job.request };
     try {
       worker.thread.postMessage(message, job.options.transfer ?? []);
@@ -307,9 +311,12 @@ class Pool<K extends string> implements WorkerPool<K> {
     const { worker, slot } = job;
     if (worker === undefined || job.ladder !== undefined || worker.slots[slot] !== job) return;
     job.cancelledAtMs = performance.now();
+    // The worker drops it when its turn comes.
+    if (Atomics.compareExchange(worker.flags, slot, SLOT_FLAG.queued, SLOT_FLAG.cancelAsked) === SLOT_FLAG.queued) return;
     Atomics.compareExchange(worker.flags, slot, SLOT_FLAG.running, SLOT_FLAG.cancelAsked);
     this.#post(job, { type: 'cancel', id: job.id });
     const terminate = (why: string): void => {
+      if (worker.dead) return;
       this.#options.log.warn('terminating worker', { kind: worker.kind, job: job.id, reason: why });
       this.#terminated++;
       worker.dead = true;
@@ -321,7 +328,7 @@ class Pool<K extends string> implements WorkerPool<K> {
         return;
       }
       job.ladder = setTimeout(() => terminate('cancelled job did not end'), this.#options.endMs ?? 10_000);
-    }, this.#options.acknowledgeMs ?? 1000);
+    }, (this.#options.acknowledgeMs ?? 1000) * (worker.busy > 1 ? BESIDE_OTHERS : 1));
   }
 
   #post(job: Job, message: PoolMessage): void {

@@ -60,6 +60,10 @@ export function serveTasks(run: (request: unknown, task: WorkerTask) => Promise<
     if (message.type === 'cancel') tasks.get(message.id)?.cancel();
     else if (message.type === 'taken') tasks.get(message.id)?.taken(message.piece);
     else {
+      if (Atomics.compareExchange(flags, message.slot, SLOT_FLAG.queued, SLOT_FLAG.running) === SLOT_FLAG.cancelAsked) {
+        post({ type: 'failed', id: message.id, error: taskErrorData(new ServiceKitError('ERR_CANCELLED', `job ${message.id} was cancelled before it began`)) });
+        return;
+      }
       const task = new ServedTask(message.id, given.kind, flags, message.slot, post);
       tasks.set(message.id, task);
       void serveOne(run, message, task, post).finally(() => tasks.delete(message.id));

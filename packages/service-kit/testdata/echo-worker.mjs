@@ -19,8 +19,10 @@ serveTasks(async (request, task) => {
       await new Promise((resolve) => task.signal.addEventListener('abort', resolve, { once: true }));
       throw task.signal.reason;
     case 'compute':
+      void task.send('begun');
       for (;;) task.throwIfCancelled();
     case 'hang':
+      void task.send('begun');
       for (;;);
     case 'exit':
       process.exit(3);
