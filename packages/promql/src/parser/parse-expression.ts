@@ -180,7 +180,8 @@ function parseArguments(stream: TokenStream): Expr[] {
       const comma = stream.expect(',');
       if (!startsExpression(stream.peek().kind)) throw stream.error(comma, 'trailing commas not allowed in function call args');
     }
-    args.push(parseBinary(stream, 1));
+    // A level of its own: with arguments the parser is several stack frames deeper than in parentheses.
+    args.push(stream.nested(() => parseBinary(stream, 1)));
   }
   return args;
 }

@@ -248,6 +248,7 @@ describe('10,000 levels end in an error', () => {
     ['offsets in parentheses', `v offset ${'('.repeat(N)}1${')'.repeat(N)}`],
     ['duration functions', `v[${'min_of(1, '.repeat(N)}1${')'.repeat(N)}]`],
     ['comparisons', 'a == '.repeat(N) + 'a'],
+    ['aggregations', 'sum('.repeat(N)],
   ])('%s', (_name, query) => expect(outcome(query)).toMatch(/: parse error: expression is nested deeper than 1000 levels$/));
 
   test('hundreds are fine', () => {
