@@ -207,7 +207,7 @@ async function finishMeta(group: BlockGroup, inputs: readonly ThanosMeta[], outc
   const meta: ThanosMeta = {
     ...base,
     thanos: createThanosSection({
-      hasVersion: true, labels: group.labels, resolutionMs: group.resolutionMs, source: 'compactor', segmentFiles,
+      labels: group.labels, resolutionMs: group.resolutionMs, source: 'compactor', segmentFiles,
       seriesMaxBytes: outcome.seriesMaxBytes, chunkMaxBytes: outcome.chunkMaxBytes, extensions: commonExtensions(inputs),
     }),
   };

@@ -113,7 +113,7 @@ describe('a block made', () => {
     const report = await (await createTestCompactor(bucket, { flags: ['--hash-func=SHA256'] })).iterate(signal);
     expect(report).toEqual({ compacted: 1, errors: [] });
     const [id, block] = [...(await seeBlocks(bucket))].find(([ulid]) => !REPLICA_A.includes(ulid))!;
-    expect(block.meta.thanos).toMatchObject({ labels: ['cluster', 'eu', 'replica', 'a'], resolutionMs: 0, source: 'compactor', segmentFiles: ['000001'], hasVersion: true, rewrites: undefined, extensions: undefined });
+    expect(block.meta.thanos).toMatchObject({ labels: ['cluster', 'eu', 'replica', 'a'], resolutionMs: 0, source: 'compactor', segmentFiles: ['000001'], hasVersion: false, rewrites: undefined, extensions: undefined });
     expect(block.meta.thanos.seriesMaxBytes).toBeGreaterThan(0);
     expect(block.meta.thanos.chunkMaxBytes).toBeGreaterThan(0);
     expect(block.meta.thanos.files.map((file) => [file.relPath, file.hash?.func])).toEqual([['chunks/000001', 'SHA256'], ['index', 'SHA256'], ['meta.json', undefined]]);

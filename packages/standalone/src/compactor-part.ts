@@ -62,14 +62,13 @@ export async function buildCompactor({ bucketDir, dataDir, retentionMs, interval
 
 /** The part, with its work begun later. */
 function delayed(part: RunPart, delayMs: number): RunPart {
-  const { name, start, stop, run } = part;
   return {
-    name,
-    ...(start === undefined ? {} : { start: () => start.call(part) }),
-    ...(stop === undefined ? {} : { stop: (reason) => stop.call(part, reason) }),
+    name: part.name,
+    ...(part.start === undefined ? {} : { start: () => part.start!() }),
+    ...(part.stop === undefined ? {} : { stop: (reason) => part.stop!(reason) }),
     run: async (signal) => {
       await sleepFor(delayMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await run!.call(part, signal);
+      if (!signal.aborted) await part.run!(signal);
     },
   };
 }

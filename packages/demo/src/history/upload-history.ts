@@ -66,7 +66,7 @@ export async function uploadHistory(deps: UploadHistoryDeps, { blocks, series, s
       if (meta !== undefined) {
         const { thanos, ...own } = meta;
         void thanos;
-        const section = createThanosSection({ labels, source: BACKFILL_SOURCE, segmentFiles: ['000001'], hasVersion: true });
+        const section = createThanosSection({ labels, source: BACKFILL_SOURCE, segmentFiles: ['000001'] });
         await uploadBlock(deps, join(stagingDir, block.ulid), { ...own, thanos: section });
         fs.remove(join(stagingDir, block.ulid));
       }

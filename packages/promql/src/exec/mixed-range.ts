@@ -49,7 +49,7 @@ export interface MixedWindows {
   readonly extended: 'no' | 'anchored' | 'smoothed';
   readonly lookbackMs: number;
   readonly remarks: Remarks;
-  worked(samples: number): void;
+  readonly worked: (samples: number) => void;
 }
 
 /**

@@ -22,7 +22,7 @@ export interface RangeFunctionCall {
   readonly args: readonly Float64Array[];
   readonly annotations: Annotations;
   /** Told the samples of every window, so that a long call can be canceled. */
-  worked(samples: number): void;
+  readonly worked: (samples: number) => void;
   readonly pos: PositionRange;
 }
 

@@ -119,7 +119,13 @@ describe('a run', () => {
     const planned = plannedBlocks(plan, 'a');
     const made: string[] = [];
     const run = (): Promise<void> => {
-      const watched = { ...bucket, upload: (name: string, ...rest: unknown[]) => (made.push(name.slice(0, name.indexOf('/'))), (bucket.upload as (name: string, ...rest: unknown[]) => Promise<void>)(name, ...rest)) } as typeof bucket;
+      const watched: typeof bucket = {
+        ...bucket,
+        upload: (name, body, options) => {
+          made.push(name.slice(0, name.indexOf('/')));
+          return bucket.upload(name, body, options);
+        },
+      };
       return runBackfill({ fs: createNodeFileSystem(), kernels, bucket: watched, log, clock: () => NOW, onProgress: () => {} }, plan, { replica: 'a', replicaDir: join(dir, 'replica-c'), externalLabels: labels, offsetMs: 0, signal: new AbortController().signal });
     };
     // Two of three were compacted and deleted; the third was not made before.

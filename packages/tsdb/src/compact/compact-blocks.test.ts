@@ -132,7 +132,12 @@ describe('chunks', () => {
     return readSampleBlock(kernels, openBlock(fs, `out/${OUT}`));
   };
 
-  test.each([
+  interface Case {
+    readonly name: string;
+    readonly parts: readonly (readonly SampleBits[][])[];
+    readonly lengths: readonly number[];
+  }
+  test.each<Case>([
     { name: 'apart: as they are, short ones too', parts: [[regular(0, 3), regular(60, 2)], [regular(100, 4)]], lengths: [3, 2, 4] },
     { name: 'equal: once', parts: [[regular(0, 3), regular(60, 2)], [regular(0, 3), regular(60, 2)]], lengths: [3, 2] },
     { name: 'overlapping: chunks of 120', parts: [chunked(regular(0, 200)), chunked(regular(7, 200))], lengths: [120, 120, 120, 40] },
