@@ -266,7 +266,7 @@ describeWithPeers('a ruler between Prometheus, MinIO and Alertmanager', ['promet
     const both = [ruler.grpc, twin.grpc].sort().join(', ');
     for (const one of [twin, ruler]) {
       await waitFor('the warning', async () => (await metric(one, 'gauntlet_rule_duplicate_label_sets'))[0] === '1', { process: one.process, timeoutMs: 120_000 });
-      const line = one.process.output().split('\n').find((text) => text.includes('several rulers announce the external labels'));
+      const line = await waitFor('the line in the log', async () => one.process.output().split('\n').find((text) => text.includes('several rulers announce the external labels')), { process: one.process });
       expect(line).toContain('level=warn');
       expect(line).toContain(both);
       expect(line).toContain('region');
