@@ -296,7 +296,7 @@ describeWithPeers('compaction of what two Prometheus have shipped', ['prometheus
     }
     await watch.settle();
     expect(watch.problems).toEqual([]);
-    expect(await metric(compactor, 'thanos_compact_blocks_cleaned_total')).toBe(8);
+    await waitFor('the count of what was deleted', async () => (await metric(compactor, 'thanos_compact_blocks_cleaned_total')) === 8, { process: compactor.process });
   }, TIMEOUT_MS);
 
   test('a damaged block holds up its own group only, by name; nothing of it is marked', async () => {

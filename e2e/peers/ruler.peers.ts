@@ -183,7 +183,13 @@ describeWithPeers('a ruler between Prometheus, MinIO and Alertmanager', ['promet
     expect(before.result.map(({ metric }) => metric)).toEqual([{ __name__: 'instance:wave:sum', instance: 'house-1', kind: 'recorded', region: 'eu', replica: 'r0' }]);
     const { values } = before.result[0]!;
     expect(values!.length).toBeGreaterThan(4);
-    for (const [t, v] of values!) expect(await instant(prometheus.url, 'sum by (instance) (wave)', t)).toEqual([{ metric: { instance: 'house-1' }, value: [t, v] }]);
+    for (const [t, v] of values!) {
+      // A scrape has the time of its beginning: one that was still under way when the rule was evaluated is found only later.
+      const now = await instant(prometheus.url, 'sum by (instance) (wave)', t);
+      const scrapeBefore = await instant(prometheus.url, 'sum by (instance) (wave)', t - 1);
+      expect([now, scrapeBefore].map(([found]) => found!.value![1])).toContain(v);
+      expect(now.map(({ metric }) => metric)).toEqual([{ instance: 'house-1' }]);
+    }
 
     await waitFor('the samples in the bucket and no more in the ruler', async () => {
       const { data } = await getApi<Record<string, readonly { readonly minTime: number; readonly maxTime: number }[]>>(querier.url, 'stores');
