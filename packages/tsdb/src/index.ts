@@ -59,6 +59,7 @@ export { parseSymbols, type Symbols } from './index-file/symbols.ts';
 export { BLOCK_RANGE_MS, createDb, type DamagedBlock, type Db, type DbDeps, type DbHooks, type DbOptions, type DbStats } from './db.ts';
 export { type Appender, type CommitResult, REFUSED } from './head/head-append.ts';
 export type { ReplayReport, WalRepair } from './head/replay.ts';
+export { type EncodedHistogramChunk, HistogramBatch, type HistogramCharge, putHistogramSamples } from './query/histogram-batch.ts';
 export { matchPostings } from './query/match-postings.ts';
 export { createBlockQueryable } from './query/tsdb-queryable.ts';
 export { WalCorruptError } from './wal/layout.ts';

@@ -2,32 +2,40 @@
  * Decodes a batch into columns in kernel memory, and leaves of each series exactly the samples that were asked for.
  *
  *   1 load      all chunks of all series into one region, CRCs checked
- *   2 decode    one call for the whole batch: samples lie series after series
+ *   2 decode    one call for the whole batch: samples lie series after series. With native histograms among them a call for each run of
+ *               XOR chunks, and histogram chunks between; ids beside the values say which samples are histograms
  *   3 trim      samples outside [mint, maxt] go; the rest moves down
- *   4 merge     only where chunks of a series overlap or parts are deleted: by time, the first source wins a timestamp
+ *   4 merge     only where chunks of a series overlap or parts are deleted: by time, each timestamp once, chosen as Prometheus chains
+ *               samples (compact/chain-samples.ts); a histogram whose neighbour changed no longer says whether its counters were reset
  */
 import { BATCH_NO_ROOM, type Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, type SeriesBatch } from '@gauntlet/model';
 import type { Intervals } from '../block/tombstones.ts';
+import { chainOrder } from '../compact/chain-samples.ts';
 import { TsdbError } from '../errors.ts';
 import type { ChunkBatch } from './chunk-batch.ts';
+import { HistogramBatch, putHistogramSamples } from './histogram-batch.ts';
 import { KernelRegion, loadIntoKernels } from './load-chunks.ts';
 import type { SeriesSource } from './series-source.ts';
 
 /** Names of encodings that are recognised and cannot be decoded. */
 const ENCODING_NAMES: Readonly<Record<number, string>> = {
-  2: 'native histogram',
-  3: 'float native histogram',
   4: 'XOR2',
   5: 'native histogram with start timestamps',
   6: 'float native histogram with start timestamps',
 };
 
-/** Error for a chunk that is not XOR. */
+/** Error for a chunk that cannot be decoded. */
 export function unsupportedEncoding(source: string, labels: readonly string[], encoding: number): TsdbError {
   const name = ENCODING_NAMES[encoding];
   const what = name === undefined ? `invalid chunk encoding "${encoding}"` : `${name} chunks are not supported yet (encoding ${encoding})`;
   return new TsdbError('ERR_CHUNK_ENCODING', `decode chunk of series ${JSON.stringify(labels)} in ${source}: ${what}`);
+}
+
+/** Samples of a batch that are histograms, as ids beside the values; −1 for floats. */
+interface BatchIds {
+  readonly ids: Int32Array;
+  readonly histograms: HistogramBatch;
 }
 
 /** Decodes batches one after the other, reusing its memory. */
@@ -38,6 +46,7 @@ export class BatchDecoder {
   readonly #descriptors: KernelRegion;
   readonly #timestamps: KernelRegion;
   readonly #values: KernelRegion;
+  readonly #histograms = new HistogramBatch();
 
   constructor(kernels: Kernels, sources: readonly SeriesSource[]) {
     this.#kernels = kernels;
@@ -54,6 +63,7 @@ export class BatchDecoder {
    */
   decode(batch: ChunkBatch, mint: number, maxt: number): SeriesBatch {
     const kernels = this.#kernels;
+    this.#histograms.clear();
     loadIntoKernels(batch, this.#sources, kernels, this.#region);
     const descriptorPtr = this.#descriptors.ensure(batch.count * 8);
     const descriptors = kernels.memory.i32(descriptorPtr, batch.count * 2);
@@ -61,10 +71,11 @@ export class BatchDecoder {
     const regionPtr = this.#region.ptr;
     const bytes = kernels.memory.u8(0, kernels.memory.buffer.byteLength);
     let samples = 0;
+    let others = 0;
     for (let chunk = 0; chunk < batch.count; chunk++) {
       const request = batch.requests[batch.source[chunk]!]!;
       const place = batch.place[chunk]!;
-      if (request.encodings[place] !== CHUNK_ENCODING.xor) throw this.#encodingError(batch, chunk, request.encodings[place]!);
+      if (request.encodings[place] !== CHUNK_ENCODING.xor) others++;
       const ptr = regionPtr + request.at[place]!;
       descriptors[chunk * 2] = ptr;
       descriptors[chunk * 2 + 1] = request.bytes[place]!;
@@ -74,12 +85,9 @@ export class BatchDecoder {
     }
     const timestampsPtr = this.#timestamps.ensure(samples * 8);
     const valuesPtr = this.#values.ensure(samples * 8);
-    const decoded = kernels.decodeXorChunks(descriptorPtr, batch.count, timestampsPtr, valuesPtr, samples);
-    if (decoded < 0 && decoded !== BATCH_NO_ROOM) {
-      const chunk = -1 - decoded;
-      throw new TsdbError('ERR_CHUNK_CORRUPT', `decode chunk of series ${JSON.stringify(this.#labelsOfChunk(batch, chunk))} in ${this.#sources[batch.source[chunk]!]!.name}: XOR data is damaged although its checksum is right`);
-    }
-    if (decoded !== samples) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode ${batch.count} chunks: got ${decoded} samples, want ${samples}`);
+    let mixed: BatchIds | undefined;
+    if (others === 0) this.#decodeXor(batch, 0, batch.count, timestampsPtr, valuesPtr, samples);
+    else mixed = this.#decodeMixed(batch, counts, timestampsPtr, valuesPtr, samples);
 
     const timestamps = kernels.memory.f64(timestampsPtr, samples);
     const values = kernels.memory.f64(valuesPtr, samples);
@@ -99,8 +107,8 @@ export class BatchDecoder {
         if (batch.intervals.size > 0 && batch.intervals.has(chunk)) isPlain = false;
       }
       const kept = isPlain
-        ? trimSeries(timestamps, values, from, end, to, mint, maxt)
-        : mergeOverlapping(timestamps, values, from, to, mint, maxt, counts.subarray(firstChunk, endChunk), (i) => batch.intervals.get(firstChunk + i));
+        ? trimSeries(timestamps, values, mixed?.ids, from, end, to, mint, maxt)
+        : mergeOverlapping(timestamps, values, from, to, mint, maxt, counts.subarray(firstChunk, endChunk), (i) => batch.intervals.get(firstChunk + i), mixed);
       if (kept > 0) {
         labels.push(batch.labels[series]!);
         to += kept;
@@ -108,10 +116,56 @@ export class BatchDecoder {
       }
       from = end;
     }
-    return { labels, offsets: offsets.subarray(0, labels.length + 1), timestampsMs: timestamps.subarray(0, to), values: values.subarray(0, to), kernelColumns: { timestampsPtr: timestamps.byteOffset, valuesPtr: values.byteOffset } };
+    const columns = { labels, offsets: offsets.subarray(0, labels.length + 1), timestampsMs: timestamps.subarray(0, to), values: values.subarray(0, to), kernelColumns: { timestampsPtr: timestamps.byteOffset, valuesPtr: values.byteOffset } };
+    if (mixed === undefined || mixed.histograms.count === 0) return columns;
+    const { histograms } = mixed;
+    return { ...columns, histograms: { ids: mixed.ids.subarray(0, to), get: (id) => histograms.get(id) } };
+  }
+
+  /** Decodes chunks [first, end), all XOR, to these addresses. */
+  #decodeXor(batch: ChunkBatch, first: number, end: number, timestampsPtr: number, valuesPtr: number, samples: number): void {
+    const decoded = this.#kernels.decodeXorChunks(this.#descriptors.ptr + first * 8, end - first, timestampsPtr, valuesPtr, samples);
+    if (decoded < 0 && decoded !== BATCH_NO_ROOM) {
+      const chunk = first - 1 - decoded;
+      throw new TsdbError('ERR_CHUNK_CORRUPT', `decode chunk of series ${JSON.stringify(this.#labelsOfChunk(batch, chunk))} in ${this.#sources[batch.source[chunk]!]!.name}: XOR data is damaged although its checksum is right`);
+    }
+    if (decoded !== samples) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode ${end - first} chunks: got ${decoded} samples, want ${samples}`);
+  }
+
+  /** Decodes chunks of several encodings, each to its place. */
+  #decodeMixed(batch: ChunkBatch, counts: Int32Array, timestampsPtr: number, valuesPtr: number, samples: number): BatchIds {
+    const { memory } = this.#kernels;
+    const histograms = this.#histograms;
+    const ids = new Int32Array(samples).fill(-1);
+    let at = 0;
+    for (let chunk = 0; chunk < batch.count; ) {
+      let end = chunk;
+      let inRun = 0;
+      while (end < batch.count && encodingOf(batch, end) === CHUNK_ENCODING.xor) inRun += counts[end++]!;
+      if (end > chunk) {
+        this.#decodeXor(batch, chunk, end, timestampsPtr + at * 8, valuesPtr + at * 8, inRun);
+        at += inRun;
+        chunk = end;
+        continue;
+      }
+      const encoding = encodingOf(batch, chunk);
+      if (encoding !== CHUNK_ENCODING.histogram && encoding !== CHUNK_ENCODING.floatHistogram) throw this.#encodingError(batch, chunk, encoding);
+      const firstId = histograms.count;
+      const request = batch.requests[batch.source[chunk]!]!;
+      const place = batch.place[chunk]!;
+      const [offset, length] = [request.at[place]!, request.bytes[place]!];
+      const [labels, source] = [this.#labelsOfChunk(batch, chunk), this.#sources[batch.source[chunk]!]!.name];
+      // The region stays where it is until the next batch, whatever happens to views of it.
+      const columns = histograms.add({ encoding, data: () => memory.u8(this.#region.ptr + offset, length), name: () => `series ${JSON.stringify(labels)} in ${source}` });
+      putHistogramSamples(columns, at, memory.f64(timestampsPtr, samples), memory.i32(valuesPtr, samples * 2), ids, firstId);
+      at += counts[chunk]!;
+      chunk++;
+    }
+    return { ids, histograms };
   }
 
   free(): void {
+    this.#histograms.clear();
     for (const region of [this.#region, this.#descriptors, this.#timestamps, this.#values]) region.free();
   }
 
@@ -126,6 +180,10 @@ export class BatchDecoder {
   }
 }
 
+function encodingOf(batch: ChunkBatch, chunk: number): number {
+  return batch.requests[batch.source[chunk]!]!.encodings[batch.place[chunk]!]!;
+}
+
 /** First index in [low, high) whose timestamp is ≥ `time`. */
 function firstAtOrAfter(timestamps: Float64Array, low: number, high: number, time: number): number {
   while (low < high) {
@@ -137,12 +195,13 @@ function firstAtOrAfter(timestamps: Float64Array, low: number, high: number, tim
 }
 
 /** Moves the samples of [from, end) that lie in [mint, maxt] to `to` ≤ from. Returns how many. */
-function trimSeries(timestamps: Float64Array, values: Float64Array, from: number, end: number, to: number, mint: number, maxt: number): number {
+function trimSeries(timestamps: Float64Array, values: Float64Array, ids: Int32Array | undefined, from: number, end: number, to: number, mint: number, maxt: number): number {
   const low = from < end && timestamps[from]! >= mint ? from : firstAtOrAfter(timestamps, from, end, mint);
   const high = low < end && timestamps[end - 1]! <= maxt ? end : firstAtOrAfter(timestamps, low, end, maxt + 1);
   if (low !== to && low < high) {
     timestamps.copyWithin(to, low, high);
     values.copyWithin(to, low, high);
+    ids?.copyWithin(to, low, high);
   }
   return high - low;
 }
@@ -150,6 +209,7 @@ function trimSeries(timestamps: Float64Array, values: Float64Array, from: number
 /**
  * Merges chunks that overlap, drops deleted samples, and writes the result at `to` ≤ from.
  * @param counts samples per chunk, lying one after the other from `from` on
+ * @param mixed ids of histograms, if there are any: moved with the values
  */
 export function mergeOverlapping(
   timestamps: Float64Array,
@@ -160,35 +220,75 @@ export function mergeOverlapping(
   maxt: number,
   counts: Int32Array,
   intervalsOf: (chunk: number) => Intervals | undefined,
+  mixed?: BatchIds,
 ): number {
-  const order: number[] = [];
-  let start = from;
-  for (let chunk = 0; chunk < counts.length; chunk++) {
+  let total = 0;
+  for (let chunk = 0; chunk < counts.length; chunk++) total += counts[chunk]!;
+  // What is left of each chunk is a run.
+  const places = new Int32Array(total);
+  const times = new Float64Array(total);
+  const starts = new Int32Array(counts.length);
+  const ends = new Int32Array(counts.length);
+  let runs = 0;
+  let left = 0;
+  for (let chunk = 0, start = from; chunk < counts.length; chunk++) {
     const intervals = intervalsOf(chunk);
     const end = start + counts[chunk]!;
+    const first = left;
     for (let i = start; i < end; i++) {
       const time = timestamps[i]!;
-      if (time >= mint && time <= maxt && !isDeleted(intervals, time)) order.push(i);
+      if (time < mint || time > maxt || isDeleted(intervals, time)) continue;
+      places[left] = i;
+      times[left++] = time;
+    }
+    if (left > first) {
+      starts[runs] = first;
+      ends[runs++] = left;
     }
     start = end;
   }
-  // Stable: among equal timestamps the earlier chunk, hence the earlier source, stays first.
-  order.sort((a, b) => timestamps[a]! - timestamps[b]!);
-  const sortedTimes = new Float64Array(order.length);
+  if (runs === 0) return 0;
+  const order = new Int32Array(left);
+  const kept = chainOrder(times.subarray(0, left), starts.subarray(0, runs), ends.subarray(0, runs), order);
+  if (mixed !== undefined) forgetHintsAtSeams(order.subarray(0, kept), places, mixed, starts.subarray(0, runs));
   // Words, not doubles: a NaN must keep its bits.
-  const sortedWords = new Uint32Array(order.length * 2);
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
-  let kept = 0;
-  for (const i of order) {
-    if (kept > 0 && sortedTimes[kept - 1] === timestamps[i]) continue;
-    sortedTimes[kept] = timestamps[i]!;
-    sortedWords[kept * 2] = words[i * 2]!;
-    sortedWords[kept * 2 + 1] = words[i * 2 + 1]!;
-    kept++;
+  const merged = new Uint32Array(kept * 2);
+  const mergedTimes = new Float64Array(kept);
+  const mergedIds = mixed === undefined ? undefined : new Int32Array(kept);
+  for (let k = 0; k < kept; k++) {
+    const i = places[order[k]!]!;
+    mergedTimes[k] = timestamps[i]!;
+    merged[k * 2] = words[i * 2]!;
+    merged[k * 2 + 1] = words[i * 2 + 1]!;
+    if (mergedIds !== undefined) mergedIds[k] = mixed!.ids[i]!;
   }
-  timestamps.set(sortedTimes.subarray(0, kept), to);
-  words.set(sortedWords.subarray(0, kept * 2), to * 2);
+  timestamps.set(mergedTimes, to);
+  words.set(merged, to * 2);
+  if (mergedIds !== undefined) mixed!.ids.set(mergedIds, to);
   return kept;
+}
+
+/**
+ * A histogram that now follows a sample of another chunk says nothing of resets any more. Within a chunk of counters there is none, so what
+ * was left out there does not matter.
+ */
+function forgetHintsAtSeams(order: Int32Array, places: Int32Array, { ids, histograms }: BatchIds, starts: Int32Array): void {
+  const runOf = (sample: number): number => {
+    let run = starts.length - 1;
+    while (starts[run]! > sample) run--;
+    return run;
+  };
+  let runStart = 0;
+  let runEnd = 0;
+  for (const sample of order) {
+    if (sample >= runStart && sample < runEnd) continue;
+    const run = runOf(sample);
+    runStart = starts[run]!;
+    runEnd = run + 1 < starts.length ? starts[run + 1]! : Number.POSITIVE_INFINITY;
+    const id = ids[places[sample]!]!;
+    if (id >= 0) histograms.forgetHint(id);
+  }
 }
 
 function isDeleted(intervals: Intervals | undefined, time: number): boolean {

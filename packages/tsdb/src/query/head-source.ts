@@ -4,7 +4,6 @@
  * References are slots, chunk references are rows of the chunk table. Slots are in order of creation, so a selection is sorted by labels
  * first. What is appended while a query runs may or may not be seen by it, batch by batch; a commit is never seen in part within a batch.
  */
-import { CHUNK_ENCODING } from '@gauntlet/model';
 import { isCovered } from '../block/tombstones.ts';
 import type { Head } from '../head/head.ts';
 import type { Postings } from '../index-file/postings.ts';
@@ -71,7 +70,7 @@ export function createHeadSource(head: Head): SeriesSource {
         region.set(data, at);
         request.at[i] = at;
         request.bytes[i] = data.length;
-        request.encodings[i] = CHUNK_ENCODING.xor;
+        request.encodings[i] = head.table.chunkEncoding[request.refs[i]!]!;
         at += data.length;
       }
       return true;
