@@ -4,7 +4,7 @@
  *
  *   {"status":"success","data":…,"warnings":[…]}      {"status":"error","errorType":"bad_data","error":"…"}
  */
-import { errorTypeOf, statusOf } from './error-type.ts';
+import { type ApiStyle, errorTypeOf, statusOf } from './error-type.ts';
 import { jsonText } from './json-text.ts';
 
 /** An answer of the API. The body is read once; ending its iteration early releases what it holds. */
@@ -45,6 +45,11 @@ export function warningsText(warnings: readonly string[]): string {
   return warnings.length === 0 ? '' : `,"warnings":${jsonText(warnings)}`;
 }
 
+/** `,"infos":[…]` or nothing: Thanos has them among the warnings. */
+export function infosText(infos: readonly string[]): string {
+  return infos.length === 0 ? '' : `,"infos":${jsonText(infos)}`;
+}
+
 /** A successful answer with plain data. */
 export function answerData(data: unknown, warnings: readonly string[] = []): ApiAnswer {
   return answerDataText(jsonText(data), warnings);
@@ -57,8 +62,8 @@ export function answerDataText(data: string, warnings: readonly string[] = []): 
 }
 
 /** The answer to a request that failed. */
-export function answerError(error: unknown): ApiAnswer {
-  const errorType = errorTypeOf(error);
+export function answerError(error: unknown, style: ApiStyle = 'thanos'): ApiAnswer {
+  const errorType = errorTypeOf(error, style);
   const message = error instanceof Error ? error.message : String(error);
-  return { status: statusOf(errorType), noStore: true, body: [encoder.encode(jsonText({ status: 'error', errorType, error: message }))] };
+  return { status: statusOf(errorType, style), noStore: true, body: [encoder.encode(jsonText({ status: 'error', errorType, error: message }))] };
 }

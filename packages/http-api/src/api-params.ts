@@ -43,7 +43,11 @@ export const TIME_MIN_MS: number = Number.MIN_SAFE_INTEGER;
 export const TIME_MAX_MS: number = Number.MAX_SAFE_INTEGER;
 
 /** Points per series that a range query may have at most, less one. */
-const INTERVALS_MAX = 11_000;
+export const INTERVALS_MAX: number = 11_000;
+/** What is said of a range query past it. */
+export const INTERVALS_TEXT: string = 'exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)';
+/** What is said of a step of 0 or less. */
+export const STEP_TEXT: string = 'zero or negative query resolution step widths are not accepted. Try a positive integer';
 
 const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|^[+-]?inf(inity)?$/i;
 const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
@@ -55,7 +59,7 @@ export function badData(message: string): HttpApiError {
 }
 
 /** Puts words before the message of whatever `parse` throws. */
-function explain<T>(prefix: string, parse: () => T): T {
+export function explain<T>(prefix: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
@@ -123,6 +127,17 @@ export function parseLimit(params: ApiParams): number {
   if (text === '') return 0;
   const limit = Number(text);
   if (!/^[+-]?\d+$/.test(text) || Math.abs(limit) > 2 ** 63) throw badData(`cannot parse ${quoteGo(text)} to a valid limit`);
+  if (limit < 0) throw badData('limit must be non-negative');
+  return Math.min(limit, Number.MAX_SAFE_INTEGER);
+}
+
+/** `limit` as Prometheus reads it; 0 = none. @throws HttpApiError in the words of Go's strconv */
+export function parsePrometheusLimit(params: ApiParams): number {
+  const text = params.get('limit');
+  if (text === '') return 0;
+  const limit = Number(text);
+  if (!/^[+-]?\d+$/.test(text)) throw badData(`strconv.Atoi: parsing ${quoteGo(text)}: invalid syntax`);
+  if (Math.abs(limit) > 2 ** 63) throw badData(`strconv.Atoi: parsing ${quoteGo(text)}: value out of range`);
   if (limit < 0) throw badData('limit must be non-negative');
   return Math.min(limit, Number.MAX_SAFE_INTEGER);
 }
@@ -203,10 +218,8 @@ export function parseSteps(params: ApiParams, defaultStepMs: number): { readonly
   const exactMs = parseDurationParam(params, 'step') ?? Math.max(Math.trunc(rangeSeconds / 250), Math.trunc(defaultStepMs / 1000)) * 1000;
   const stepMs = Math.trunc(exactMs);
   // Steps below a millisecond would become zero.
-  if (stepMs <= 0) throw badData('zero or negative query resolution step widths are not accepted. Try a positive integer');
-  if (Math.trunc((endMs - startMs) / exactMs) > INTERVALS_MAX) {
-    throw badData('exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)');
-  }
+  if (stepMs <= 0) throw badData(STEP_TEXT);
+  if (Math.trunc((endMs - startMs) / exactMs) > INTERVALS_MAX) throw badData(INTERVALS_TEXT);
   return { startMs, endMs, stepMs };
 }
 

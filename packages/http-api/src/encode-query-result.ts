@@ -9,7 +9,7 @@
 import { formatFloat, formatTimestamp } from '@gauntlet/kernels';
 import type { QueryResult } from '@gauntlet/promql';
 import { histogramPoint } from './histogram-json.ts';
-import { warningsText } from './api-answer.ts';
+import { infosText, warningsText } from './api-answer.ts';
 import { JsonBuffer, type PointKernels } from './json-buffer.ts';
 import { jsonText, labelsText } from './json-text.ts';
 import type { QueryAnalysisJson, QueryStatsJson } from './types.ts';
@@ -22,6 +22,8 @@ export interface EncodeOptions {
   /** Time of an instant query, ms: that of a string result. */
   readonly timeMs: number;
   readonly warnings: readonly string[];
+  /** Apart from the warnings, as Prometheus has them; default none. */
+  readonly infos?: readonly string[];
   readonly stats?: QueryStatsJson | undefined;
   /** Thanos always sends one; `{}` if not asked for. Undefined leaves it out, as Prometheus does. */
   readonly analysis?: QueryAnalysisJson | undefined;
@@ -48,7 +50,7 @@ export function* encodeQueryResult(result: ResultColumns, options: EncodeOptions
     else buffer.text(point(result, 0));
     if (options.stats !== undefined) buffer.text(`,"stats":${jsonText(options.stats)}`);
     if (options.analysis !== undefined) buffer.text(`,"analysis":${jsonText(options.analysis)}`);
-    buffer.text(`}${warningsText(options.warnings)}}`);
+    buffer.text(`}${warningsText(options.warnings)}${infosText(options.infos ?? [])}}`);
     yield* buffer.finish();
   } finally {
     buffer.dispose();

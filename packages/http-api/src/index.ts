@@ -13,7 +13,7 @@ export {
   type PrometheusClientOptions,
 } from './client.ts';
 export { encodeQueryResult, type EncodeOptions, type ResultColumns } from './encode-query-result.ts';
-export { errorTypeOf, statusOf } from './error-type.ts';
+export { type ApiStyle, errorTypeOf, statusOf } from './error-type.ts';
 export { HttpApiError, type HttpApiErrorCode } from './errors.ts';
 export { answerFormatQuery } from './format-query.ts';
 export { JsonBuffer, PIECE_BYTES, type PointKernels } from './json-buffer.ts';
@@ -22,13 +22,14 @@ export { answerLabelValues } from './label-values.ts';
 export { answerLabels } from './labels.ts';
 export { answerParseQuery } from './parse-query.ts';
 export { API_DEFAULTS, type ApiDefaults, type EngineName, type InstantQueryCall, type QueryCall, type RangeQueryCall, type ReadOptions } from './query-call.ts';
+export { createPrometheusRoutes, type PrometheusRoutesDeps } from './prometheus-routes.ts';
 export { createQuerierRoutes, type QuerierRoutesDeps } from './querier-routes.ts';
 export { parseRangeQuery } from './query-range.ts';
 export { parseInstantQuery } from './query.ts';
 export { answerRules, parseReplicaParams, parseRulesCall, type RulesCall, type RulesDefaults } from './rules.ts';
 export { alertJson, readRuleGroups, ruleGroupsJson } from './rules-json.ts';
 export { type QueryDeps, runQuery } from './run-query.ts';
-export { acceptsGzip, sendAnswer, sendText, setCors } from './send-answer.ts';
+export { acceptsGzip, sendAnswer, sendText, setCors, setCorsForOrigin } from './send-answer.ts';
 export { answerSeries } from './series.ts';
 export { type ApiEndpoint, type ApiRequest, type ApiRoute, serveApi, type ServeApiOptions } from './serve-api.ts';
 export { answerBuildInfo, answerConfig, answerEmptyTsdbStatus, answerFlags, answerRuntimeInfo } from './status.ts';

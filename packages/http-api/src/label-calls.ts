@@ -42,7 +42,7 @@ export function parseLabelCall(params: ApiParams, deps: MetadataDeps): LabelCall
 }
 
 /** Asks for each set of matchers and answers with the union in byte order. One more than the limit is asked for, to know that something is missing. */
-export async function answerUnion(call: LabelCall, deps: MetadataDeps, ask: (queryable: Queryable, query: LabelQuery) => Promise<LabelAnswer>): Promise<ApiAnswer> {
+export async function answerUnion(call: LabelCall, deps: Pick<MetadataDeps, 'queryable' | 'signal'>, ask: (queryable: Queryable, query: LabelQuery) => Promise<LabelAnswer>): Promise<ApiAnswer> {
   const queryable = deps.queryable(call.read);
   const signal = deps.signal === undefined ? {} : { signal: deps.signal };
   const limit = call.limit === 0 ? 0 : call.limit + 1;

@@ -35,6 +35,10 @@ interface CallBase {
   readonly stats: boolean;
   /** Answer with `data.analysis` filled in. */
   readonly analyze: boolean;
+  /** Most series of the answer, the rest is cut off with a warning; 0 or undefined = all. Prometheus only. */
+  readonly limit?: number;
+  /** What parsing the parameters had to remark. */
+  readonly warnings?: readonly string[];
 }
 
 export interface InstantQueryCall extends CallBase {

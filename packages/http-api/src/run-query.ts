@@ -4,8 +4,10 @@
  */
 import { formatGoDuration, type Queryable } from '@gauntlet/model';
 import { type Engine, PromqlError, type QueryControl, type QueryResult } from '@gauntlet/promql';
-import { type ApiAnswer, answerError, isPromqlRemark } from './api-answer.ts';
-import { encodeQueryResult } from './encode-query-result.ts';
+import { type ApiAnswer, answerError, isPromqlRemark, TRUNCATED_WARNING } from './api-answer.ts';
+import { badData } from './api-params.ts';
+import { encodeQueryResult, type ResultColumns } from './encode-query-result.ts';
+import type { ApiStyle } from './error-type.ts';
 import type { PointKernels } from './json-buffer.ts';
 import type { QueryCall, ReadOptions } from './query-call.ts';
 import type { QueryAnalysisJson, QueryStatsJson } from './types.ts';
@@ -27,11 +29,8 @@ export interface QueryDeps {
   explain?(error: unknown): unknown;
   /** A clock that never goes back, ms. */
   now(): number;
-}
-
-/** Remarks of PromQL end with their place in the query, which Thanos leaves out. */
-function withoutPosition(warning: string): string {
-  return isPromqlRemark(warning) ? warning.replace(/ \(\d+:\d+\)$/, '') : warning;
+  /** Default `thanos`: remarks without places, all among the warnings, and always an `analysis`. */
+  readonly style?: ApiStyle;
 }
 
 /** The limit in force, ms. */
@@ -84,6 +83,7 @@ function timedOut(): PromqlError {
 /** Evaluates and answers. The answer's body is written while it is read; the result is given back when that ends. */
 export async function runQuery(call: QueryCall, deps: QueryDeps): Promise<ApiAnswer> {
   const startMs = deps.now();
+  const style = deps.style ?? 'thanos';
   const deadline = new Deadline(timeoutOf(call, deps), deps);
   let result: QueryResult;
   try {
@@ -92,18 +92,20 @@ export async function runQuery(call: QueryCall, deps: QueryDeps): Promise<ApiAns
   } catch (error) {
     // What waits is told to stop without a reason; here is the reason.
     const isLate = deadline.isOver && deps.signal?.aborted !== true;
-    return answerError(isLate ? timedOut() : (deps.explain?.(error) ?? error));
+    return answerError(isLate ? timedOut() : inStyle(deps.explain?.(error) ?? error, style), style);
   } finally {
     deadline.clear();
   }
   const evalSeconds = (deps.now() - startMs) / 1000;
-  const warnings = [...result.warnings, ...result.infos].map(withoutPosition);
-  const body = encodeQueryResult(result, {
+  const limited = limitSeries(result, call.limit ?? 0);
+  const warnings = [...result.warnings, ...(style === 'thanos' ? result.infos : []), ...(limited === result ? [] : [TRUNCATED_WARNING]), ...(call.warnings ?? [])];
+  const body = encodeQueryResult(limited, {
     kernels: deps.kernels,
     timeMs: call.kind === 'instant' ? call.timeMs : call.startMs,
     warnings,
+    infos: style === 'thanos' ? [] : result.infos,
     stats: call.stats ? statsOf(result, evalSeconds) : undefined,
-    analysis: call.analyze ? analysisOf(call, result, evalSeconds) : {},
+    analysis: call.analyze ? analysisOf(call, result, evalSeconds) : style === 'thanos' ? {} : undefined,
     poll: () => deps.control?.poll(),
   });
   return { status: 200, noStore: warnings.some((warning) => !isPromqlRemark(warning)), body: disposing(body, result) };
@@ -116,10 +118,22 @@ function evaluate(call: QueryCall, deps: QueryDeps, deadline: Deadline): Promise
     queryable: deps.queryable(call.read),
     control: deadline,
     signal: deadline.signal,
+    remarks: deps.style === 'prometheus' ? ('placed' as const) : ('bare' as const),
     ...(lookbackDeltaMs === undefined ? {} : { lookbackDeltaMs }),
   };
   if (call.kind === 'instant') return deps.engine.instant({ ...request, timeMs: call.timeMs });
   return deps.engine.range({ ...request, startMs: call.startMs, endMs: call.endMs, stepMs: call.stepMs });
+}
+
+/** Prometheus says which parameter is wrong when the query is. */
+function inStyle(error: unknown, style: ApiStyle): unknown {
+  return style === 'prometheus' && error instanceof PromqlError && error.code === 'ERR_PARSE' ? badData(`invalid parameter "query": ${error.message}`) : error;
+}
+
+/** The first `limit` series; the result itself if it has no more. */
+function limitSeries(result: QueryResult, limit: number): ResultColumns {
+  if (limit === 0 || result.labels.length <= limit || (result.type !== 'matrix' && result.type !== 'vector')) return result;
+  return { ...result, labels: result.labels.slice(0, limit) };
 }
 
 function* disposing(body: Iterable<Uint8Array<ArrayBuffer>>, result: QueryResult): Generator<Uint8Array<ArrayBuffer>, void, undefined> {

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { createGzip } from 'node:zlib';
 import type { ApiAnswer } from './api-answer.ts';
+import type { ApiStyle } from './error-type.ts';
 
 /** Headers that let pages of other sites ask. */
 export const CORS_HEADERS: ReadonlyMap<string, string> = new Map([
@@ -26,6 +27,14 @@ export function acceptsGzip(acceptEncoding: string | undefined): boolean {
 /** Sets the CORS headers. */
 export function setCors(response: ServerResponse): void {
   for (const [name, value] of CORS_HEADERS) response.setHeader(name, value);
+}
+
+/** Sets them as Prometheus does: only where an origin is named, which is repeated. */
+export function setCorsForOrigin(response: ServerResponse, origin: string | undefined): void {
+  if (origin === undefined) return;
+  setCors(response);
+  response.setHeader('Access-Control-Allow-Headers', 'Accept, Authorization, Content-Type, Origin');
+  response.setHeader('Access-Control-Allow-Origin', origin);
 }
 
 /** Plain text as Go's http.Error sends it. */
@@ -50,14 +59,14 @@ async function* prefixed(first: Uint8Array, second: Uint8Array, rest: AsyncItera
  * Sends an answer and resolves when it is written, or when the client went away; the body's iteration is ended in either case.
  * A body that throws after its beginning was sent cuts the connection, so that the client does not take the part for the whole.
  */
-export async function sendAnswer(request: IncomingMessage, response: ServerResponse, answer: ApiAnswer): Promise<void> {
+export async function sendAnswer(request: IncomingMessage, response: ServerResponse, answer: ApiAnswer, style: ApiStyle = 'thanos'): Promise<void> {
   const pieces = Symbol.asyncIterator in answer.body ? answer.body[Symbol.asyncIterator]() : answer.body[Symbol.iterator]();
   const first = await pieces.next();
   const second = first.done === true ? first : await pieces.next();
   response.statusCode = answer.status;
   response.setHeader('Content-Type', 'application/json');
-  response.setHeader('Vary', 'Accept-Encoding');
-  if (answer.noStore) response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Vary', style === 'prometheus' ? 'Accept-Encoding, Origin' : 'Accept-Encoding');
+  if (answer.noStore && style === 'thanos') response.setHeader('Cache-Control', 'no-store');
   if (first.done === true) {
     response.end();
     return;

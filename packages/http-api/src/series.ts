@@ -4,14 +4,22 @@ import { parseMetricSelector } from '@gauntlet/promql';
 import { type ApiAnswer, answerDataText, TRUNCATED_WARNING } from './api-answer.ts';
 import { type ApiParams, badData, checkSelectors, parseBoolParam, parseLimit, parseMetadataRange } from './api-params.ts';
 import { labelsText } from './json-text.ts';
-import type { MetadataDeps, MetadataQueryable } from './label-calls.ts';
+import type { LabelCall, MetadataDeps, MetadataQueryable } from './label-calls.ts';
 import { parsePartialResponse, parseReplicaLabels, parseStoreMatchers } from './query-call.ts';
 
 /** Any resolution will do: only labels are read. */
 const MAX_RESOLUTION_MS = Number.MAX_SAFE_INTEGER;
 
+/** A request for series after its parameters have been read. */
+export type SeriesCall = LabelCall;
+
 /** Answers with label sets in order, each once. @throws HttpApiError, or what the Queryable throws */
 export async function answerSeries(params: ApiParams, deps: MetadataDeps): Promise<ApiAnswer> {
+  return answerSeriesCall(parseSeriesCall(params, deps), deps);
+}
+
+/** Reads the parameters in Thanos' order. @throws HttpApiError ERR_BAD_DATA */
+function parseSeriesCall(params: ApiParams, deps: MetadataDeps): SeriesCall {
   const { defaults } = deps;
   const texts = params.all('match[]');
   if (texts.length === 0) throw badData('no match[] parameter provided');
@@ -23,7 +31,13 @@ export async function answerSeries(params: ApiParams, deps: MetadataDeps): Promi
   const limit = parseLimit(params);
   const partialResponse = parsePartialResponse(params, defaults);
   const read = { dedup, replicaLabels, storeMatchers, maxResolutionMs: MAX_RESOLUTION_MS, partialResponse, skipChunks: true, shardInfo: undefined };
-  const queryable = deps.queryable(read);
+  return { startMs, endMs, limit, matcherSets, read };
+}
+
+/** The same after its parameters have been read. @throws what the Queryable throws */
+export async function answerSeriesCall(call: SeriesCall, deps: Pick<MetadataDeps, 'queryable' | 'signal'>): Promise<ApiAnswer> {
+  const { startMs, endMs, limit, matcherSets } = call;
+  const queryable = deps.queryable(call.read);
   const most = limit === 0 ? Number.POSITIVE_INFINITY : limit + 1;
   const found = await Promise.all(
     matcherSets.map((matchers) => collect(queryable, { matchers, mint: startMs, maxt: endMs, ...(deps.signal === undefined ? {} : { signal: deps.signal }) }, most)),

@@ -6,8 +6,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Express, Request, RequestHandler, Response } from 'express';
 import { type ApiAnswer, answerError } from './api-answer.ts';
 import { ApiParams } from './api-params.ts';
+import type { ApiStyle } from './error-type.ts';
 import { HttpApiError } from './errors.ts';
-import { sendAnswer, sendText, setCors } from './send-answer.ts';
+import { sendAnswer, sendText, setCors, setCorsForOrigin } from './send-answer.ts';
 
 /** What an endpoint gets to know. */
 export interface ApiRequest {
@@ -35,6 +36,8 @@ export interface ServeApiOptions {
   readonly prefix?: string;
   /** `--web.disable-cors`. */
   readonly disableCors?: boolean;
+  /** Default `thanos`. Prometheus repeats the caller's origin, and says nothing of sharing to those who name none. */
+  readonly style?: ApiStyle;
   /** Middleware before each endpoint, by handler name: metrics, logs, traces. */
   instrument?(handler: string): RequestHandler;
 }
@@ -68,18 +71,21 @@ function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined
 /** Adds the routes, the answer to preflight requests below the prefix, and 404 for everything else there. */
 export function serveApi(app: Express, routes: readonly ApiRoute[], options: ServeApiOptions = {}): void {
   const prefix = options.prefix ?? '/api/v1';
-  const withCors = (response: Response): void => {
-    if (options.disableCors !== true) setCors(response);
+  const style = options.style ?? 'thanos';
+  const withCors = (request: Request, response: Response): void => {
+    if (options.disableCors === true) return;
+    if (style === 'prometheus') setCorsForOrigin(response, request.get('origin'));
+    else setCors(response);
   };
   for (const route of routes) {
     const before = options.instrument === undefined ? [] : [options.instrument(route.handler)];
     app.all(`${prefix}${route.path}`, ...before, async (request: Request, response: Response) => {
       if (request.method === 'OPTIONS') {
-        withCors(response);
+        withCors(request, response);
         sendPreflight(response);
       } else if (route.methods.includes(request.method as 'GET')) {
-        withCors(response);
-        await handle(route, request, response);
+        withCors(request, response);
+        await handle(route, request, response, style);
       } else {
         response.setHeader('Allow', [...route.methods, 'OPTIONS'].join(', '));
         sendText(response, 405, 'Method Not Allowed');
@@ -88,7 +94,7 @@ export function serveApi(app: Express, routes: readonly ApiRoute[], options: Ser
   }
   app.use(prefix, (request: Request, response: Response) => {
     if (request.method === 'OPTIONS') {
-      withCors(response);
+      withCors(request, response);
       sendPreflight(response);
     } else sendText(response, 404, '404 page not found');
   });
@@ -100,7 +106,7 @@ function sendPreflight(response: Response): void {
   response.end();
 }
 
-async function handle(route: ApiRoute, request: Request, response: Response): Promise<void> {
+async function handle(route: ApiRoute, request: Request, response: Response, style: ApiStyle): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
@@ -111,12 +117,12 @@ async function handle(route: ApiRoute, request: Request, response: Response): Pr
     const params = new ApiParams(url, await readForm(request));
     answer = await route.answer({ params, path: request.params as Record<string, string>, signal: gone.signal, header: (name) => request.get(name) });
   } catch (error) {
-    answer = answerError(error);
+    answer = answerError(error, style);
   }
   try {
-    await sendAnswer(request, response, answer);
+    await sendAnswer(request, response, answer, style);
   } catch (error) {
     if (response.headersSent) response.destroy();
-    else await sendAnswer(request, response, answerError(error));
+    else await sendAnswer(request, response, answerError(error, style), style);
   }
 }

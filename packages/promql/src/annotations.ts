@@ -15,7 +15,7 @@ const INFO = 'PromQL info: ';
 /** What was done to histograms when something about them was noticed. */
 export type HistogramOperation = 'addition' | 'subtraction' | 'aggregation';
 
-/** Monotonicity repairs of one `histogram_quantile`, summed up over steps and groups. */
+/** Monotonicity repairs of one `histogram_quantile`, summed up over steps and groups; they stay at the place of the first. */
 interface Monotonicity {
   minMs: number;
   maxMs: number;
@@ -127,7 +127,8 @@ export class Annotations {
 
   forcedMonotonicity(metricName: string, pos: PositionRange, timeMs: number, minBucket: number, maxBucket: number, maxDiff: number): void {
     const text = `${INFO}input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)${forMetric(metricName)}`;
-    const known = this.#entries.get(text)?.monotonicity;
+    const first = this.#entries.get(text);
+    const known = first?.monotonicity;
     const merged =
       known === undefined
         ? { minMs: timeMs, maxMs: timeMs, minBucket, maxBucket, maxDiff, count: 1 }
@@ -139,7 +140,7 @@ export class Annotations {
             maxDiff: Math.max(known.maxDiff, maxDiff),
             count: known.count + 1,
           };
-    this.#entries.set(text, { pos, monotonicity: merged });
+    this.#entries.set(text, { pos: first?.pos ?? pos, monotonicity: merged });
   }
 
   /**
@@ -167,6 +168,12 @@ export class Annotations {
     if (warningsOmitted > 0) warnings.push(`${warningsOmitted} more warning annotations omitted`);
     if (infosOmitted > 0) infos.push(`${infosOmitted} more info annotations omitted`);
     return { warnings, infos };
+  }
+
+  /** All texts without their places and without what was summed up, as Thanos shows them. */
+  toBareStrings(): { warnings: string[]; infos: string[] } {
+    const texts = [...this.#entries.keys()];
+    return { warnings: [...texts.filter((text) => !text.startsWith(INFO)), ...this.#plain], infos: texts.filter((text) => text.startsWith(INFO)) };
   }
 
   /** The same remark made again moves to the later place, as in Prometheus. */

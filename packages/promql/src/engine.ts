@@ -54,6 +54,8 @@ export interface QueryRequest {
   readonly signal?: AbortSignal;
   /** Cancellation and memory budget from outside; see QueryControl. */
   readonly control?: QueryControl;
+  /** `placed` (default): remarks with line and column, at most `annotationsMax` of a kind. `bare`: all, without places, as Thanos answers. */
+  readonly remarks?: 'placed' | 'bare';
 }
 
 export interface InstantQuery extends QueryRequest {
@@ -118,7 +120,7 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
     const prepared = prepare(query.expr, expr, times);
     context.statsSelectors = statsSelectors(prepared);
     const answer = await answerOf(context, prepared, grid, isRange, { func: '', grouping: [], by: false, stepMs: times.stepMs });
-    const remarks = annotations.toStrings(query.expr, options.annotationsMax ?? 10);
+    const remarks = query.remarks === 'bare' ? annotations.toBareStrings() : annotations.toStrings(query.expr, options.annotationsMax ?? 10);
     return {
       ...answer,
       ...remarks,
