@@ -74,6 +74,12 @@ export interface SeriesBatch {
    * where the histogram is one.
    */
   readonly histograms?: HistogramColumn;
+  /**
+   * Beside each timestamp, when what the sample counts began: ms since 1970, 0 where it is not known. Absent if no sample of the batch has one, as
+   * in most batches. It is a start of counting, not of the series: a counter that was reset carries the time of the reset, a delta the time of the
+   * sample before. Storage hands it out as it was written, even where it cannot be right.
+   */
+  readonly startTimestamps?: Float64Array;
 }
 
 /** Something that went wrong without making the answer useless: shown to the user beside it. */
@@ -105,8 +111,8 @@ export interface Queryable {
   labelValues(name: string, query: LabelQuery): Promise<LabelAnswer>;
 }
 
-/** Chunk encodings as in the chunk files of Prometheus. */
-export const CHUNK_ENCODING = { xor: 1, histogram: 2, floatHistogram: 3, xor2: 4 } as const;
+/** Chunk encodings as in the chunk files of Prometheus; St: with start timestamps, which xor2 may have too. */
+export const CHUNK_ENCODING = { xor: 1, histogram: 2, floatHistogram: 3, xor2: 4, histogramSt: 5, floatHistogramSt: 6 } as const;
 
 /** One chunk of a series, still encoded. */
 export interface RawChunk {

@@ -3,16 +3,19 @@
  *
  *   payload      u16 sample count │ reset header (2 bits) and flags, a byte │ layout │ sample 0 │ sample 1 │ …
  *   layout       zero threshold │ schema │ positive spans │ negative spans │ custom bounds, when the schema is −53
- *   sample       time │ count │ zero count │ sum │ positive buckets │ negative buckets
+ *   sample       time │ count │ zero count │ sum │ positive buckets │ negative buckets │ start, in encodings 5 and 6
  *     integers     varbit numbers: raw, then double deltas; buckets as differences between neighbours; the sum as in XOR chunks
  *     floats       time as above; the rest raw, then each field by itself as in XOR chunks
  *
+ *   with starts  2 bits reset header │ 14 bits sample count │ start header (start-timestamps.ts) │ layout │ …
+ *
  * All samples of a chunk share one layout. A stale marker, a sum with the stale bits, has no buckets. What comes out are absolute counts
- * as doubles, as PromQL computes with them. Source: Prometheus tsdb/chunkenc/{histogram,float_histogram,histogram_meta}.go.
+ * as doubles, as PromQL computes with them. Source: Prometheus tsdb/chunkenc/{histogram,float_histogram,histogram_meta,histogram_st,float_histogram_st}.go.
  */
 import { BitReader, BytesError } from '@gauntlet/bytes';
 import { CHUNK_ENCODING, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
+import { StartTimestampReader } from './start-timestamps.ts';
 import { readVarbitInt, readVarbitUint } from './varbit.ts';
 
 /** Buckets with bounds of their own; other schemas are exponents. */
@@ -51,6 +54,8 @@ export interface HistogramColumns {
   readonly bucketAt: Int32Array;
   /** Absolute counts. */
   readonly buckets: Float64Array;
+  /** When counting began, ms since 1970, 0 where it is not known; absent when no sample has one. */
+  readonly startTimestamps?: Float64Array;
 }
 
 const HEADER_BYTES = 3;
@@ -59,20 +64,21 @@ const SCHEMA_MIN = -9;
 const SCHEMA_MAX = 8;
 const SCHEMA_MAX_RESERVED = 52;
 
+/** Whether an encoding is one of native histograms: 2, 3, 5 or 6. */
+export function isHistogramEncoding(encoding: number): boolean {
+  return encoding === CHUNK_ENCODING.histogram || encoding === CHUNK_ENCODING.floatHistogram || encoding === CHUNK_ENCODING.histogramSt || encoding === CHUNK_ENCODING.floatHistogramSt;
+}
+
 /**
- * Decodes a payload of encoding 2 or 3.
+ * Decodes a payload of encoding 2, 3, 5 or 6.
  * @param name of series and block, for messages
- * @throws TsdbError ERR_CHUNK_CORRUPT; ERR_CHUNK_ENCODING for other encodings, chunks with start timestamps, and schemas above 8
+ * @throws TsdbError ERR_CHUNK_CORRUPT; ERR_CHUNK_ENCODING for other encodings and schemas above 8
  */
 export function decodeHistogramChunk(encoding: number, data: Uint8Array, name: string): HistogramColumns {
-  const isFloat = encoding === CHUNK_ENCODING.floatHistogram;
-  if (!isFloat && encoding !== CHUNK_ENCODING.histogram) {
-    const what = encoding === 5 || encoding === 6 ? 'histogram chunks with start timestamps are not supported yet' : 'no native histograms';
-    throw new TsdbError('ERR_CHUNK_ENCODING', `decode histogram chunk of ${name}: ${what} (encoding ${encoding})`);
-  }
+  if (!isHistogramEncoding(encoding)) throw new TsdbError('ERR_CHUNK_ENCODING', `decode histogram chunk of ${name}: no native histograms (encoding ${encoding})`);
   if (data.length < HEADER_BYTES) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${data.length} bytes, want at least ${HEADER_BYTES}`);
   try {
-    return new Decoder(data, name, isFloat).decode();
+    return new Decoder(data, name, encoding).decode();
   } catch (error) {
     if (!(error instanceof BytesError)) throw error;
     throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${error.message}`, { cause: error });
@@ -146,13 +152,17 @@ class Decoder {
   readonly #bucketAt: Int32Array;
   #buckets: Float64Array = new Float64Array(0);
   #bucketsUsed = 0;
+  /** Undefined in chunks without starts. */
+  readonly #starts: StartTimestampReader | undefined;
 
-  constructor(data: Uint8Array, name: string, isFloat: boolean) {
+  constructor(data: Uint8Array, name: string, encoding: number) {
     this.#reader = new BitReader(data, HEADER_BYTES);
     this.#name = name;
-    this.#isFloat = isFloat;
-    this.#header = RESET_HEADERS[data[2]! >>> 6]!;
-    const count = (data[0]! << 8) | data[1]!;
+    this.#isFloat = encoding === CHUNK_ENCODING.floatHistogram || encoding === CHUNK_ENCODING.floatHistogramSt;
+    const hasStarts = encoding >= CHUNK_ENCODING.histogramSt;
+    this.#header = RESET_HEADERS[data[hasStarts ? 0 : 2]! >>> 6]!;
+    const count = ((hasStarts ? data[0]! & 0x3f : data[0]!) << 8) | data[1]!;
+    this.#starts = hasStarts && data[2] !== 0 ? new StartTimestampReader(this.#reader, data[2]!, count) : undefined;
     this.#count = count;
     this.#timestampsMs = new Float64Array(count);
     this.#counts = new Float64Array(count);
@@ -169,7 +179,9 @@ class Decoder {
       if (this.#isFloat) this.#readFloats();
       else this.#readIntegers();
     }
+    const starts = this.#starts?.startTimestamps;
     return {
+      ...(starts === undefined ? {} : { startTimestamps: starts }),
       isFloat: this.#isFloat,
       header: this.#header,
       schema: this.#schema,
@@ -320,6 +332,7 @@ class Decoder {
           if (at >= 0) this.#buckets[at + i] = current;
         }
       }
+      this.#starts?.read(sample, time, timeDelta);
       if (isStale) continue;
       this.#counts[sample] = count;
       this.#zeroCounts[sample] = zeroCount;
@@ -348,8 +361,8 @@ class Decoder {
       this.#timestampsMs[sample] = time;
       for (let field = 0; field < 3; field++) next(sample, field);
       const isStale = this.#putSum(sample, fields.high[2]!, fields.low[2]!);
-      if (isStale && sample > 0) continue;
-      for (let i = 0; i < total; i++) next(sample, 3 + i);
+      if (!isStale || sample === 0) for (let i = 0; i < total; i++) next(sample, 3 + i);
+      this.#starts?.read(sample, time, timeDelta);
       if (isStale) continue;
       countWords[sample * 2] = fields.low[0]!;
       countWords[sample * 2 + 1] = fields.high[0]!;
