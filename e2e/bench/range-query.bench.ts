@@ -91,7 +91,7 @@ const prometheus = startProcess({
   args: ['--config.file=/dev/null', `--storage.tsdb.path=${join(data, 'data')}`, '--storage.tsdb.retention.time=100y', `--web.listen-address=${theirAddress}`, '--log.level=error', '--query.max-samples=100000000'],
 });
 const ourAddress = `127.0.0.1:${await freePort()}`;
-const ours = startProcess({ name: 'gauntlet', command: process.execPath, args: ['--import', 'tsx', join(import.meta.dirname, 'block-server.ts'), dataset.dir, ourAddress] });
+const ours = startProcess({ name: 'gauntlet', command: process.execPath, args: [join(import.meta.dirname, 'block-server.mjs'), dataset.dir, ourAddress] });
 await waitForUrl(`http://${theirAddress}/-/ready`, prometheus, 60_000);
 await waitForUrl(`http://${ourAddress}/-/ready`, ours, 60_000);
 copyToBucket(dataset, join(data, 'bucket'));
