@@ -427,7 +427,9 @@ describe('what storage is asked for', () => {
     { expr: 'sum by (a) (foo)', want: ['[700.001, 1000] sum range 0 by (a) step 0'] },
     { expr: 'sum by (a) (rate(foo[2m]))', want: ['[880.001, 1000] rate range 120 without () step 0'] },
     { expr: 'max(foo) + bar', want: ['[700.001, 1000] max range 0 by () step 0', '[700.001, 1000]  range 0 without () step 0'] },
-    { expr: 'max_over_time(foo[2m:30s])', want: ['[600.001, 990] max_over_time range 0 without () step 30'] },
+    { expr: 'max_over_time(foo[2m:30s])', want: ['[580.001, 990] max_over_time range 0 without () step 30'] },
+    { expr: 'max_over_time(max_over_time(foo[1m])[1m40s:25s] @ 50 offset 7s)', want: ['[-116.999, 25] max_over_time range 60 without () step 25'] },
+    { expr: 'max_over_time(max_over_time(foo[100s:30s])[50s:20s])', want: ['[550.001, 990] max_over_time range 0 without () step 30'] },
     { expr: 'rate(foo[2m] smoothed)', want: ['[580.001, 1300] rate range 120 without () step 0'] },
   ])('$expr', async ({ expr, want }) => {
     expect(await requests(expr)).toEqual(want);

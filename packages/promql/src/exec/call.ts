@@ -205,7 +205,7 @@ async function timestamps(context: QueryContext, call: Call, grid: Grid, around:
   try {
     const valuesPtr = row.ensure(steps * 9);
     const presentPtr = valuesPtr + steps * 8;
-    const request = { matchers: arg.matchers, mint: look.firstMs - lookbackMs + 1, maxt: look.lastMs, hints: { ...around, rangeMs: 0 } };
+    const request = { matchers: arg.matchers, mint: look.askFromMs - lookbackMs + 1, maxt: look.lastMs, hints: { ...around, rangeMs: 0 } };
     await readSeries(context, request, (labels, timestampsPtr, columnPtr, count) => {
       // The kernel says where there is a sample; its time is then looked up.
       const found = kernels.lookback(timestampsPtr, columnPtr, count, look.firstMs, look.stepMs, steps, lookbackMs, valuesPtr, presentPtr);

@@ -38,6 +38,11 @@ export interface Grid {
   readonly startMs: number;
   readonly stepMs: number;
   readonly steps: number;
+  /**
+   * How long before startMs the windows of enclosing subqueries begin; undefined = 0. Nothing is evaluated there, but storage is asked for it as by
+   * Prometheus: how replicas are united depends on where reading begins.
+   */
+  readonly leadMs?: number;
 }
 
 /** Work between two polls: a series counts as ten samples. */

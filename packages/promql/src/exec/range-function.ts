@@ -169,7 +169,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
       const after = range.vector.smoothed ? context.settings.lookbackMs : 0;
       const request = {
         matchers: range.vector.matchers,
-        mint: look.firstMs - range.rangeMs - before + 1,
+        mint: look.askFromMs - range.rangeMs - before + 1,
         maxt: look.lastMs + after,
         hints: { ...inner, rangeMs: range.rangeMs },
       };

@@ -20,5 +20,6 @@ export function subqueryGrid(context: QueryContext, subquery: SubqueryExpr, grid
   // Truncated towards zero, then moved past the open start of the window.
   let startMs = stepMs * Math.trunc(windowStart / stepMs);
   if (startMs <= windowStart) startMs += stepMs;
-  return { startMs, stepMs, steps: look.lastMs < startMs ? 0 : Math.floor((look.lastMs - startMs) / stepMs) + 1 };
+  // A pinned subquery begins where it is pinned, whatever is around it.
+  return { startMs, leadMs: startMs - windowStart + look.firstMs - look.askFromMs, stepMs, steps: look.lastMs < startMs ? 0 : Math.floor((look.lastMs - startMs) / stepMs) + 1 };
 }
