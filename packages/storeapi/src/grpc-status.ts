@@ -52,10 +52,26 @@ export function fromServiceError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const { code, details } = error as { code?: unknown; details?: unknown };
   const row = STATUSES.find((candidate) => candidate[1] === code);
-  const text = typeof details === 'string' ? details : error instanceof Error ? error.message : String(error);
+  const text = typeof details === 'string' ? dialText(details) : error instanceof Error ? error.message : String(error);
   const storeError = new StoreError(row?.[0] ?? 'ERR_STORE_UNKNOWN', text, { cause: error });
   remoteErrors.add(storeError);
   return storeError;
+}
+
+/** Why a connection could not be made, as the C library says it. */
+const DIAL_ERRORS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connect: connection refused'],
+  ['ECONNRESET', 'connect: connection reset by peer'],
+  ['EHOSTUNREACH', 'connect: no route to host'],
+  ['ENETUNREACH', 'connect: network is unreachable'],
+  ['ETIMEDOUT', 'connect: connection timed out'],
+]);
+
+/** The words of a Go peer for a connection that cannot be made: alerts and runbooks look for them. Other texts stay as they are. */
+export function dialText(details: string): string {
+  const found = /Last error: (?:\w*Error: )?connect (E[A-Z]+) (\S+)/.exec(details) ?? /^(?:\w*Error: )?connect (E[A-Z]+) (\S+)/.exec(details);
+  const why = found === null ? undefined : DIAL_ERRORS.get(found[1]!);
+  return why === undefined ? details : `connection error: desc = "transport: Error while dialing: dial tcp ${found![2]!.replace(/\.$/, '')}: ${why}"`;
 }
 
 /** Text of an error as it stands in warnings: a remote one with its status, as Go prints it. */

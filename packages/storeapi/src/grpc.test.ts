@@ -17,6 +17,7 @@ import {
   type Store,
   StoreError,
 } from './index.ts';
+import { dialText } from './grpc-status.ts';
 import { readSeries, seriesOf } from './testing/index.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- JSON of many shapes
@@ -74,11 +75,21 @@ test('an address where nothing listens is Unavailable', async () => {
   const dead = new GrpcStoreClient(openGrpcChannel({ address: '127.0.0.1:9' }));
   closers.push(() => dead.channel.close());
   const error = await readSeries(dead.series(seriesOf(['a=b']))).catch((e: unknown) => e);
-  expect(errorText(error)).toMatch(/^rpc error: code = Unavailable desc = .*ECONNREFUSED/);
+  const refused = 'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:9: connect: connection refused"';
+  expect(errorText(error)).toBe(refused);
   await client.fetchInfo();
   const endpoints = [{ address: dead.address, info: INFO, store: dead }];
   const { warnings } = await readSeries(createProxyStore({ endpoints: () => endpoints }).series(seriesOf(['x=y'], { minTime: 0, maxTime: 1, partialResponseStrategy: 0 })));
-  expect(warnings).toEqual([expect.stringMatching(/^fetch series for \{a="b"\} Addr: 127\.0\.0\.1:9 MinTime: -9223372036854775808 MaxTime: 5: rpc error: code = Unavailable desc = /)]);
+  expect(warnings).toEqual([`fetch series for {a="b"} Addr: 127.0.0.1:9 MinTime: -9223372036854775808 MaxTime: 5: ${refused}`]);
+});
+
+test.each([
+  ['No connection established. Last error: Error: connect EHOSTUNREACH 10.0.0.1:10901. Resolution note: ', 'connection error: desc = "transport: Error while dialing: dial tcp 10.0.0.1:10901: connect: no route to host"'],
+  ['No connection established. Last error: connect ETIMEDOUT [::1]:10901. Resolution note: x', 'connection error: desc = "transport: Error while dialing: dial tcp [::1]:10901: connect: connection timed out"'],
+  ['No connection established. Last error: certificate has expired. Resolution note: ', undefined],
+  ['Received RST_STREAM with code 0', undefined],
+])('a connection that cannot be made: %s', (details, text) => {
+  expect(dialText(details)).toBe(text ?? details);
 });
 
 test('a deadline ends a call', async () => {
