@@ -9,7 +9,7 @@ import type { RulesRequest } from '@gauntlet/proto';
 import type { MemoryLedgerShare } from '@gauntlet/service-kit';
 import type { SeriesLimits, StoreCall } from '@gauntlet/storeapi';
 import type { EndpointSnapshot } from './endpoint-set.ts';
-import type { DedupFunction } from './store-queryable.ts';
+import type { DedupFunction } from './unite-streams.ts';
 
 /** Settings every worker gets at its start. */
 export interface WorkerSettings {

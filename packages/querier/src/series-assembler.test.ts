@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { type Kernels, createKernels, xorChunkBytesMax } from '@gauntlet/kernels';
 import { type SeriesBatch, isStaleNaN, labelsFromPairs, wordsOf, writeStaleNaN } from '@gauntlet/model';
 import { KernelBuffer } from './kernel-buffer.ts';
-import { SeriesAssembler, type UniteStreams } from './series-assembler.ts';
+import { SeriesAssembler } from './series-assembler.ts';
+import { createUnite, type UniteStreams } from './unite-streams.ts';
 
 type Sample = readonly [number, number];
 
@@ -47,7 +48,8 @@ function createCharge(limit = Infinity): { reserve(bytes: number): void; release
 
 describe.each(['wasm', 'js'] as const)('series assembler on %s kernels', (backend) => {
   const kernels = createKernels({ backend });
-  const make = (mint: number, maxt: number, unite?: UniteStreams, charge = createCharge()): SeriesAssembler =>
+  const chain = (mint: number, maxt: number): UniteStreams => createUnite({ dedupFunction: 'chain', isCounter: false, mint, maxt });
+  const make = (mint: number, maxt: number, unite: UniteStreams = chain(mint, maxt), charge = createCharge()): SeriesAssembler =>
     new SeriesAssembler({ kernels, charge, mint, maxt, unite });
   const put = (assembler: SeriesAssembler, samples: readonly Sample[]): void =>
     assembler.addChunk(samples[0]![0], samples[samples.length - 1]![0], 1, encode(kernels, samples));
@@ -78,18 +80,19 @@ describe.each(['wasm', 'js'] as const)('series assembler on %s kernels', (backen
     assembler.dispose();
   });
 
-  test('without deduplication overlapping chunks add what is newer', () => {
+  test('overlapping chunks are chained: every timestamp of all of them, once', () => {
     const assembler = make(0, 100);
     begin(assembler, 'a');
-    put(assembler, [[10, 1], [20, 2], [30, 3]]);
-    put(assembler, [[20, 22], [30, 33], [40, 44]]);
+    put(assembler, [[10, 1], [20, 2], [60, 6]]);
+    put(assembler, [[20, 2], [30, 3], [40, 4]]);
+    put(assembler, [[35, 3.5], [70, 7]]);
     begin(assembler, 'b');
     put(assembler, [[10, 7]]);
-    expect(samplesOf(assembler.finish())).toEqual({ a: [[10, 1], [20, 2], [30, 3], [40, 44]], b: [[10, 7]] });
+    expect(samplesOf(assembler.finish())).toEqual({ a: [[10, 1], [20, 2], [30, 3], [35, 3.5], [40, 4], [60, 6], [70, 7]], b: [[10, 7]] });
     assembler.dispose();
   });
 
-  test('with deduplication overlapping chunks are streams to unite, others are not', () => {
+  test('overlapping chunks are streams to unite, others are not', () => {
     const seen: number[][] = [];
     const assembler = make(0, 100, (streams) => {
       seen.push(...streams.map((stream) => [...stream.timestampsMs]));
@@ -135,8 +138,6 @@ describe.each(['wasm', 'js'] as const)('series assembler on %s kernels', (backen
   });
 
   test.each([
-    [2, 'native histogram'],
-    [3, 'native float histogram'],
     [4, 'XOR2'],
     [255, 'encoding 255'],
   ])('encoding %d is refused by name', (encoding, name) => {

@@ -2,23 +2,23 @@
  * From chunks of many series to one batch of columns.
  *
  *   add(labels), addChunk(…) …      chunk bytes are copied once, into kernel memory
- *   finish()                        order and split each series' chunks into streams → decode all of them in one call
- *                                   → unite the streams of a series → cut to [mint, maxt] → close the gaps
+ *   finish()                        order and split each series' chunks into streams → decode all XOR chunks in one call, or in one for each
+ *                                   run of them between histogram chunks → unite the streams of a series → cut to [mint, maxt] → close gaps
  *
  *   staging   [chunk bytes │ chunk bytes │ … │ slack]
  *   columns   [stream │ stream │ stream │ …]  →  [series │ series │ …]       compacted in place, front to back
+ *   ids       [ −1 −1 │  0  1  2 │ …       ]                                 only where there are histograms: their numbers, −1 for floats
  *
- * A *stream* is a run of chunks that do not overlap. With deduplication overlapping chunks are different replicas' (or the same
- * replica's from two stores) and the dedup function unites the streams; without it later chunks only add what is newer.
+ * A *stream* is a run of chunks that do not overlap. Overlapping chunks are different replicas' (or the same replica's from two stores,
+ * or one Prometheus' blocks that overlap), and streams are united.
  */
-import { type ReplicaColumns, splitOverlappingChunks } from '@gauntlet/dedup';
+import { splitOverlappingChunks } from '@gauntlet/dedup';
 import { CHUNK_SLACK_BYTES, type Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, type Labels, type SeriesBatch, formatLabels, wordsOf } from '@gauntlet/model';
+import { HistogramBatch, isTsdbError, putHistogramSamples } from '@gauntlet/tsdb';
 import { QuerierError } from './errors.ts';
 import { KernelBuffer, type MemoryCharge } from './kernel-buffer.ts';
-
-/** Columns of merged samples; the views stay valid until the next merge. It must not allocate kernel memory: that would detach the streams. */
-export type UniteStreams = (streams: readonly ReplicaColumns[]) => ReplicaColumns;
+import { type SampleStream, type UniteStreams, lowerBound } from './unite-streams.ts';
 
 export interface AssemblerOptions {
   readonly kernels: Kernels;
@@ -26,15 +26,12 @@ export interface AssemblerOptions {
   /** Samples outside are cut off; ms, inclusive. */
   readonly mint: number;
   readonly maxt: number;
-  /** Unites two or more streams of a series; undefined keeps what is newer, chunk after chunk. */
-  readonly unite: UniteStreams | undefined;
+  /** Unites two or more streams of a series. */
+  readonly unite: UniteStreams;
 }
 
-const ENCODING_NAMES: ReadonlyMap<number, string> = new Map([
-  [CHUNK_ENCODING.histogram, 'native histogram'],
-  [CHUNK_ENCODING.floatHistogram, 'native float histogram'],
-  [CHUNK_ENCODING.xor2, 'XOR2'],
-]);
+/** Of chunks that cannot be decoded. */
+const ENCODING_NAMES: ReadonlyMap<number, string> = new Map([[CHUNK_ENCODING.xor2, 'XOR2']]);
 
 export class SeriesAssembler {
   readonly #kernels: Kernels;
@@ -50,6 +47,12 @@ export class SeriesAssembler {
   #chunkBytes: number[] = [];
   #chunkMint: number[] = [];
   #chunkMaxt: number[] = [];
+  #chunkEncoding: number[] = [];
+  /** Chunks that are not XOR. */
+  #otherChunks = 0;
+  readonly #histograms: HistogramBatch;
+  /** Bytes charged for the ids of the last batch. */
+  #idBytes = 0;
   /** Chunks decoded in all; the querier shows that its main thread decodes none. */
   decodedChunks = 0;
 
@@ -60,6 +63,7 @@ export class SeriesAssembler {
     this.#staging = new KernelBuffer(memory, options.charge);
     this.#descriptors = new KernelBuffer(memory, options.charge);
     this.#columns = new KernelBuffer(memory, options.charge);
+    this.#histograms = new HistogramBatch(options.charge);
   }
 
   get seriesCount(): number {
@@ -79,11 +83,11 @@ export class SeriesAssembler {
   /**
    * Adds a chunk to the series begun last; any order.
    * @param data copied
-   * @throws QuerierError ERR_CHUNK_ENCODING for what is not XOR
+   * @throws QuerierError ERR_CHUNK_ENCODING for what is neither XOR nor a native histogram
    */
   addChunk(mint: number, maxt: number, encoding: number, data: Uint8Array): void {
     if (maxt < this.#options.mint || mint > this.#options.maxt) return;
-    if (encoding !== CHUNK_ENCODING.xor) {
+    if (encoding !== CHUNK_ENCODING.xor && encoding !== CHUNK_ENCODING.histogram && encoding !== CHUNK_ENCODING.floatHistogram) {
       const series = formatLabels(this.#labels[this.#labels.length - 1]!);
       const kind = ENCODING_NAMES.get(encoding) ?? `encoding ${encoding}`;
       throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${series}: ${kind} chunks are not supported yet`);
@@ -95,11 +99,14 @@ export class SeriesAssembler {
     this.#chunkBytes.push(data.length);
     this.#chunkMint.push(mint);
     this.#chunkMaxt.push(maxt);
+    this.#chunkEncoding.push(encoding);
+    if (encoding !== CHUNK_ENCODING.xor) this.#otherChunks++;
     this.#stagedBytes += data.length;
   }
 
-  #damaged(series: number, mint: number): QuerierError {
-    return new QuerierError('ERR_CHUNK_DAMAGED', `decode chunks of ${formatLabels(this.#labels[series]!)}: the chunk from ${new Date(mint).toISOString()} does not decode`);
+  #damaged(series: number, mint: number, cause?: Error): QuerierError {
+    const why = cause === undefined ? '' : `: ${cause.message}`;
+    return new QuerierError('ERR_CHUNK_DAMAGED', `decode chunks of ${formatLabels(this.#labels[series]!)}: the chunk from ${new Date(mint).toISOString()} does not decode${why}`, cause === undefined ? {} : { cause });
   }
 
   /**
@@ -111,24 +118,25 @@ export class SeriesAssembler {
     const chunkCount = this.#chunkOffset.length;
     this.#chunkStart.push(chunkCount);
     const { streams, order } = this.#splitStreams();
-    this.#decode(order);
-
-    // Samples per stream from the chunks' own counts (their first two bytes).
     const { memory } = this.#kernels;
+    // First sample of each chunk in decoding order, from the chunks' own counts (their first two bytes).
     const staged = memory.u8(this.#staging.ptr, this.#stagedBytes);
-    let total = 0;
     const sampleStart: number[] = [];
+    let total = 0;
     for (const chunk of order) {
       sampleStart.push(total);
       const at = this.#chunkOffset[chunk]!;
       total += (staged[at]! << 8) | staged[at + 1]!;
     }
     sampleStart.push(total);
+    this.#releaseHistograms();
+    const ids = this.#decode(order, sampleStart);
 
     const timestampsMs = memory.f64(this.#columns.ptr, total);
     const values = memory.f64(this.#columns.ptr + 8 * total, total);
     const kept: Labels[] = [];
     const offsets: number[] = [0];
+    const forgetHint = (id: number): void => this.#histograms.forgetHint(id);
     let out = 0;
     for (let series = 0, stream = 0; series < labels.length; series++) {
       const first = stream;
@@ -136,19 +144,28 @@ export class SeriesAssembler {
       if (first === stream) continue;
       const start = out;
       if (stream - first === 1) {
-        const { firstChunk, endChunk, overlaps } = streams[first]!;
-        out = this.#keep(timestampsMs, values, sampleStart[firstChunk]!, sampleStart[endChunk]!, out, overlaps);
+        const [low, high] = this.#bounds(timestampsMs, sampleStart[streams[first]!.firstChunk]!, sampleStart[streams[first]!.endChunk]!);
+        timestampsMs.copyWithin(out, low, high);
+        values.copyWithin(out, low, high);
+        ids?.copyWithin(out, low, high);
+        out += high - low;
       } else {
-        const parts: ReplicaColumns[] = [];
+        const parts: SampleStream[] = [];
         for (let index = first; index < stream; index++) {
           const from = sampleStart[streams[index]!.firstChunk]!;
           const to = sampleStart[streams[index]!.endChunk]!;
-          parts.push({ timestampsMs: timestampsMs.subarray(from, to), values: values.subarray(from, to) });
+          const part = { timestampsMs: timestampsMs.subarray(from, to), values: values.subarray(from, to) };
+          const own = ids?.subarray(from, to);
+          parts.push(own === undefined || own.every((id) => id < 0) ? part : { ...part, ids: own });
         }
-        const merged = this.#options.unite!(parts);
+        const merged = this.#options.unite(parts, forgetHint);
         const [low, high] = this.#bounds(merged.timestampsMs, 0, merged.timestampsMs.length);
         timestampsMs.set(merged.timestampsMs.subarray(low, high), out);
         values.set(merged.values.subarray(low, high), out);
+        if (ids !== undefined) {
+          if (merged.ids === undefined) ids.fill(-1, out, out + high - low);
+          else ids.set(merged.ids.subarray(low, high), out);
+        }
         out += high - low;
       }
       if (out > start) {
@@ -163,21 +180,31 @@ export class SeriesAssembler {
     this.#chunkBytes = [];
     this.#chunkMint = [];
     this.#chunkMaxt = [];
+    this.#chunkEncoding = [];
+    this.#otherChunks = 0;
     this.#stagedBytes = 0;
-    return { labels: kept, offsets: Int32Array.from(offsets), timestampsMs: timestampsMs.subarray(0, out), values: values.subarray(0, out), kernelColumns: { timestampsPtr: timestampsMs.byteOffset, valuesPtr: values.byteOffset } };
+    const batch = { labels: kept, offsets: Int32Array.from(offsets), timestampsMs: timestampsMs.subarray(0, out), values: values.subarray(0, out), kernelColumns: { timestampsPtr: timestampsMs.byteOffset, valuesPtr: values.byteOffset } };
+    return ids === undefined ? batch : { ...batch, histograms: { ids: ids.subarray(0, out), get: (id) => this.#histograms.get(id) } };
+  }
+
+  #releaseHistograms(): void {
+    this.#histograms.clear();
+    if (this.#idBytes > 0) this.#options.charge.release(this.#idBytes);
+    this.#idBytes = 0;
   }
 
   /** Frees all kernel memory; the last batch is gone. */
   dispose(): void {
+    this.#releaseHistograms();
     this.#staging.free();
     this.#descriptors.free();
     this.#columns.free();
   }
 
   /** Chunk numbers in decoding order, and the streams as ranges of that order. */
-  #splitStreams(): { readonly order: readonly number[]; readonly streams: readonly { readonly series: number; readonly firstChunk: number; readonly endChunk: number; readonly overlaps: boolean }[] } {
+  #splitStreams(): { readonly order: readonly number[]; readonly streams: readonly { readonly series: number; readonly firstChunk: number; readonly endChunk: number }[] } {
     const order: number[] = [];
-    const streams: { series: number; firstChunk: number; endChunk: number; overlaps: boolean }[] = [];
+    const streams: { series: number; firstChunk: number; endChunk: number }[] = [];
     for (let series = 0; series < this.#labels.length; series++) {
       const from = this.#chunkStart[series]!;
       const to = this.#chunkStart[series + 1]!;
@@ -187,49 +214,87 @@ export class SeriesAssembler {
       if (ordered) {
         const firstChunk = order.length;
         for (let chunk = from; chunk < to; chunk++) order.push(chunk);
-        streams.push({ series, firstChunk, endChunk: order.length, overlaps: false });
+        streams.push({ series, firstChunk, endChunk: order.length });
         continue;
       }
       const sorted = Array.from({ length: to - from }, (_unused, index) => from + index);
       sorted.sort((a, b) => this.#chunkMint[a]! - this.#chunkMint[b]! || this.#chunkMaxt[a]! - this.#chunkMaxt[b]! || a - b);
-      if (this.#options.unite === undefined) {
-        const firstChunk = order.length;
-        order.push(...sorted);
-        streams.push({ series, firstChunk, endChunk: order.length, overlaps: true });
-        continue;
-      }
       const streamOf = new Int32Array(sorted.length);
       const count = splitOverlappingChunks(sorted.map((chunk) => this.#chunkMint[chunk]!), sorted.map((chunk) => this.#chunkMaxt[chunk]!), streamOf);
       for (let number = 0; number < count; number++) {
         const firstChunk = order.length;
         sorted.forEach((chunk, index) => streamOf[index] === number && order.push(chunk));
-        streams.push({ series, firstChunk, endChunk: order.length, overlaps: false });
+        streams.push({ series, firstChunk, endChunk: order.length });
       }
     }
     return { order, streams };
   }
 
-  #decode(order: readonly number[]): void {
+  /**
+   * Decodes chunks one behind the other into the columns.
+   * @param sampleStart first sample of each chunk of the order, and the number of samples
+   * @returns ids of histograms beside the samples; undefined if all chunks are XOR
+   */
+  #decode(order: readonly number[], sampleStart: readonly number[]): Int32Array | undefined {
     const { memory } = this.#kernels;
+    const total = sampleStart[order.length]!;
     this.#descriptors.ensure(8 * order.length);
-    const fill = (): void => {
-      const descriptors = memory.i32(this.#descriptors.ptr, 2 * order.length);
-      order.forEach((chunk, index) => {
-        descriptors[2 * index] = this.#staging.ptr + this.#chunkOffset[chunk]!;
-        descriptors[2 * index + 1] = this.#chunkBytes[chunk]!;
-      });
-    };
-    fill();
-    const total = this.#kernels.countXorSamples(this.#descriptors.ptr, order.length);
     this.#columns.ensure(16 * total);
-    const decoded = this.#kernels.decodeXorChunks(this.#descriptors.ptr, order.length, this.#columns.ptr, this.#columns.ptr + 8 * total, total);
-    if (decoded !== total) {
-      const chunk = order[decoded < 0 ? -1 - decoded : 0] ?? 0;
-      let series = 0;
-      while (this.#chunkStart[series + 1]! <= chunk) series++;
-      throw this.#damaged(series, this.#chunkMint[chunk]!);
-    }
+    const descriptors = memory.i32(this.#descriptors.ptr, 2 * order.length);
+    order.forEach((chunk, index) => {
+      descriptors[2 * index] = this.#staging.ptr + this.#chunkOffset[chunk]!;
+      descriptors[2 * index + 1] = this.#chunkBytes[chunk]!;
+    });
     this.decodedChunks += order.length;
+    if (this.#otherChunks === 0) {
+      this.#decodeXor(order, 0, order.length, sampleStart);
+      return undefined;
+    }
+    this.#options.charge.reserve(4 * total);
+    this.#idBytes = 4 * total;
+    const ids = new Int32Array(total).fill(-1);
+    for (let first = 0; first < order.length; ) {
+      let end = first;
+      while (end < order.length && this.#chunkEncoding[order[end]!] === CHUNK_ENCODING.xor) end++;
+      if (end > first) this.#decodeXor(order, first, end, sampleStart);
+      else this.#decodeHistograms(order[end]!, sampleStart[end++]!, total, ids);
+      first = end;
+    }
+    return ids;
+  }
+
+  /** Decodes chunks [first, end) of the order, all XOR. */
+  #decodeXor(order: readonly number[], first: number, end: number, sampleStart: readonly number[]): void {
+    const from = sampleStart[first]!;
+    const wanted = sampleStart[end]! - from;
+    const timesPtr = this.#columns.ptr + 8 * from;
+    const decoded = this.#kernels.decodeXorChunks(this.#descriptors.ptr + 8 * first, end - first, timesPtr, timesPtr + 8 * sampleStart[order.length]!, wanted);
+    if (decoded === wanted) return;
+    const chunk = order[decoded < 0 ? first - 1 - decoded : first] ?? 0;
+    throw this.#damaged(this.#seriesOf(chunk), this.#chunkMint[chunk]!);
+  }
+
+  /** Decodes one chunk of histograms to sample `at` of the columns. Its bytes stay staged as long as the batch is valid. */
+  #decodeHistograms(chunk: number, at: number, total: number, ids: Int32Array): void {
+    const { memory } = this.#kernels;
+    const encoding = this.#chunkEncoding[chunk]!;
+    const offset = this.#chunkOffset[chunk]!;
+    const length = this.#chunkBytes[chunk]!;
+    const labels = this.#labels[this.#seriesOf(chunk)]!;
+    const firstId = this.#histograms.count;
+    try {
+      const columns = this.#histograms.add({ encoding, data: () => memory.u8(this.#staging.ptr + offset, length), name: () => formatLabels(labels) });
+      const timestampsMs = memory.f64(this.#columns.ptr, total);
+      putHistogramSamples(columns, at, timestampsMs, wordsOf(memory.f64(this.#columns.ptr + 8 * total, total)), ids, firstId);
+    } catch (error) {
+      throw isTsdbError(error, 'ERR_CHUNK_CORRUPT') ? this.#damaged(this.#seriesOf(chunk), this.#chunkMint[chunk]!, error) : error;
+    }
+  }
+
+  #seriesOf(chunk: number): number {
+    let series = 0;
+    while (this.#chunkStart[series + 1]! <= chunk) series++;
+    return series;
   }
 
   /** [low, high) of samples inside [mint, maxt] within [from, to) of ascending timestamps. */
@@ -237,40 +302,4 @@ export class SeriesAssembler {
     const { mint, maxt } = this.#options;
     return [lowerBound(timestampsMs, from, to, mint), lowerBound(timestampsMs, from, to, maxt + 1)];
   }
-
-  /** Moves the wanted samples of [from, to) to `out`; with overlaps only those newer than all before. @returns the new end */
-  #keep(timestampsMs: Float64Array, values: Float64Array, from: number, to: number, out: number, overlaps: boolean): number {
-    if (!overlaps) {
-      const [low, high] = this.#bounds(timestampsMs, from, to);
-      timestampsMs.copyWithin(out, low, high);
-      values.copyWithin(out, low, high);
-      return out + high - low;
-    }
-    const { mint, maxt } = this.#options;
-    const bits = wordsOf(values);
-    let last = mint - 1;
-    for (let index = from; index < to; index++) {
-      const t = timestampsMs[index]!;
-      if (t <= last || t > maxt) continue;
-      last = t;
-      timestampsMs[out] = t;
-      // By words: a stale marker's bits do not survive every engine's float moves.
-      bits[2 * out] = bits[2 * index]!;
-      bits[2 * out + 1] = bits[2 * index + 1]!;
-      out++;
-    }
-    return out;
-  }
-}
-
-/** First index in [from, to) whose timestamp is at least `t`; `to` if none. */
-export function lowerBound(timestampsMs: Float64Array, from: number, to: number, t: number): number {
-  let low = from;
-  let high = to;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (timestampsMs[middle]! < t) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -4,17 +4,15 @@
  * A replica's series lose their replica labels in the stores (`without_replica_labels`), so equal series arrive one behind the
  * other; their chunks meet in the SeriesAssembler, which unites them.
  */
-import { DedupBuffer, type ReplicaColumns, applyCounterResets, isCounterFunction, mergeChain, mergePenalty } from '@gauntlet/dedup';
+import { isCounterFunction } from '@gauntlet/dedup';
 import type { Kernels } from '@gauntlet/kernels';
 import { type LabelAnswer, type LabelQuery, type Labels, type Matcher, type Queryable, type SelectRequest, type SeriesBatch, type SeriesSet, formatLabels } from '@gauntlet/model';
 import { AGGREGATE, EMPTY_LABEL_NAMES_REQUEST, EMPTY_SERIES_REQUEST, type LabelNamesRequest, PARTIAL_RESPONSE, type SeriesRequest, type ShardInfo, frameLabels, framePartData } from '@gauntlet/proto';
 import { type MergedBatch, type ProxyCallOptions, type ProxyStore, createChunkRows, matcherToMessage, mergeChunks } from '@gauntlet/storeapi';
 import { QuerierError } from './errors.ts';
 import type { MemoryCharge } from './kernel-buffer.ts';
-import { SeriesAssembler, type UniteStreams, lowerBound } from './series-assembler.ts';
-
-/** How replicas become one series; `--deduplication.func`. */
-export type DedupFunction = 'penalty' | 'chain';
+import { SeriesAssembler } from './series-assembler.ts';
+import { createUnite, type DedupFunction } from './unite-streams.ts';
 
 export interface StoreQueryableOptions {
   readonly store: ProxyStore;
@@ -105,7 +103,9 @@ export class StoreQueryable implements Queryable {
     const { kernels, charge, counters, replicaLabels, dedupFunction } = this.#options;
     const func = request.hints?.func ?? '';
     const { mint, maxt } = request;
-    const unite = replicaLabels.length > 0 ? createUnite(dedupFunction, isCounterFunction(func), mint, maxt) : undefined;
+    // Without deduplication, too, stores may have overlapping chunks of a series: then every timestamp counts.
+    const isDeduplicated = replicaLabels.length > 0;
+    const unite = createUnite({ dedupFunction: isDeduplicated ? dedupFunction : 'chain', isCounter: isDeduplicated && isCounterFunction(func), mint, maxt });
     const assembler = new SeriesAssembler({ kernels, charge, mint, maxt, unite });
     const select = this.#options.store.select(this.#seriesRequest(request), this.#call(request.signal));
     const rows = createChunkRows();
@@ -204,23 +204,4 @@ function addChunk(assembler: SeriesAssembler, batch: MergedBatch, source: number
     throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${labels}: downsampled data is not supported yet; ask for raw data with max_source_resolution=0s`);
   }
   assembler.addChunk(frame.chunkMint[chunk]!, frame.chunkMaxt[chunk]!, frame.partEncoding[part]!, framePartData(frame, part));
-}
-
-/**
- * The dedup function over streams of one series, in the order that makes it equal to Thanos': counters become running totals from
- * the start of their chunks, then everything is cut to the range, then merged.
- */
-function createUnite(dedupFunction: DedupFunction, isCounter: boolean, mint: number, maxt: number): UniteStreams {
-  const out = new DedupBuffer();
-  return (streams) => {
-    const parts: readonly ReplicaColumns[] = streams.map(({ timestampsMs, values }) => {
-      const count = isCounter ? applyCounterResets(timestampsMs, values, timestampsMs.length) : timestampsMs.length;
-      const low = lowerBound(timestampsMs, 0, count, mint);
-      const high = lowerBound(timestampsMs, low, count, maxt + 1);
-      return { timestampsMs: timestampsMs.subarray(low, high), values: values.subarray(low, high) };
-    });
-    if (dedupFunction === 'chain') mergeChain(parts, out);
-    else mergePenalty(parts, { isCounter }, out);
-    return { timestampsMs: out.timestampsMs.subarray(0, out.length), values: out.values.subarray(0, out.length) };
-  };
 }

@@ -153,7 +153,7 @@ function spansOf(pairs: Int32Array): readonly HistogramSpan[] {
  * @param valueWords the column of values, two words per value
  * @param firstId id of the first histogram
  */
-export function putHistogramSamples(columns: HistogramColumns, at: number, timestampsMs: Float64Array, valueWords: Int32Array, ids: Int32Array, firstId: number): void {
+export function putHistogramSamples(columns: HistogramColumns, at: number, timestampsMs: Float64Array, valueWords: Int32Array | Uint32Array, ids: Int32Array, firstId: number): void {
   timestampsMs.set(columns.timestampsMs, at);
   const sumWords = new Int32Array(columns.sums.buffer, columns.sums.byteOffset, columns.count * 2);
   for (let i = 0; i < columns.count; i++) {

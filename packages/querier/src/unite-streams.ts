@@ -1,0 +1,84 @@
+/**
+ * One series out of its streams: replicas with deduplication, overlapping chunks of one and the same series without.
+ *
+ * Floats go through the merge as values, histograms as marks: where a sample of the result came from finds its id. A histogram that does
+ * not come right behind the sample it followed in its stream has no reset hint any more, so that PromQL compares it with the one before.
+ */
+import { applyCounterResets, DedupBuffer, mergeChain, mergePenalty, type ReplicaColumns } from '@gauntlet/dedup';
+
+/** How replicas become one series; `--deduplication.func`. */
+export type DedupFunction = 'penalty' | 'chain';
+
+/** Samples of a series out of chunks that do not overlap. */
+export interface SampleStream {
+  /** Strictly ascending, ms. */
+  readonly timestampsMs: Float64Array;
+  readonly values: Float64Array;
+  /** Beside the values −1 for a float, else the number of a histogram; absent if all are floats. */
+  readonly ids?: Int32Array;
+}
+
+/**
+ * Merges streams of one series; the views stay valid until the next merge. It must not allocate kernel memory: that would detach the streams.
+ * @param forgetHint is called for histograms whose neighbour changed
+ */
+export type UniteStreams = (streams: readonly SampleStream[], forgetHint: (id: number) => void) => SampleStream;
+
+/** What `createUnite` is to make. */
+export interface UniteOptions {
+  readonly dedupFunction: DedupFunction;
+  /** The series is read by a counter function, and streams are replicas of it. */
+  readonly isCounter: boolean;
+  /** Samples outside are cut off before the merge; ms, inclusive. */
+  readonly mint: number;
+  readonly maxt: number;
+}
+
+/**
+ * The dedup function over streams of one series, in the order that makes it equal to Thanos': counters become running totals from
+ * the start of their chunks, then everything is cut to the range, then merged.
+ */
+export function createUnite({ dedupFunction, isCounter, mint, maxt }: UniteOptions): UniteStreams {
+  const out = new DedupBuffer();
+  return (streams, forgetHint) => {
+    let hasHistograms = false;
+    const parts = streams.map(({ timestampsMs, values, ids }): SampleStream & ReplicaColumns => {
+      const count = isCounter ? applyCounterResets(timestampsMs, values, timestampsMs.length, ids) : timestampsMs.length;
+      const low = lowerBound(timestampsMs, 0, count, mint);
+      const high = lowerBound(timestampsMs, low, count, maxt + 1);
+      const columns = { timestampsMs: timestampsMs.subarray(low, high), values: values.subarray(low, high) };
+      if (ids === undefined) return columns;
+      const own = ids.subarray(low, high);
+      hasHistograms = true;
+      return { ...columns, ids: own, isHistogram: Uint8Array.from(own, (id) => (id < 0 ? 0 : 1)) };
+    });
+    if (dedupFunction === 'chain') mergeChain(parts, out);
+    else mergePenalty(parts, { isCounter }, out);
+    const merged = { timestampsMs: out.timestampsMs.subarray(0, out.length), values: out.values.subarray(0, out.length) };
+    return hasHistograms ? { ...merged, ids: idsOf(parts, out, forgetHint) } : merged;
+  };
+}
+
+function idsOf(parts: readonly SampleStream[], { replicas, indexes, length }: DedupBuffer, forgetHint: (id: number) => void): Int32Array {
+  const ids = new Int32Array(length);
+  for (let k = 0; k < length; k++) {
+    const replica = replicas[k]!;
+    const id = parts[replica]!.ids?.[indexes[k]!] ?? -1;
+    ids[k] = id;
+    if (id < 0 || k === 0) continue;
+    if (replicas[k - 1] !== replica || indexes[k - 1] !== indexes[k]! - 1) forgetHint(id);
+  }
+  return ids;
+}
+
+/** First index in [from, to) whose timestamp is at least `t`; `to` if none. */
+export function lowerBound(timestampsMs: Float64Array, from: number, to: number, t: number): number {
+  let low = from;
+  let high = to;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (timestampsMs[middle]! < t) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
