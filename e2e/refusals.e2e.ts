@@ -90,7 +90,7 @@ describe('an object store configuration', () => {
     const warning = await waitFor('the warning', async () => /level=warn .*msg="shipping blocks".*/.exec(sidecar.process.output())?.[0], { process: sidecar.process });
     expect(warning).toContain(meta.ulid);
     expect(warning).toContain('nowhere');
-    expect(warning).toMatch(/dial tcp \S+: connect: connection refused/);
+    expect(warning).toContain('ECONNREFUSED');
     expect((await fetch(`${sidecar.url}/-/ready`)).status).toBe(200);
     await sidecar.stop();
   }, TIMEOUT_MS);
