@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { signHeaders } from '@gauntlet/s3-server/testing';
 import { type Peer, findPeer, needPeer } from './peers.ts';
-import { freePort, startProcess, temporaryDir, waitForUrl } from './process.ts';
+import { freePort, startProcess, temporaryDir, waitFor, waitForUrl } from './process.ts';
 
 export interface S3 {
   readonly name: string;
@@ -71,9 +71,13 @@ interface Place {
 }
 
 async function createBucket(name: string, { address, isInsecure, accessKey, secretKey }: Place): Promise<string> {
-  const { headers } = signHeaders({ method: 'PUT', target: `/${name}`, headers: { host: address }, payloadHash: 'UNSIGNED-PAYLOAD', accessKey, secretKey, nowMs: Date.now() });
-  const response = await fetch(`${isInsecure ? 'http' : 'https'}://${address}/${name}`, { method: 'PUT', headers });
-  const text = await response.text();
-  if (!response.ok && !text.includes('BucketAlreadyOwnedByYou')) throw new Error(`create bucket ${name}: HTTP ${response.status} ${text}`);
+  // For a moment after it says that it is ready MinIO may answer that it is not (XMinioServerNotInitialized).
+  await waitFor(`the bucket ${name}`, async () => {
+    const { headers } = signHeaders({ method: 'PUT', target: `/${name}`, headers: { host: address }, payloadHash: 'UNSIGNED-PAYLOAD', accessKey, secretKey, nowMs: Date.now() });
+    const response = await fetch(`${isInsecure ? 'http' : 'https'}://${address}/${name}`, { method: 'PUT', headers });
+    const text = await response.text();
+    if (!response.ok && !text.includes('BucketAlreadyOwnedByYou')) throw new Error(`create bucket ${name}: HTTP ${response.status} ${text}`);
+    return true;
+  });
   return `type: S3\nconfig:\n  bucket: ${name}\n  endpoint: ${address}\n  insecure: ${isInsecure}\n  access_key: ${accessKey}\n  secret_key: ${secretKey}\n`;
 }
