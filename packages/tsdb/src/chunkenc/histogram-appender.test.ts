@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
 import { HistogramAppender } from './histogram-appender.ts';
 import { decodeHistogramChunk, RESET_HINT } from './histogram-chunk.ts';
-import { bucketIndexes, EMPTY_LAYOUT, histogramSampleAt, type HistogramSample } from './histogram-encoder.ts';
+import { EMPTY_LAYOUT, histogramSampleAt, type HistogramSample } from './histogram-encoder.ts';
+import { bucketIndexes } from './spans.ts';
 
 const NONE = new Float64Array(0);
 

@@ -4,7 +4,7 @@
  */
 import { compareUtf8 } from '@gauntlet/bytes';
 import type { Kernels } from '@gauntlet/kernels';
-import { CHUNK_ENCODING, compareLabels, type Labels } from '@gauntlet/model';
+import { compareLabels, type Labels } from '@gauntlet/model';
 import type { BlockMeta } from '../block/block-meta.ts';
 import { type BlockChunk, writeBlock } from '../block/block-writer.ts';
 import { addInterval, type Intervals, isCovered, overlapsIntervals } from '../block/tombstones.ts';
@@ -63,7 +63,7 @@ export function cutBlock(fs: FileSystem, head: Head, kernels: Kernels, options: 
       for (let d = 0; d < deleted.length; d += 2) dropped = addInterval(dropped, deleted[d]!, deleted[d + 1]!);
       const chunks: BlockChunk[] = [];
       for (let row = table.firstChunk[slot]!; row >= 0; row = table.chunkNext[row]!) {
-        const chunk = { mint: table.chunkMint[row]!, maxt: table.chunkMaxt[row]!, encoding: CHUNK_ENCODING.xor, data: table.chunkData(row) };
+        const chunk = { mint: table.chunkMint[row]!, maxt: table.chunkMaxt[row]!, encoding: table.chunkEncoding[row]!, data: table.chunkData(row) };
         if (isCovered(dropped, chunk.mint, chunk.maxt)) continue;
         const kept = overlapsIntervals(dropped, chunk.mint, chunk.maxt) ? recodeWithout(chunk, dropped, kernels) : chunk;
         if (kept !== undefined) chunks.push(kept);

@@ -5,13 +5,19 @@
  *   commit()  1 one write to the log: new series, then all samples       fails: nothing of the batch is applied
  *             2 samples go into the chunks                               returns: the batch survives the death of the process
  *
- * Rules for floats, as Prometheus without an out-of-order window: newer than the last sample of the series, not older than half a block
+ * Floats of a batch are logged and applied before its histograms. Where a series gets a float after a histogram in the same batch, or another
+ * kind of histogram, the batch goes on in a further part.
+ *
+ * Rules for samples, as Prometheus without an out-of-order window: newer than the last sample of the series, not older than half a block
  * range before the newest sample of all, not in a block already. The very same sample again is accepted and ignored.
  */
 import { GrowableBytes } from '@gauntlet/bytes';
-import type { Labels } from '@gauntlet/model';
+import { type FloatHistogram, type IntegerHistogram, type Labels, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
+import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { histogramToSample, isSameHistogram, staleSample } from '../chunkenc/histogram-sample.ts';
 import { TsdbError } from '../errors.ts';
-import { beginSeriesRecord, encodeSamplesRecord, putSeries, SampleColumns } from '../wal/record.ts';
+import { encodeHistogramRecord, type HistogramEntry, histogramRecordType } from '../wal/histogram-record.ts';
+import { beginSeriesRecord, encodeSamplesRecord, putSeries, RECORD, SampleColumns } from '../wal/record.ts';
 import type { Head } from './head.ts';
 
 /** What `tryAppend` answers instead of a reference when it refuses a sample. */
@@ -44,6 +50,14 @@ export interface Appender {
   tryAppend(ref: number, labels: Labels, timeMs: number, value: number): number;
   /** As `append`, with the value as two words: keeps every NaN as it is. */
   appendBits(ref: number, labels: Labels, timeMs: number, high: number, low: number): number;
+  /**
+   * As `append`, for a native histogram, which is not copied and must not change. Whole counts and floats are stored as what they are;
+   * STALE_HISTOGRAM ends the series in the kind it has.
+   * @throws as `append`, and ModelError ERR_HISTOGRAM for one that is not sound
+   */
+  appendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram): number;
+  /** As `appendHistogram`, but refusals of the sample are a negative number of REFUSED. */
+  tryAppendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram): number;
   /** Makes the batch durable and visible. @throws the medium's error, TsdbError ERR_WAL_FAILED: then nothing was applied */
   commit(): CommitResult;
   /** Forgets the batch. */
@@ -53,10 +67,20 @@ export interface Appender {
 const TIME_MAX = 2 ** 52;
 const SPARE_BATCHES_MAX = 4;
 
+/** What is logged and applied together. */
+interface BatchPart {
+  readonly floats: SampleColumns;
+  readonly histograms: HistogramEntry[];
+}
+
+/** Records of histograms in the order in which they are written and applied. */
+const HISTOGRAM_RECORDS: readonly number[] = [RECORD.histograms, RECORD.customHistograms, RECORD.floatHistograms, RECORD.customFloatHistograms];
+
 /** Scratch shared by the appenders of one head. */
 export interface AppendScratch {
   readonly series: GrowableBytes;
   readonly samples: GrowableBytes;
+  readonly histograms: GrowableBytes;
   /** One double and its words. */
   readonly value: Float64Array;
   readonly words: Uint32Array;
@@ -71,24 +95,38 @@ export function createAppendScratch(): AppendScratch {
   const value = new Float64Array(1);
   const words = new Uint32Array(value.buffer);
   value[0] = 1;
-  return { series: new GrowableBytes(), samples: new GrowableBytes(), value, words, highWord: words[1] === 0 ? 0 : 1, spareBatches: [] };
+  return { series: new GrowableBytes(), samples: new GrowableBytes(), histograms: new GrowableBytes(), value, words, highWord: words[1] === 0 ? 0 : 1, spareBatches: [] };
 }
 
-/** Opens a batch. @param isOpen says whether the database still takes writes */
+/** Opens a batch. @param assertOpen throws once the database is closed */
 export function createAppender(head: Head, scratch: AppendScratch, assertOpen: () => void): Appender {
-  const batch = scratch.spareBatches.pop() ?? new SampleColumns();
+  let batch = scratch.spareBatches.pop() ?? new SampleColumns();
+  let histograms: HistogramEntry[] = [];
+  const parts: BatchPart[] = [{ floats: batch, histograms }];
+  /** Last histogram of a series in this batch, by slot. */
+  const pendingHistograms = new Map<number, HistogramSample>();
   const batchNumber = ++head.batchCount;
   let minTimeMs = head.isInitialized ? head.appendableMinTimeMs() : Number.NaN;
   let isDone = false;
   let repeated = 0;
 
+  const release = (ref: number): void => void head.table.held[head.refs.get(ref)]!--;
   const end = (): void => {
     isDone = true;
-    for (let i = 0; i < batch.count; i++) head.table.held[head.refs.get(batch.refs[i]!)]!--;
-    batch.reset();
-    if (scratch.spareBatches.length < SPARE_BATCHES_MAX) scratch.spareBatches.push(batch);
+    for (const part of parts) {
+      for (let i = 0; i < part.floats.count; i++) release(part.floats.refs[i]!);
+      for (const { ref } of part.histograms) release(ref);
+      part.floats.reset();
+      if (scratch.spareBatches.length < SPARE_BATCHES_MAX) scratch.spareBatches.push(part.floats);
+    }
   };
-  const tryBits = (ref: number, labels: Labels, timeMs: number, high: number, low: number): number => {
+  const nextPart = (): void => {
+    batch = scratch.spareBatches.pop() ?? new SampleColumns();
+    histograms = [];
+    parts.push({ floats: batch, histograms });
+  };
+  /** Finds or makes the series of a sample. @returns its slot, or REFUSED */
+  const begin = (ref: number, labels: Labels, timeMs: number): number => {
     assertOpen();
     if (isDone) throw new TsdbError('ERR_DB_CLOSED', 'append: the appender has been committed or rolled back');
     if (!Number.isInteger(timeMs) || timeMs > TIME_MAX || timeMs < -TIME_MAX) {
@@ -97,21 +135,31 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     if (!head.isInitialized) head.initializeTime(timeMs);
     if (Number.isNaN(minTimeMs)) minTimeMs = head.appendableMinTimeMs();
     if (timeMs < minTimeMs) return REFUSED.outOfBounds;
-    let slot = ref > 0 ? head.refs.get(ref) : -1;
-    if (slot < 0) slot = head.getOrCreateSeries(labels);
+    const slot = ref > 0 ? head.refs.get(ref) : -1;
+    return slot < 0 ? head.getOrCreateSeries(labels) : slot;
+  };
+  const tryBits = (ref: number, labels: Labels, timeMs: number, high: number, low: number): number => {
+    const slot = begin(ref, labels, timeMs);
+    if (slot < 0) return slot;
     const { table } = head;
     const own = table.refs[slot]!;
     const isInBatch = table.pendingBatch[slot] === batchNumber;
     if (isInBatch || table.hasSamples(slot)) {
+      if (high === STALE_NAN_HI && low === STALE_NAN_LO) {
+        // The end of a series is stored as what the series is.
+        const last = pendingHistograms.get(slot) ?? (isInBatch ? undefined : table.lastHistogram(slot));
+        if (last !== undefined) return trySample(slot, staleSample(last.isFloat, timeMs));
+      }
       const lastTimeMs = isInBatch ? table.pendingTimeMs[slot]! : table.lastTimeMs(slot);
       if (timeMs < lastTimeMs) return REFUSED.outOfOrder;
       if (timeMs === lastTimeMs) {
-        const isSame = isInBatch ? table.pendingHigh[slot] === high && table.pendingLow[slot] === low : table.isLastValue(slot, high, low);
+        const isSame = isInBatch ? table.pendingHigh[slot] === high && table.pendingLow[slot] === low && !pendingHistograms.has(slot) : table.isLastValue(slot, high, low);
         if (!isSame) return REFUSED.duplicate;
         repeated++;
         return own;
       }
     }
+    if (pendingHistograms.size > 0 && pendingHistograms.delete(slot)) nextPart();
     table.pendingBatch[slot] = batchNumber;
     table.pendingTimeMs[slot] = timeMs;
     table.pendingHigh[slot] = high;
@@ -119,6 +167,39 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     table.held[slot]!++;
     batch.push(own, timeMs, high, low);
     return own;
+  };
+  const trySample = (slot: number, sample: HistogramSample): number => {
+    const { table } = head;
+    const own = table.refs[slot]!;
+    const isInBatch = table.pendingBatch[slot] === batchNumber;
+    const pending = pendingHistograms.get(slot);
+    if (isInBatch || table.hasSamples(slot)) {
+      const lastTimeMs = isInBatch ? table.pendingTimeMs[slot]! : table.lastTimeMs(slot);
+      if (sample.timeMs < lastTimeMs) return REFUSED.outOfOrder;
+      if (sample.timeMs === lastTimeMs) {
+        const last = isInBatch ? pending : table.lastHistogram(slot);
+        if (last === undefined || !isSameHistogram(last, sample)) return REFUSED.duplicate;
+        repeated++;
+        return own;
+      }
+    }
+    if (pending !== undefined && histogramRecordType(pending) !== histogramRecordType(sample)) nextPart();
+    pendingHistograms.set(slot, sample);
+    table.pendingBatch[slot] = batchNumber;
+    table.pendingTimeMs[slot] = sample.timeMs;
+    table.held[slot]!++;
+    histograms.push({ ref: own, sample });
+    return own;
+  };
+  const tryHistogram = (ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram): number => {
+    let sample = histogramToSample(histogram, timeMs);
+    const slot = begin(ref, labels, timeMs);
+    if (slot < 0) return slot;
+    if (sample.isStale) {
+      const last = pendingHistograms.get(slot) ?? head.table.lastHistogram(slot);
+      if (last !== undefined && last.isFloat !== sample.isFloat) sample = staleSample(last.isFloat, timeMs);
+    }
+    return trySample(slot, sample);
   };
   const orThrow = (answer: number, ref: number, labels: Labels, timeMs: number): number => {
     if (answer > 0) return answer;
@@ -137,14 +218,16 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     append: (ref, labels, timeMs, value) => orThrow(tryAppend(ref, labels, timeMs, value), ref, labels, timeMs),
     tryAppend,
     appendBits: (ref, labels, timeMs, high, low) => orThrow(tryBits(ref, labels, timeMs, high, low), ref, labels, timeMs),
+    appendHistogram: (ref, labels, timeMs, histogram) => orThrow(tryHistogram(ref, labels, timeMs, histogram), ref, labels, timeMs),
+    tryAppendHistogram: tryHistogram,
     commit() {
       assertOpen();
       if (isDone) throw new TsdbError('ERR_DB_CLOSED', 'commit: the appender has been committed or rolled back');
       const series = head.unlogged.length;
       try {
-        logBatch(head, batch, scratch);
+        logBatch(head, parts, scratch);
         head.unlogged.length = 0;
-        return { ...apply(head, batch), series, repeated };
+        return { ...apply(head, parts), series, repeated };
       } finally {
         end();
       }
@@ -156,7 +239,7 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
 }
 
 /** Writes new series and the samples of a batch to the log, in one write. */
-function logBatch(head: Head, batch: SampleColumns, scratch: AppendScratch): void {
+function logBatch(head: Head, parts: readonly BatchPart[], scratch: AppendScratch): void {
   const records: Uint8Array[] = [];
   if (head.unlogged.length > 0) {
     scratch.series.reset();
@@ -164,28 +247,47 @@ function logBatch(head: Head, batch: SampleColumns, scratch: AppendScratch): voi
     for (const slot of head.unlogged) putSeries(scratch.series, head.table.refs[slot]!, head.table.labels(slot));
     records.push(scratch.series.bytes());
   }
-  if (batch.count > 0) {
-    scratch.samples.reset();
-    encodeSamplesRecord(batch, scratch.samples);
-    records.push(scratch.samples.bytes());
+  for (const { floats, histograms } of parts) {
+    if (floats.count > 0) {
+      scratch.samples.reset();
+      encodeSamplesRecord(floats, scratch.samples);
+      records.push(parts.length === 1 ? scratch.samples.bytes() : scratch.samples.copy());
+    }
+    if (histograms.length === 0) continue;
+    for (const type of HISTOGRAM_RECORDS) {
+      scratch.histograms.reset();
+      encodeHistogramRecord(type, histograms.filter(({ sample }) => histogramRecordType(sample) === type), scratch.histograms);
+      if (scratch.histograms.length > 0) records.push(scratch.histograms.copy());
+    }
   }
   if (records.length > 0) head.wal!.log(records);
 }
 
 /** Moves a logged batch into the chunks. */
-function apply(head: Head, batch: SampleColumns): { samples: number; rejected: number } {
+function apply(head: Head, parts: readonly BatchPart[]): { samples: number; rejected: number } {
   let samples = 0;
+  let given = 0;
   let mint = Number.POSITIVE_INFINITY;
   let maxt = Number.NEGATIVE_INFINITY;
   const table = head.table;
-  for (let i = 0; i < batch.count; i++) {
-    const timeMs = batch.timesMs[i]!;
-    const slot = head.refs.get(batch.refs[i]!);
-    if (slot < 0 || timeMs < head.minValidTimeMs || !table.append(slot, timeMs, batch.high[i]!, batch.low[i]!)) continue;
-    samples++;
-    if (timeMs < mint) mint = timeMs;
-    if (timeMs > maxt) maxt = timeMs;
+  for (const { floats, histograms } of parts) {
+    given += floats.count + histograms.length;
+    for (let i = 0; i < floats.count; i++) {
+      const timeMs = floats.timesMs[i]!;
+      const slot = head.refs.get(floats.refs[i]!);
+      if (slot < 0 || timeMs < head.minValidTimeMs || !table.append(slot, timeMs, floats.high[i]!, floats.low[i]!)) continue;
+      samples++;
+      if (timeMs < mint) mint = timeMs;
+      if (timeMs > maxt) maxt = timeMs;
+    }
+    for (const { ref, sample } of histograms) {
+      const slot = head.refs.get(ref);
+      if (slot < 0 || sample.timeMs < head.minValidTimeMs || !table.appendHistogram(slot, sample)) continue;
+      samples++;
+      if (sample.timeMs < mint) mint = sample.timeMs;
+      if (sample.timeMs > maxt) maxt = sample.timeMs;
+    }
   }
   head.noteTimes(mint, maxt);
-  return { samples, rejected: batch.count - samples };
+  return { samples, rejected: given - samples };
 }

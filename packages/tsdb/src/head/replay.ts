@@ -5,12 +5,17 @@
  * is cut to its last good record and later segments are removed, because their records may refer to what was lost. A torn last record
  * is the ordinary trace of a crash; anything else is reported with what it cost.
  */
+import { STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
+import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { staleSample } from '../chunkenc/histogram-sample.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { removeCovered, removeTemporaryCheckpoints } from '../wal/checkpoint.ts';
 import { WalCorruptError, walSegmentName } from '../wal/layout.ts';
+import { decodeHistogramRecord, isHistogramRecord } from '../wal/histogram-record.ts';
 import { decodeSamplesRecord, decodeSeriesRecord, decodeTombstonesRecord, RECORD, RECORD_NAMES, SampleColumns } from '../wal/record.ts';
 import { lastCheckpoint, listSegments, readSegment } from '../wal/wal-reader.ts';
 import type { Head } from './head.ts';
+import type { SeriesTable } from './series-table.ts';
 
 /** Where a damaged log was cut. */
 export interface WalRepair {
@@ -24,6 +29,9 @@ export interface WalRepair {
   readonly isTornTail: boolean;
   readonly reason: string;
 }
+
+/** In `ReplayReport.skippedRecords`: single histograms of schemas that nobody knows, or with counts beyond 2^53. */
+export const UNREADABLE_HISTOGRAMS = 'histograms that cannot be stored';
 
 /** What a replay did. */
 export interface ReplayReport {
@@ -56,6 +64,21 @@ export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayRep
   let mint = Number.POSITIVE_INFINITY;
   let maxt = Number.NEGATIVE_INFINITY;
 
+  const took = (timeMs: number): void => {
+    counts.samples++;
+    if (timeMs < mint) mint = timeMs;
+    if (timeMs > maxt) maxt = timeMs;
+  };
+  const visitHistogram = (ref: number, sample: HistogramSample): void => {
+    if (sample.timeMs < head.minValidTimeMs) {
+      counts.samplesBeforeMinValid++;
+      return;
+    }
+    const slot = head.refs.get(ref);
+    if (slot < 0) counts.unknownRefs++;
+    else if (!head.table.appendHistogram(slot, sample)) counts.samplesOutOfOrder++;
+    else took(sample.timeMs);
+  };
   const visitSamples = (record: Uint8Array): void => {
     decodeSamplesRecord(record, samples);
     for (let i = 0; i < samples.count; i++) {
@@ -66,17 +89,13 @@ export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayRep
       }
       const slot = head.refs.get(samples.refs[i]!);
       if (slot < 0) counts.unknownRefs++;
-      else if (!head.table.append(slot, timeMs, samples.high[i]!, samples.low[i]!)) counts.samplesOutOfOrder++;
-      else {
-        counts.samples++;
-        if (timeMs < mint) mint = timeMs;
-        if (timeMs > maxt) maxt = timeMs;
-      }
+      else if (!appendFloat(head.table, slot, timeMs, samples.high[i]!, samples.low[i]!)) counts.samplesOutOfOrder++;
+      else took(timeMs);
     }
   };
   const visit = (record: Uint8Array): void => {
     const type = record[0] ?? 0;
-    if (type === RECORD.samples) visitSamples(record);
+    if (type === RECORD.samples || type === RECORD.samplesWithStart) visitSamples(record);
     else if (type === RECORD.series) decodeSeriesRecord(record, head.symbols, (ref, ids, idCount) => void head.addSeries(ref, ids, idCount));
     else if (type === RECORD.tombstones) {
       decodeTombstonesRecord(record, (ref, low, high) => {
@@ -84,6 +103,9 @@ export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayRep
         if (slot < 0) counts.unknownRefs++;
         else if (high >= head.minValidTimeMs) head.addTombstone(head.table.refs[slot]!, low, high);
       });
+    } else if (isHistogramRecord(type)) {
+      const leftOut = decodeHistogramRecord(record, visitHistogram);
+      if (leftOut > 0) skippedRecords.set(UNREADABLE_HISTOGRAMS, (skippedRecords.get(UNREADABLE_HISTOGRAMS) ?? 0) + leftOut);
     } else {
       const name = RECORD_NAMES[type] ?? `type ${type}`;
       skippedRecords.set(name, (skippedRecords.get(name) ?? 0) + 1);
@@ -117,6 +139,15 @@ export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayRep
   if (counts.samples > 0) head.noteTimes(Math.max(mint, head.minValidTimeMs), maxt);
   head.collect();
   return { ...counts, series: head.table.seriesCount, skippedRecords, repair, nextSegment: last + 1 };
+}
+
+/** Appends a float; the end of a histogram series, which Prometheus may log as a float, as a histogram. */
+function appendFloat(table: SeriesTable, slot: number, timeMs: number, high: number, low: number): boolean {
+  if (high === STALE_NAN_HI && low === STALE_NAN_LO) {
+    const last = table.lastHistogram(slot);
+    if (last !== undefined) return table.appendHistogram(slot, staleSample(last.isFloat, timeMs));
+  }
+  return table.append(slot, timeMs, high, low);
 }
 
 /** Cuts the log at the damage: later segments go first, last one first, so that a crash in between leads back here. */

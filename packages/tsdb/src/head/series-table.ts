@@ -2,16 +2,19 @@
  * The series of a head and their chunks, as columns.
  *
  *   series  slot → reference, label ids (a range of one pool), first and last chunk, state of the open chunk
- *   chunks  row  → mint, maxt, address and bytes in the arena, next row of the same series
+ *   chunks  row  → mint, maxt, encoding, address and bytes in the arena, next row of the same series
  *
  *   slot 7:  firstChunk ─► row 12 ─next─► row 31 ─next─► row 40 = lastChunk, still open
  *
  * Slots are given out in ascending order and never twice, which keeps postings sorted; `head.ts` rebuilds the table when too many
- * are dead. Chunks are cut as Prometheus cuts them: at the end of the block range at the latest, evenly before that.
+ * are dead. Histogram chunks that are open, or too large for the arena, are objects in a list of their own: room 0, address = place in the
+ * list. Chunks are cut as Prometheus cuts them: at the end of the block range at the latest, evenly before that.
  */
-import type { Labels } from '@gauntlet/model';
+import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
 import { createXorAppend, createXorAppendState, XOR_CHUNK_BYTES_BEFORE_APPEND_MAX, XOR_HEADER_BYTES, XOR_SAMPLE_BYTES_MAX, type XorAppendState } from '../chunkenc/xor-appender.ts';
+import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { ARENA_BLOCK_BYTES_MAX, createChunkArena } from './chunk-arena.ts';
+import { firstHeader, HISTOGRAM_CHUNK_BYTES_TARGET, HISTOGRAM_CHUNK_SAMPLES_MIN, histogramEncoding, OpenHistogramChunk } from './open-histogram.ts';
 import type { SymbolTable } from './symbol-table.ts';
 
 /** End of the aligned range of `width` ms that holds `timeMs`: the first multiple after it, rounding towards zero as Go does. */
@@ -88,6 +91,12 @@ export class SeriesTable {
   #chunkBytes: Uint16Array = new Uint16Array(256);
   /** Next chunk of the series, or of the free rows. */
   chunkNext: Int32Array = new Int32Array(256);
+  /** CHUNK_ENCODING of a chunk row. */
+  chunkEncoding: Uint8Array = new Uint8Array(256);
+  /** Chunks outside of the arena, and places in this list that are free. */
+  readonly #objects: (OpenHistogramChunk | Uint8Array | undefined)[] = [];
+  readonly #freeObjects: number[] = [];
+  #objectBytes = 0;
   /** Chunks in use. */
   chunkCount = 0;
 
@@ -96,9 +105,9 @@ export class SeriesTable {
     this.#chunkRangeMs = chunkRangeMs;
   }
 
-  /** Bytes of the arena's pages. */
+  /** Bytes of the arena's pages and of closed chunks outside of it. */
   get chunkBytes(): number {
-    return this.#arena.bytes;
+    return this.#arena.bytes + this.#objectBytes;
   }
 
   /** Slot of the series with these label ids, −1 when there is none. */
@@ -157,9 +166,16 @@ export class SeriesTable {
     return newest;
   }
 
-  /** Whether the bits of the last value are these. */
+  /** Whether the last sample is a float with these bits. */
   isLastValue(slot: number, high: number, low: number): boolean {
-    return this.#open.high[slot] === high && this.#open.low[slot] === low;
+    return this.#open.high[slot] === high && this.#open.low[slot] === low && this.lastHistogram(slot) === undefined;
+  }
+
+  /** The last sample where it is a histogram. */
+  lastHistogram(slot: number): HistogramSample | undefined {
+    const row = this.#lastChunk[slot]!;
+    if (row === NONE || this.chunkEncoding[row] === CHUNK_ENCODING.xor) return undefined;
+    return (this.#objects[this.#chunkAddress[row]!] as OpenHistogramChunk).last;
   }
 
   /**
@@ -169,14 +185,17 @@ export class SeriesTable {
   append(slot: number, timeMs: number, high: number, low: number): boolean {
     const open = this.#open;
     let row = this.#lastChunk[slot]!;
-    if (row === NONE) row = this.#cutChunk(slot, timeMs);
-    else {
+    if (row === NONE) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
+    else if (this.chunkEncoding[row] !== CHUNK_ENCODING.xor) {
+      if (open.timeMs[slot]! >= timeMs) return false;
+      row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
+    } else {
       if (open.timeMs[slot]! >= timeMs) return false;
       const count = open.count[slot]!;
-      if (this.#chunkBytes[row]! > XOR_CHUNK_BYTES_BEFORE_APPEND_MAX) row = this.#cutChunk(slot, timeMs);
+      if (this.#chunkBytes[row]! > XOR_CHUNK_BYTES_BEFORE_APPEND_MAX) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
       else {
         if (count === CHUNK_SAMPLES_TARGET / 4) this.#nextCutMs[slot] = predictChunkEnd(this.chunkMint[row]!, this.chunkMaxt[row]!, this.#nextCutMs[slot]!, 4);
-        if (timeMs >= this.#nextCutMs[slot]! || count >= CHUNK_SAMPLES_TARGET * 2) row = this.#cutChunk(slot, timeMs);
+        if (timeMs >= this.#nextCutMs[slot]! || count >= CHUNK_SAMPLES_TARGET * 2) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
       }
     }
     const wanted = Math.max(this.#chunkBytes[row]!, XOR_HEADER_BYTES) + XOR_SAMPLE_BYTES_MAX;
@@ -188,9 +207,45 @@ export class SeriesTable {
     return true;
   }
 
+  /**
+   * Appends a histogram after the last sample.
+   * @returns false when it is not after it
+   */
+  appendHistogram(slot: number, sample: HistogramSample): boolean {
+    const { timeMs } = sample;
+    const row = this.#lastChunk[slot]!;
+    if (row !== NONE && this.#open.timeMs[slot]! >= timeMs) return false;
+    const encoding = histogramEncoding(sample.isFloat);
+    if (row === NONE || this.chunkEncoding[row] !== encoding) this.#beginHistogram(slot, sample, firstHeader(sample));
+    else {
+      const open = this.#objects[this.#chunkAddress[row]!] as OpenHistogramChunk;
+      const mint = this.chunkMint[row]!;
+      const rangeStart = open.isEndPredicted ? rangeEnd(mint, this.#chunkRangeMs) : this.#nextCutMs[slot]!;
+      const bytes = open.byteLength;
+      if (!open.isEndPredicted && bytes >= HISTOGRAM_CHUNK_BYTES_TARGET / 4) {
+        this.#nextCutMs[slot] = predictChunkEnd(mint, this.chunkMaxt[row]!, this.#nextCutMs[slot]!, HISTOGRAM_CHUNK_BYTES_TARGET / bytes);
+        open.isEndPredicted = true;
+      }
+      const isFull = timeMs >= this.#nextCutMs[slot]! || bytes >= HISTOGRAM_CHUNK_BYTES_TARGET * 2;
+      if (isFull && (open.count >= HISTOGRAM_CHUNK_SAMPLES_MIN || timeMs >= rangeStart)) {
+        this.#beginHistogram(slot, sample, sample.isGauge ? firstHeader(sample) : open.headerAfter(sample));
+      } else {
+        const nextHeader = open.append(sample);
+        if (nextHeader >= 0) this.#beginHistogram(slot, sample, nextHeader);
+        else this.chunkMaxt[row] = timeMs;
+      }
+    }
+    this.#open.timeMs[slot] = timeMs;
+    return true;
+  }
+
   /** Payload of a chunk row, a view valid until the next change. */
   chunkData(row: number): Uint8Array {
     const address = this.#chunkAddress[row]!;
+    if (this.#chunkRoom[row] === 0) {
+      const object = this.#objects[address]!;
+      return object instanceof Uint8Array ? object : object.bytes();
+    }
     const offset = this.#arena.offset(address);
     return this.#arena.page(address).subarray(offset, offset + this.#chunkBytes[row]!);
   }
@@ -200,7 +255,7 @@ export class SeriesTable {
     let row = this.firstChunk[slot]!;
     while (row !== NONE && this.chunkMaxt[row]! < mint) {
       const next = this.chunkNext[row]!;
-      this.#arena.free(this.#chunkAddress[row]!, this.#chunkRoom[row]!);
+      this.#freeData(row);
       this.chunkNext[row] = this.#freeRow;
       this.#freeRow = row;
       this.chunkCount--;
@@ -270,12 +325,10 @@ export class SeriesTable {
     this.#rebuildLookup();
   }
 
-  #cutChunk(slot: number, mint: number): number {
+  /** Begins a chunk for floats, or with its data to come. Returns its row. */
+  #cutChunk(slot: number, mint: number, encoding: number): number {
     const last = this.#lastChunk[slot]!;
-    if (last !== NONE) {
-      const bytes = this.#chunkBytes[last]!;
-      if (this.#arena.capacity(bytes) < this.#arena.capacity(this.#chunkRoom[last]!)) this.#resizeChunk(last, bytes);
-    }
+    if (last !== NONE) this.#closeChunk(last);
     let row = this.#freeRow;
     if (row !== NONE) this.#freeRow = this.chunkNext[row]!;
     else {
@@ -285,17 +338,65 @@ export class SeriesTable {
     this.chunkCount++;
     this.chunkMint[row] = mint;
     this.chunkMaxt[row] = mint;
-    this.#chunkRoom[row] = CHUNK_BYTES_FIRST;
-    this.#chunkAddress[row] = this.#arena.alloc(CHUNK_BYTES_FIRST);
+    this.chunkEncoding[row] = encoding;
     this.#chunkBytes[row] = 0;
     this.chunkNext[row] = NONE;
     if (last === NONE) this.firstChunk[slot] = row;
     else this.chunkNext[last] = row;
     this.#lastChunk[slot] = row;
-    this.#open.count[slot] = 0;
-    this.#open.bits[slot] = XOR_HEADER_BYTES * 8;
     this.#nextCutMs[slot] = rangeEnd(mint, this.#chunkRangeMs);
+    if (encoding === CHUNK_ENCODING.xor) {
+      this.#chunkRoom[row] = CHUNK_BYTES_FIRST;
+      this.#chunkAddress[row] = this.#arena.alloc(CHUNK_BYTES_FIRST);
+      this.#open.count[slot] = 0;
+      this.#open.bits[slot] = XOR_HEADER_BYTES * 8;
+    }
     return row;
+  }
+
+  #beginHistogram(slot: number, sample: HistogramSample, header: number): void {
+    const row = this.#cutChunk(slot, sample.timeMs, histogramEncoding(sample.isFloat));
+    this.#putObject(row, new OpenHistogramChunk(sample, header));
+  }
+
+  /** Gives a chunk that gets no more samples no more room than it needs. */
+  #closeChunk(row: number): void {
+    if (this.chunkEncoding[row] === CHUNK_ENCODING.xor) {
+      const bytes = this.#chunkBytes[row]!;
+      if (this.#arena.capacity(bytes) < this.#arena.capacity(this.#chunkRoom[row]!)) this.#resizeChunk(row, bytes);
+      return;
+    }
+    const data = this.chunkData(row);
+    if (data.length > ARENA_BLOCK_BYTES_MAX) {
+      this.#objects[this.#chunkAddress[row]!] = data.slice();
+      this.#objectBytes += data.length;
+      return;
+    }
+    const address = this.#arena.alloc(data.length);
+    this.#arena.page(address).set(data, this.#arena.offset(address));
+    this.#freeData(row);
+    this.#chunkAddress[row] = address;
+    this.#chunkRoom[row] = data.length;
+    this.#chunkBytes[row] = data.length;
+  }
+
+  #putObject(row: number, object: OpenHistogramChunk): void {
+    const place = this.#freeObjects.pop() ?? this.#objects.length;
+    this.#objects[place] = object;
+    this.#chunkRoom[row] = 0;
+    this.#chunkAddress[row] = place;
+  }
+
+  #freeData(row: number): void {
+    const address = this.#chunkAddress[row]!;
+    if (this.#chunkRoom[row]! > 0) {
+      this.#arena.free(address, this.#chunkRoom[row]!);
+      return;
+    }
+    const object = this.#objects[address];
+    if (object instanceof Uint8Array) this.#objectBytes -= object.length;
+    this.#objects[address] = undefined;
+    this.#freeObjects.push(address);
   }
 
   /** Moves a chunk into a block of another size. */
@@ -380,6 +481,7 @@ export class SeriesTable {
     this.#chunkRoom = grown(this.#chunkRoom, size);
     this.#chunkBytes = grown(this.#chunkBytes, size);
     this.chunkNext = grown(this.chunkNext, size);
+    this.chunkEncoding = grown(this.chunkEncoding, size);
   }
 }
 

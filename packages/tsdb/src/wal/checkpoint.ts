@@ -10,6 +10,7 @@
 import { ByteReader, GrowableBytes } from '@gauntlet/bytes';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { CHECKPOINT_PREFIX, checkpointName, walSegmentName } from './layout.ts';
+import { decodeHistogramRecord, isHistogramRecord } from './histogram-record.ts';
 import { decodeSamplesRecord, decodeTombstonesRecord, encodeSamplesRecord, putTombstone, RECORD, SampleColumns } from './record.ts';
 import { lastCheckpoint, listSegments, readSegment } from './wal-reader.ts';
 import { createWalWriter, type WalCompression } from './wal-writer.ts';
@@ -84,6 +85,16 @@ export function createCheckpoint(fs: FileSystem, walDir: string, to: number, opt
         if (samples.timesMs[i]! >= options.mint) kept.push(samples.refs[i]!, samples.timesMs[i]!, samples.high[i]!, samples.low[i]!);
       }
       encodeSamplesRecord(kept, out);
+    } else if (record[0] === RECORD.samplesWithStart) {
+      // Whole, for the start timestamps; what is too old is ignored by every reader.
+      decodeSamplesRecord(record, samples);
+      let isNeeded = false;
+      for (let i = 0; i < samples.count; i++) isNeeded ||= samples.timesMs[i]! >= options.mint;
+      if (isNeeded) out.putBytes(record);
+    } else if (isHistogramRecord(record[0] ?? 0)) {
+      let isNeeded = false;
+      decodeHistogramRecord(record, (_, { timeMs }) => (isNeeded ||= timeMs >= options.mint));
+      if (isNeeded) out.putBytes(record);
     } else if (record[0] === RECORD.tombstones) {
       decodeTombstonesRecord(record, (ref, mint, maxt) => {
         if (maxt < options.mint || !options.keep(ref)) return;

@@ -4,7 +4,10 @@
  *   1 series       (u64 ref, uvarint labels, (name, value)…)…
  *   2 samples      u64 first ref, u64 first t │ (varint ref − first, varint t − first, u64 value bits)…
  *   3 tombstones   (u64 ref, varint mint, varint maxt)…
- *   others         exemplars, metadata, native histograms, samples with start timestamps: counted, not read
+ *   11 with start  varint ref, varint t, varint start, u64 bits │ (varint ref − previous, varint t − first, start, u64 bits)…
+ *     start          0 = none │ 1 = as before │ 2, varint start − first; start timestamps are not kept
+ *   7–10, 12, 13   native histograms: histogram-record.ts
+ *   others         exemplars, metadata: counted, not read
  *
  * Samples go in and out as columns. Source: Prometheus tsdb/docs/format/wal.md, tsdb/record/record.go.
  */
@@ -12,8 +15,22 @@ import { ByteReader, type GrowableBytes } from '@gauntlet/bytes';
 import type { SymbolTable } from '../head/symbol-table.ts';
 import { TsdbError } from '../errors.ts';
 
-/** Record types that are read and written. */
-export const RECORD = { series: 1, samples: 2, tombstones: 3 } as const;
+/** Record types. */
+export const RECORD = {
+  series: 1,
+  samples: 2,
+  tombstones: 3,
+  exemplars: 4,
+  mmapMarkers: 5,
+  metadata: 6,
+  histograms: 7,
+  floatHistograms: 8,
+  customHistograms: 9,
+  customFloatHistograms: 10,
+  samplesWithStart: 11,
+  histogramsWithStart: 12,
+  floatHistogramsWithStart: 13,
+} as const;
 
 /** Names of all types of Prometheus 3.14, for reports. */
 export const RECORD_NAMES: readonly string[] = [
@@ -100,7 +117,8 @@ export function putSeries(out: GrowableBytes, ref: number, labels: readonly stri
   for (const text of labels) out.putUvarintString(text);
 }
 
-function badRecord(type: string, error: unknown): TsdbError {
+/** The error of a record that cannot be decoded. */
+export function badRecord(type: string, error: unknown): TsdbError {
   return new TsdbError('ERR_WAL_RECORD', `decode WAL record of ${type}: ${(error as Error).message}`, { cause: error });
 }
 
@@ -131,11 +149,46 @@ export function decodeSeriesRecord(record: Uint8Array, symbols: SymbolTable, vis
   }
 }
 
-/** Reads a samples record into `out`, replacing what it held. @throws TsdbError ERR_WAL_RECORD */
+/** What precedes a value in records with start timestamps. */
+export class StartTimestampReader {
+  ref = 0;
+  timeMs = 0;
+  startMs = 0;
+  #isBegun = false;
+  #firstTimeMs = 0;
+  #firstStartMs = 0;
+
+  /** Reads up to the value. @throws BytesError */
+  next(reader: ByteReader): void {
+    if (!this.#isBegun) {
+      this.#isBegun = true;
+      this.ref = reader.varint();
+      this.timeMs = this.#firstTimeMs = reader.varint();
+      this.startMs = this.#firstStartMs = reader.varint();
+      return;
+    }
+    this.ref += reader.varint();
+    this.timeMs = this.#firstTimeMs + reader.varint();
+    const marker = reader.u8();
+    if (marker === 0) this.startMs = 0;
+    else if (marker !== 1) this.startMs = this.#firstStartMs + reader.varint();
+  }
+}
+
+/** Reads a record of samples, with or without start timestamps, into `out`, replacing what it held. @throws TsdbError ERR_WAL_RECORD */
 export function decodeSamplesRecord(record: Uint8Array, out: SampleColumns): void {
   out.reset();
   const reader = new ByteReader(record, 1);
   try {
+    if (record[0] === RECORD.samplesWithStart) {
+      const prefix = new StartTimestampReader();
+      while (reader.remaining > 0) {
+        prefix.next(reader);
+        const high = reader.be32();
+        out.push(prefix.ref, prefix.timeMs, high, reader.be32());
+      }
+      return;
+    }
     if (reader.remaining === 0) return;
     const firstRef = reader.be64();
     const firstTime = reader.beI64();

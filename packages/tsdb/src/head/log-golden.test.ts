@@ -1,0 +1,117 @@
+/**
+ * Data directories recorded from Prometheus 3.14, replayed to the bit: the one in testdata/, and all of the golden data folder where it is
+ * there (GAUNTLET_SHARED).
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from '@jest/globals';
+import { createKernels } from '@gauntlet/kernels';
+import { createMatcher } from '@gauntlet/model';
+import { createDb, type Db } from '../db.ts';
+import { createMemoryFileSystem, type MemoryFileSystem } from '../testing/memory-file-system.ts';
+import { dumpAll, lines, type SampleLine, seenSeries, type SeenSeries, sorted } from '../testing/recorded-samples.ts';
+import { decodeHistogramRecord, isHistogramRecord } from '../wal/histogram-record.ts';
+import { decodeSamplesRecord, RECORD, SampleColumns } from '../wal/record.ts';
+import { listSegments, readSegment } from '../wal/wal-reader.ts';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const shared = process.env['GAUNTLET_SHARED'] ?? resolve(here, '../../../../../shared');
+const kernels = createKernels();
+
+const roots = [
+  { name: 'testdata', root: join(here, '../../testdata/wal'), isThere: true },
+  { name: 'golden data (skipped without the folder)', root: join(shared, 'golden/wal'), isThere: existsSync(join(shared, 'golden/wal')) },
+];
+for (const { name, root, isThere } of roots) (isThere ? describe : describe.skip)(`${name}: recorded data directories`, () => describeLogs(root));
+
+function describeLogs(walRoot: string): void {
+  const sets = ['snappy', 'uncompressed', 'checkpoint', 'start-timestamps'].filter((set) => existsSync(join(walRoot, set)));
+  test('there are logs', () => expect(sets.length).toBeGreaterThan(0));
+  if (sets.length === 0) return;
+
+  const loadData = (set: string): MemoryFileSystem => {
+    const fs = createMemoryFileSystem();
+    // `data/` as a name is ignored by git, hence another one in testdata.
+    const from = ['data', 'storage'].map((name) => join(walRoot, set, name)).find(existsSync)!;
+    for (const entry of readdirSync(from, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      fs.seed(`data${path.slice(from.length)}`, readFileSync(path));
+    }
+    return fs;
+  };
+  const open = (fs: MemoryFileSystem): Db => createDb({ fs, dir: 'data', kernels, clock: Date, random: Math.random });
+  const recorded = (set: string): SeenSeries[] => lines<SampleLine>(join(walRoot, set, 'restarted.samples.jsonl')).map(seenSeries);
+
+  /** Times of out-of-order samples, from Prometheus' second log, which this database does not read. */
+  const outOfOrderTimes = (fs: MemoryFileSystem): Set<number> => {
+    const times = new Set<number>();
+    if (fs.stat('data/wbl') === undefined) return times;
+    const samples = new SampleColumns();
+    for (const segment of listSegments(fs, 'data/wbl')) {
+      readSegment(fs, 'data/wbl', segment, (record) => {
+        const type = record[0]!;
+        if (isHistogramRecord(type)) decodeHistogramRecord(record, (_, { timeMs }) => void times.add(timeMs));
+        if (type !== RECORD.samples && type !== RECORD.samplesWithStart) return;
+        decodeSamplesRecord(record, samples);
+        for (let i = 0; i < samples.count; i++) times.add(samples.timesMs[i]!);
+      });
+    }
+    return times;
+  };
+  /** Without out-of-order samples, and without hints, which depend on where chunks were cut. */
+  const comparable = (dump: readonly SeenSeries[], late: ReadonlySet<number>): SeenSeries[] =>
+    sorted(
+      dump
+        .map(({ labels, floats, histograms }) => ({
+          labels,
+          floats: floats.filter(([time]) => !late.has(time)),
+          histograms: histograms.filter(([time]) => !late.has(time)).map(([time, sample]): [number, unknown] => [time, typeof sample === 'object' ? { ...sample, hint: 0 } : sample]),
+        }))
+        .filter(({ floats, histograms }) => floats.length + histograms.length > 0),
+    );
+
+  test.each(sets)('%s: samples after replay, to the bit', async (set) => {
+    const fs = loadData(set);
+    const late = outOfOrderTimes(fs);
+    const db = open(fs);
+    expect(db.replay).toMatchObject({ repair: undefined, unknownRefs: 0 });
+    expect(db.damagedBlocks()).toEqual([]);
+    const want = recorded(set);
+    expect(want.length).toBeGreaterThan(3);
+    expect(comparable(await dumpAll(db.queryable), late)).toEqual(comparable(want, late));
+    // What the second log holds is said to be missing.
+    const set2 = db.queryable.select({ matchers: [createMatcher('=', 'no', 'such')], mint: 0, maxt: 1 });
+    for await (const batch of set2) expect(batch.labels).toEqual([]);
+    expect(set2.warnings().some((warning) => /out-of-order samples, which are not read/.test(warning))).toBe(late.size > 0);
+    db.close();
+  });
+
+  test.each(sets)('%s: the same after a restart, after blocks are cut, and after another restart', async (set) => {
+    const fs = loadData(set);
+    let db = open(fs);
+    const want = comparable(await dumpAll(db.queryable), new Set());
+    db.close();
+    db = open(fs);
+    expect(comparable(await dumpAll(db.queryable), new Set())).toEqual(want);
+    db.compactHead({ force: true });
+    expect(comparable(await dumpAll(db.queryable), new Set())).toEqual(want);
+    db.close();
+    db = open(fs);
+    expect(db.stats().headSeries).toBe(0);
+    expect(comparable(await dumpAll(db.queryable), new Set())).toEqual(want);
+    db.close();
+  });
+
+  const zstd = existsSync(join(walRoot, 'zstd')) ? test : test.skip;
+  zstd('zstd is refused by name', () => {
+    expect(() => open(loadData('zstd'))).toThrow(expect.objectContaining({ code: 'ERR_WAL_COMPRESSION', message: expect.stringMatching(/zstd, which is not supported/) }));
+  });
+
+  test('records of kinds that are not read are counted by name', () => {
+    const db = open(loadData('snappy'));
+    expect([...db.replay.skippedRecords.keys()].sort()).toEqual(['exemplars', 'metadata']);
+    db.close();
+  });
+}
