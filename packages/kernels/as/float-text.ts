@@ -41,6 +41,12 @@ export function writeFloatAt(value: f64, out: usize): usize {
     power = exponent - 1075;
     // Integers up to 2^53 are their own digits: counters and most gauges end here.
     if (power <= 0 && power > -53 && (mantissa & ((1 << <u64>-power) - 1)) == 0) return writeDigits(out, mantissa >> <u64>-power);
+    // Up to three decimals (seconds, percentages): a decimal of at most 15 digits that reads back as the value is the shortest, because no two
+    // of such are the same double. The division is exact in its rounding; the difference turns nearly all others away before it.
+    const magnitude = abs<f64>(value);
+    const scaled = magnitude * 1000.0;
+    const whole = nearest<f64>(scaled);
+    if (abs<f64>(scaled - whole) <= scaled * 2.5e-16 && whole >= 1.0 && whole < 1e15 && whole / 1000.0 == magnitude) return writeThousandths(out, magnitude, whole);
   } else {
     mantissa = fraction;
     power = -1074;
@@ -93,6 +99,19 @@ export function writeFloatAt(value: f64, out: usize): usize {
     scale++;
   }
   return writeDecimal(out, digits, scale);
+}
+
+/** Writes a value of one to three decimals; `whole` is a thousand times it. */
+function writeThousandths(out: usize, magnitude: f64, whole: f64): usize {
+  const integer = trunc<f64>(magnitude);
+  out = writeDigits(out, <u64>(<i64>integer));
+  const fraction = <u32>(whole - integer * 1000.0);
+  const tenths = fraction / 100;
+  const rest = fraction - tenths * 100;
+  const hundredths = rest / 10;
+  const thousandths = rest - hundredths * 10;
+  store<u32>(out, 0x3030302e | (tenths << 8) | (hundredths << 16) | (thousandths << 24));
+  return out + (thousandths != 0 ? 4 : hundredths != 0 ? 3 : 2);
 }
 
 /** Writes digits · 10^scale; the last digit is not 0. */

@@ -4,6 +4,6 @@ export { countXorSamples, decodeXor, decodeXorChunks } from './xor-decode';
 export { encodeXor } from './xor-encode';
 export { crc32c } from './crc32c';
 export { writeFloat } from './float-text';
-export { writePointsJson } from './points-json';
+export { writePointsJson, writeStepsJson, writeStepTexts } from './points-json';
 export { countStale, dropStale, lookback, windowFunction } from './windows';
 export { accumulate, finishAggregate } from './aggregate';

@@ -6,7 +6,7 @@
 //
 // Source of the numerics: Prometheus promql/functions.go and promql/engine.go (3.14), util/kahansum.
 
-import { at, compensate, isInfinite, put } from './columns';
+import { at, compensate, isInfinite, passUpTo, put } from './columns';
 
 const RATE: i32 = 1;
 const INCREASE: i32 = 2;
@@ -37,9 +37,12 @@ function indexAt(ptr: usize, index: i32): i32 {
 export function lookback(t: usize, v: usize, count: i32, firstRef: f64, step: f64, steps: i32, lookbackMs: f64, out: usize, present: usize): i32 {
   let found: i32 = 0;
   let hi: i32 = 0;
+  let stride: i32 = 1;
   let ref = firstRef;
   for (let k: i32 = 0; k < steps; k++, ref += step) {
-    while (hi < count && at(t, hi) <= ref) hi++;
+    const next = passUpTo(t, hi, count, ref, stride);
+    if (next > hi) stride = next - hi;
+    hi = next;
     store<u8>(present + k, 0);
     if (hi == 0 || !(at(t, hi - 1) > ref - lookbackMs)) continue;
     const bits = load<u64>(v + ((<usize>(hi - 1)) << 3));
@@ -108,16 +111,14 @@ function extrapolated(
   const rangeSeconds = range / 1000.0;
   // Resets are rare: their indices are listed once, so a window costs O(1) plus the resets inside it.
   let resets: i32 = 0;
-  if (isCounter && count > 1) {
-    let previous = at(v, 0);
-    for (let i: i32 = 1; i < count; i++) {
-      const value = at(v, i);
-      if (value < previous) {
-        store<i32>(scratch + ((<usize>resets) << 2), i);
-        resets++;
-      }
-      previous = value;
+  if (isCounter) {
+    let i: i32 = 1;
+    for (; i + 4 <= count; i += 4) {
+      const ptr = v + ((<usize>i) << 3);
+      const falls = v128.or(f64x2.lt(v128.load(ptr), v128.load(ptr - 8)), f64x2.lt(v128.load(ptr, 16), v128.load(ptr, 8)));
+      if (v128.any_true(falls)) resets = listFalls(v, i, i + 4, scratch, resets);
     }
+    resets = listFalls(v, i, count, scratch, resets);
   }
   // Ends the list: beyond every window.
   store<i32>(scratch + ((<usize>resets) << 2), i32.MAX_VALUE);
@@ -132,14 +133,17 @@ function extrapolated(
   let beforeFirst: f64 = -1;
   let between: f64 = -1;
   let samples: i32 = 0;
+  let stride: i32 = 1;
   let toStartKnown: f64 = 0;
   let toEnd: f64 = 0;
   let sampled: f64 = 0;
   let factorKnown: f64 = 0;
   for (let k: i32 = 0; k < steps; k++, end += step) {
     const start = end - range;
-    while (hi < count && at(t, hi) <= end) hi++;
-    while (lo < hi && at(t, lo) <= start) lo++;
+    const next = passUpTo(t, hi, count, end, stride);
+    lo = passUpTo(t, lo, next, start, stride);
+    if (next > hi) stride = next - hi;
+    hi = next;
     if (hi - lo < 2) {
       store<u8>(present + k, 0);
       continue;
@@ -187,6 +191,16 @@ function extrapolated(
     found++;
   }
   return found;
+}
+
+/** Appends the indices of [from, to) whose value is below the one before it to a list of `length`; returns its new length. */
+function listFalls(v: usize, from: i32, to: i32, list: usize, length: i32): i32 {
+  for (let i = from; i < to; i++) {
+    if (!(at(v, i) < at(v, i - 1))) continue;
+    store<i32>(list + ((<usize>length) << 2), i);
+    length++;
+  }
+  return length;
 }
 
 /** irate, idelta: the last two samples of the window. */

@@ -11,6 +11,8 @@ export {
   type KernelMemory,
   type Kernels,
   POINT_JSON_BYTES_MAX,
+  STEP_JSON_ROOM,
+  STEP_TEXT_BYTES,
   xorChunkBytesMax,
   type XorKernels,
 } from './kernels.ts';

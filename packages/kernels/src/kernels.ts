@@ -89,6 +89,12 @@ export const FLOAT_TEXT_BYTES_MAX = 48;
 /** Room for one point's JSON, comma included. */
 export const POINT_JSON_BYTES_MAX = 64;
 
+/** Bytes of a step's text. */
+export const STEP_TEXT_BYTES = 32;
+
+/** Room behind the points of a row of steps that may be overwritten. */
+export const STEP_JSON_ROOM = 24;
+
 /** Numbers as text, as Prometheus prints sample values. */
 export interface FloatTextKernels {
   /**
@@ -106,6 +112,22 @@ export interface FloatTextKernels {
    * @returns bytes written; −1 for a timestamp that is none; −2 when less than POINT_JSON_BYTES_MAX is left before some point
    */
   writePointsJson(timestampsPtr: number, valuesPtr: number, count: number, outPtr: number, outMax: number): number;
+
+  /**
+   * Writes what comes before the value of each step in JSON, `[1700000000,"`, for `writeStepsJson`: STEP_TEXT_BYTES per step, the last of which is
+   * the length of the text.
+   * @returns steps; −1 when a time is no integer within ±(2^53 − 1)
+   */
+  writeStepTexts(firstMs: number, stepMs: number, steps: number, textPtr: number): number;
+
+  /**
+   * Writes the present steps of a row as `writePointsJson` would.
+   * @param textPtr of `writeStepTexts`, for the same steps
+   * @param presentPtr one byte per step
+   * @param outMax room; `steps · POINT_JSON_BYTES_MAX + STEP_JSON_ROOM` always suffices
+   * @returns bytes written; −2 when less than POINT_JSON_BYTES_MAX + STEP_JSON_ROOM is left before some point
+   */
+  writeStepsJson(textPtr: number, valuesPtr: number, presentPtr: number, steps: number, outPtr: number, outMax: number): number;
 }
 
 /** All kernels over one memory. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createKernels } from './create-kernels.ts';
 import { formatFloat, formatTimestamp } from './js/float-text.ts';
-import { FLOAT_TEXT_BYTES_MAX, type Kernels, POINT_JSON_BYTES_MAX } from './kernels.ts';
+import { FLOAT_TEXT_BYTES_MAX, type Kernels, POINT_JSON_BYTES_MAX, STEP_JSON_ROOM, STEP_TEXT_BYTES } from './kernels.ts';
 import { awkwardSamples } from './testing/samples.ts';
 
 const wasm = createKernels({ backend: 'wasm' });
@@ -87,6 +87,19 @@ describe('number text', () => {
     );
   });
 
+  test('decimals of a few places, and their neighbours', () => {
+    const bits = new BigInt64Array(1);
+    const doubles = new Float64Array(bits.buffer);
+    fc.assert(
+      fc.property(fc.oneof(fc.integer({ min: -2_000_000, max: 2_000_000 }), fc.maxSafeInteger()), fc.constantFrom(1, 10, 100, 1000, 10_000, 1e6), fc.bigInt({ min: -2n, max: 2n }), (digits, places, distance) => {
+        doubles[0] = digits / places;
+        bits[0] = bits[0]! + distance;
+        if (Number.isFinite(doubles[0])) expect(textOf(wasm, doubles[0])).toBe(textOf(js, doubles[0]));
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
   test('every power of two and of ten', () => {
     for (let e = -1074; e <= 1023; e++) expect([e, textOf(wasm, 2 ** e)]).toEqual([e, textOf(js, 2 ** e)]);
     for (let e = -323; e <= 308; e++) expect([e, textOf(wasm, Number(`1e${e}`))]).toEqual([e, textOf(js, Number(`1e${e}`))]);
@@ -130,6 +143,60 @@ describe('points as JSON', () => {
       expect(pointsOf(kernels, [NaN], Float64Array.of(1))).toBe(-1);
       expect(pointsOf(kernels, [1, 2], Float64Array.of(1, 1), 70)).toBe(-2);
       expect(pointsOf(kernels, [Number.MAX_SAFE_INTEGER], Float64Array.of(-1.2345678901234568e-300))).toBe('[9007199254740.991,"-1.2345678901234568e-300"]');
+    }
+  });
+});
+
+/** Text of a row of steps; −2 where `room` does not suffice. */
+function stepsOf(kernels: Kernels, firstMs: number, stepMs: number, values: Float64Array, present: readonly boolean[], room = values.length * POINT_JSON_BYTES_MAX + STEP_JSON_ROOM): string | number {
+  const { memory } = kernels;
+  const n = values.length;
+  const [textPtr, valuesPtr, presentPtr, outPtr] = [n * STEP_TEXT_BYTES + 1, n * 8 + 1, n + 1, room + 1].map((bytes) => memory.alloc(bytes)) as [number, number, number, number];
+  try {
+    memory.f64(valuesPtr, n).set(values);
+    memory.u8(presentPtr, n).set(present.map(Number));
+    const steps = kernels.writeStepTexts(firstMs, stepMs, n, textPtr);
+    if (steps !== n) return steps;
+    const bytes = kernels.writeStepsJson(textPtr, valuesPtr, presentPtr, n, outPtr, room);
+    return bytes < 0 ? bytes : Buffer.from(memory.u8(outPtr, bytes)).toString('latin1');
+  } finally {
+    for (const ptr of [textPtr, valuesPtr, presentPtr, outPtr]) memory.free(ptr);
+  }
+}
+
+describe('rows of steps as JSON', () => {
+  const rows = fc.record({
+    firstMs: fc.oneof(fc.constant(1_700_000_000_000), fc.integer({ min: -1e13, max: 1e13 })),
+    stepMs: fc.constantFrom(1, 999, 15_000, 60_000),
+    values: awkwardSamples(60).map(({ values }) => values),
+    mask: fc.array(fc.boolean(), { minLength: 60, maxLength: 60 }),
+  });
+
+  test('as points, without those that are absent', () => {
+    fc.assert(
+      fc.property(rows, ({ firstMs, stepMs, values, mask }) => {
+        const present = mask.slice(0, values.length);
+        const kept = [...values.keys()].filter((k) => present[k]);
+        const expected = pointsOf(wasm, kept.map((k) => firstMs + k * stepMs), values.filter((_value, k) => present[k]));
+        for (const kernels of both) expect(stepsOf(kernels, firstMs, stepMs, values, present)).toBe(expected);
+      }),
+    );
+  });
+
+  test('both stop at the same point when room ends', () => {
+    fc.assert(
+      fc.property(rows, fc.nat(1000), ({ firstMs, stepMs, values, mask }, room) => {
+        const present = mask.slice(0, values.length);
+        expect(stepsOf(wasm, firstMs, stepMs, values, present, room)).toBe(stepsOf(js, firstMs, stepMs, values, present, room));
+      }),
+    );
+  });
+
+  test('the longest text fits, a time that is none does not', () => {
+    for (const kernels of both) {
+      expect(stepsOf(kernels, -Number.MAX_SAFE_INTEGER, 1, Float64Array.of(-1.2345678901234568e-300), [true])).toBe('[-9007199254740.991,"-1.2345678901234568e-300"]');
+      expect(stepsOf(kernels, 0.5, 1, Float64Array.of(1), [true])).toBe(-1);
+      expect(stepsOf(kernels, Number.MAX_SAFE_INTEGER, 1, Float64Array.of(1, 1), [true, true])).toBe(-1);
     }
   });
 });

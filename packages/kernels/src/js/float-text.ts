@@ -3,13 +3,15 @@
  * borders between the two layouts; only signs, infinities and the exponent's width differ.
  */
 import type { LinearMemory } from '../kernel-memory.ts';
-import { type FloatTextKernels, POINT_JSON_BYTES_MAX } from '../kernels.ts';
+import { type FloatTextKernels, POINT_JSON_BYTES_MAX, STEP_JSON_ROOM, STEP_TEXT_BYTES } from '../kernels.ts';
 
 /** Number text kernels in TypeScript. */
 export function createFloatTextTwin(memory: LinearMemory): FloatTextKernels {
   return {
     writeFloat: (value, outPtr) => putAscii(memory.bytes, outPtr, formatFloat(value)) - outPtr,
     writePointsJson: (timestampsPtr, valuesPtr, count, outPtr, outMax) => writePoints(memory, timestampsPtr, valuesPtr, count, outPtr, outMax),
+    writeStepTexts: (firstMs, stepMs, steps, textPtr) => writeStepTexts(memory.bytes, firstMs, stepMs, steps, textPtr),
+    writeStepsJson: (textPtr, valuesPtr, presentPtr, steps, outPtr, outMax) => writeSteps(memory, textPtr, valuesPtr, presentPtr, steps, outPtr, outMax),
   };
 }
 
@@ -43,6 +45,32 @@ function writePoints(memory: LinearMemory, timestampsPtr: number, valuesPtr: num
     if (!Number.isSafeInteger(timestamp)) return -1;
     const text = `${i > 0 ? ',' : ''}[${formatTimestamp(timestamp)},"${formatFloat(doubles[(valuesPtr >>> 3) + i]!)}"]`;
     out = putAscii(bytes, out, text);
+  }
+  return out - outPtr;
+}
+
+function writeStepTexts(bytes: Uint8Array, firstMs: number, stepMs: number, steps: number, textPtr: number): number {
+  for (let k = 0; k < steps; k++) {
+    const timestamp = firstMs + k * stepMs;
+    if (!Number.isSafeInteger(timestamp)) return -1;
+    const at = textPtr + k * STEP_TEXT_BYTES;
+    bytes[at + STEP_TEXT_BYTES - 1] = putAscii(bytes, at, `[${formatTimestamp(timestamp)},"`) - at;
+  }
+  return steps;
+}
+
+function writeSteps(memory: LinearMemory, textPtr: number, valuesPtr: number, presentPtr: number, steps: number, outPtr: number, outMax: number): number {
+  const { bytes, doubles } = memory;
+  const outEnd = outPtr + outMax;
+  let out = outPtr;
+  for (let k = 0; k < steps; k++) {
+    if (bytes[presentPtr + k] === 0) continue;
+    if (out + POINT_JSON_BYTES_MAX + STEP_JSON_ROOM > outEnd) return -2;
+    if (out !== outPtr) bytes[out++] = 0x2c;
+    const text = textPtr + k * STEP_TEXT_BYTES;
+    const length = bytes[text + STEP_TEXT_BYTES - 1]!;
+    bytes.copyWithin(out, text, text + length);
+    out = putAscii(bytes, out + length, `${formatFloat(doubles[(valuesPtr >>> 3) + k]!)}"]`);
   }
   return out - outPtr;
 }
