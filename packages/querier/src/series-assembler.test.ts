@@ -137,14 +137,22 @@ describe.each(['wasm', 'js'] as const)('series assembler on %s kernels', (backen
     assembler.dispose();
   });
 
-  test.each([
-    [4, 'XOR2'],
-    [255, 'encoding 255'],
-  ])('encoding %d is refused by name', (encoding, name) => {
+  test.each([0, 7, 255])('encoding %d is refused by name', (encoding) => {
     const assembler = make(0, 100);
     begin(assembler, 'a');
-    expect(() => assembler.addChunk(0, 10, encoding, new Uint8Array(8))).toThrow(`decode chunks of {name="a"}: ${name} chunks are not supported yet`);
+    expect(() => assembler.addChunk(0, 10, encoding, new Uint8Array(8))).toThrow(`decode chunks of {name="a"}: invalid chunk encoding "${encoding}"`);
     assembler.dispose();
+  });
+
+  test.each([2, 3, 4, 5, 6])('a damaged chunk of encoding %d is an error that names series and time', (encoding) => {
+    const charge = createCharge();
+    const assembler = make(0, 100, undefined, charge);
+    begin(assembler, 'a');
+    put(assembler, [[10, 1]]);
+    assembler.addChunk(5, 10, encoding, Uint8Array.of(0, 9, 0, 0x12));
+    expect(() => assembler.finish()).toThrow('decode chunks of {name="a"}: the chunk from 1970-01-01T00:00:00.005Z does not decode: decode ');
+    assembler.dispose();
+    expect(charge.used).toBe(0);
   });
 
   test('a damaged chunk is an error that names series and time, never other samples', () => {

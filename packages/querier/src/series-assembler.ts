@@ -3,11 +3,11 @@
  *
  *   add(labels), addChunk(…) …      chunk bytes are copied once, into kernel memory
  *   finish()                        order and split each series' chunks into streams → decode all XOR chunks in one call, or in one for each
- *                                   run of them between histogram chunks → unite the streams of a series → cut to [mint, maxt] → close gaps
+ *                                   run of them between other chunks → unite the streams of a series → cut to [mint, maxt] → close gaps
  *
  *   staging   [chunk bytes │ chunk bytes │ … │ slack]
  *   columns   [stream │ stream │ stream │ …]  →  [series │ series │ …]       compacted in place, front to back
- *   ids       [ −1 −1 │  0  1  2 │ …       ]                                 only where there are histograms: their numbers, −1 for floats
+ *   beside    ids of histograms, start timestamps                                    only where there are any: SideColumns of tsdb
  *
  * A *stream* is a run of chunks that do not overlap. Overlapping chunks are different replicas' (or the same replica's from two stores,
  * or one Prometheus' blocks that overlap), and streams are united.
@@ -15,7 +15,7 @@
 import { splitOverlappingChunks } from '@gauntlet/dedup';
 import { CHUNK_SLACK_BYTES, type Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, type Labels, type SeriesBatch, formatLabels, wordsOf } from '@gauntlet/model';
-import { HistogramBatch, isTsdbError, putHistogramSamples } from '@gauntlet/tsdb';
+import { isDecodable, isTsdbError, SideColumns } from '@gauntlet/tsdb';
 import { QuerierError } from './errors.ts';
 import { KernelBuffer, type MemoryCharge } from './kernel-buffer.ts';
 import { type SampleStream, type UniteStreams, lowerBound } from './unite-streams.ts';
@@ -29,9 +29,6 @@ export interface AssemblerOptions {
   /** Unites two or more streams of a series. */
   readonly unite: UniteStreams;
 }
-
-/** Of chunks that cannot be decoded. */
-const ENCODING_NAMES: ReadonlyMap<number, string> = new Map([[CHUNK_ENCODING.xor2, 'XOR2']]);
 
 export class SeriesAssembler {
   readonly #kernels: Kernels;
@@ -50,9 +47,7 @@ export class SeriesAssembler {
   #chunkEncoding: number[] = [];
   /** Chunks that are not XOR. */
   #otherChunks = 0;
-  readonly #histograms: HistogramBatch;
-  /** Bytes charged for the ids of the last batch. */
-  #idBytes = 0;
+  readonly #side: SideColumns;
   /** Chunks decoded in all; the querier shows that its main thread decodes none. */
   decodedChunks = 0;
 
@@ -63,7 +58,7 @@ export class SeriesAssembler {
     this.#staging = new KernelBuffer(memory, options.charge);
     this.#descriptors = new KernelBuffer(memory, options.charge);
     this.#columns = new KernelBuffer(memory, options.charge);
-    this.#histograms = new HistogramBatch(options.charge);
+    this.#side = new SideColumns(options.charge);
   }
 
   get seriesCount(): number {
@@ -83,14 +78,13 @@ export class SeriesAssembler {
   /**
    * Adds a chunk to the series begun last; any order.
    * @param data copied
-   * @throws QuerierError ERR_CHUNK_ENCODING for what is neither XOR nor a native histogram
+   * @throws QuerierError ERR_CHUNK_ENCODING for aggregate chunks and what nobody knows
    */
   addChunk(mint: number, maxt: number, encoding: number, data: Uint8Array): void {
     if (maxt < this.#options.mint || mint > this.#options.maxt) return;
-    if (encoding !== CHUNK_ENCODING.xor && encoding !== CHUNK_ENCODING.histogram && encoding !== CHUNK_ENCODING.floatHistogram) {
+    if (encoding !== CHUNK_ENCODING.xor && !isDecodable(encoding)) {
       const series = formatLabels(this.#labels[this.#labels.length - 1]!);
-      const kind = ENCODING_NAMES.get(encoding) ?? `encoding ${encoding}`;
-      throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${series}: ${kind} chunks are not supported yet`);
+      throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${series}: invalid chunk encoding "${encoding}"`);
     }
     if (data.length < 2) throw this.#damaged(this.#labels.length - 1, mint);
     this.#staging.ensure(this.#stagedBytes + data.length + CHUNK_SLACK_BYTES, this.#stagedBytes);
@@ -119,24 +113,24 @@ export class SeriesAssembler {
     this.#chunkStart.push(chunkCount);
     const { streams, order } = this.#splitStreams();
     const { memory } = this.#kernels;
-    // First sample of each chunk in decoding order, from the chunks' own counts (their first two bytes).
+    // First sample of each chunk in decoding order, from the chunks' own counts.
     const staged = memory.u8(this.#staging.ptr, this.#stagedBytes);
     const sampleStart: number[] = [];
     let total = 0;
     for (const chunk of order) {
       sampleStart.push(total);
       const at = this.#chunkOffset[chunk]!;
-      total += (staged[at]! << 8) | staged[at + 1]!;
+      const encoding = this.#chunkEncoding[chunk]!;
+      total += encoding === CHUNK_ENCODING.xor ? (staged[at]! << 8) | staged[at + 1]! : SideColumns.samplesOf(encoding, staged.subarray(at, at + this.#chunkBytes[chunk]!));
     }
     sampleStart.push(total);
-    this.#releaseHistograms();
-    const ids = this.#decode(order, sampleStart);
+    const side = this.#decode(order, sampleStart);
 
     const timestampsMs = memory.f64(this.#columns.ptr, total);
     const values = memory.f64(this.#columns.ptr + 8 * total, total);
     const kept: Labels[] = [];
     const offsets: number[] = [0];
-    const forgetHint = (id: number): void => this.#histograms.forgetHint(id);
+    const forgetHint = (id: number): void => this.#side.histograms.forgetHint(id);
     let out = 0;
     for (let series = 0, stream = 0; series < labels.length; series++) {
       const first = stream;
@@ -147,25 +141,21 @@ export class SeriesAssembler {
         const [low, high] = this.#bounds(timestampsMs, sampleStart[streams[first]!.firstChunk]!, sampleStart[streams[first]!.endChunk]!);
         timestampsMs.copyWithin(out, low, high);
         values.copyWithin(out, low, high);
-        ids?.copyWithin(out, low, high);
+        side?.copyWithin(out, low, high);
         out += high - low;
       } else {
         const parts: SampleStream[] = [];
         for (let index = first; index < stream; index++) {
           const from = sampleStart[streams[index]!.firstChunk]!;
           const to = sampleStart[streams[index]!.endChunk]!;
-          const part = { timestampsMs: timestampsMs.subarray(from, to), values: values.subarray(from, to) };
-          const own = ids?.subarray(from, to);
-          parts.push(own === undefined || own.every((id) => id < 0) ? part : { ...part, ids: own });
+          parts.push({ timestampsMs: timestampsMs.subarray(from, to), values: values.subarray(from, to), ...sidesOf(side, from, to) });
         }
         const merged = this.#options.unite(parts, forgetHint);
         const [low, high] = this.#bounds(merged.timestampsMs, 0, merged.timestampsMs.length);
         timestampsMs.set(merged.timestampsMs.subarray(low, high), out);
         values.set(merged.values.subarray(low, high), out);
-        if (ids !== undefined) {
-          if (merged.ids === undefined) ids.fill(-1, out, out + high - low);
-          else ids.set(merged.ids.subarray(low, high), out);
-        }
+        putSide(side?.ids, merged.ids?.subarray(low, high), -1, out, high - low);
+        putSide(side?.starts, merged.starts?.subarray(low, high), 0, out, high - low);
         out += high - low;
       }
       if (out > start) {
@@ -184,18 +174,18 @@ export class SeriesAssembler {
     this.#otherChunks = 0;
     this.#stagedBytes = 0;
     const batch = { labels: kept, offsets: Int32Array.from(offsets), timestampsMs: timestampsMs.subarray(0, out), values: values.subarray(0, out), kernelColumns: { timestampsPtr: timestampsMs.byteOffset, valuesPtr: values.byteOffset } };
-    return ids === undefined ? batch : { ...batch, histograms: { ids: ids.subarray(0, out), get: (id) => this.#histograms.get(id) } };
-  }
-
-  #releaseHistograms(): void {
-    this.#histograms.clear();
-    if (this.#idBytes > 0) this.#options.charge.release(this.#idBytes);
-    this.#idBytes = 0;
+    if (side === undefined) return batch;
+    const { ids, starts, histograms } = side;
+    return {
+      ...batch,
+      ...(ids === undefined ? {} : { histograms: { ids: ids.subarray(0, out), get: (id: number) => histograms.get(id) } }),
+      ...(starts === undefined ? {} : { startTimestamps: starts.subarray(0, out) }),
+    };
   }
 
   /** Frees all kernel memory; the last batch is gone. */
   dispose(): void {
-    this.#releaseHistograms();
+    this.#side.reset(0);
     this.#staging.free();
     this.#descriptors.free();
     this.#columns.free();
@@ -233,9 +223,9 @@ export class SeriesAssembler {
   /**
    * Decodes chunks one behind the other into the columns.
    * @param sampleStart first sample of each chunk of the order, and the number of samples
-   * @returns ids of histograms beside the samples; undefined if all chunks are XOR
+   * @returns what lies beside the samples; undefined if all chunks are XOR
    */
-  #decode(order: readonly number[], sampleStart: readonly number[]): Int32Array | undefined {
+  #decode(order: readonly number[], sampleStart: readonly number[]): SideColumns | undefined {
     const { memory } = this.#kernels;
     const total = sampleStart[order.length]!;
     this.#descriptors.ensure(8 * order.length);
@@ -246,21 +236,20 @@ export class SeriesAssembler {
       descriptors[2 * index + 1] = this.#chunkBytes[chunk]!;
     });
     this.decodedChunks += order.length;
+    const side = this.#side;
+    side.reset(total);
     if (this.#otherChunks === 0) {
       this.#decodeXor(order, 0, order.length, sampleStart);
       return undefined;
     }
-    this.#options.charge.reserve(4 * total);
-    this.#idBytes = 4 * total;
-    const ids = new Int32Array(total).fill(-1);
     for (let first = 0; first < order.length; ) {
       let end = first;
       while (end < order.length && this.#chunkEncoding[order[end]!] === CHUNK_ENCODING.xor) end++;
       if (end > first) this.#decodeXor(order, first, end, sampleStart);
-      else this.#decodeHistograms(order[end]!, sampleStart[end++]!, total, ids);
+      else this.#decodeOther(order[end]!, sampleStart[end++]!, total);
       first = end;
     }
-    return ids;
+    return side;
   }
 
   /** Decodes chunks [first, end) of the order, all XOR. */
@@ -274,18 +263,15 @@ export class SeriesAssembler {
     throw this.#damaged(this.#seriesOf(chunk), this.#chunkMint[chunk]!);
   }
 
-  /** Decodes one chunk of histograms to sample `at` of the columns. Its bytes stay staged as long as the batch is valid. */
-  #decodeHistograms(chunk: number, at: number, total: number, ids: Int32Array): void {
+  /** Decodes one chunk that is not XOR to sample `at` of the columns. Its bytes stay staged as long as the batch is valid. */
+  #decodeOther(chunk: number, at: number, total: number): void {
     const { memory } = this.#kernels;
-    const encoding = this.#chunkEncoding[chunk]!;
     const offset = this.#chunkOffset[chunk]!;
     const length = this.#chunkBytes[chunk]!;
     const labels = this.#labels[this.#seriesOf(chunk)]!;
-    const firstId = this.#histograms.count;
+    const encoded = { encoding: this.#chunkEncoding[chunk]!, data: () => memory.u8(this.#staging.ptr + offset, length), name: () => formatLabels(labels) };
     try {
-      const columns = this.#histograms.add({ encoding, data: () => memory.u8(this.#staging.ptr + offset, length), name: () => formatLabels(labels) });
-      const timestampsMs = memory.f64(this.#columns.ptr, total);
-      putHistogramSamples(columns, at, timestampsMs, wordsOf(memory.f64(this.#columns.ptr + 8 * total, total)), ids, firstId);
+      this.#side.put(encoded, at, memory.f64(this.#columns.ptr, total), wordsOf(memory.f64(this.#columns.ptr + 8 * total, total)));
     } catch (error) {
       throw isTsdbError(error, 'ERR_CHUNK_CORRUPT') ? this.#damaged(this.#seriesOf(chunk), this.#chunkMint[chunk]!, error) : error;
     }
@@ -302,4 +288,17 @@ export class SeriesAssembler {
     const { mint, maxt } = this.#options;
     return [lowerBound(timestampsMs, from, to, mint), lowerBound(timestampsMs, from, to, maxt + 1)];
   }
+}
+
+/** The part of the side columns that belongs to a stream; histograms only if it has any. */
+function sidesOf(side: SideColumns | undefined, from: number, to: number): Pick<SampleStream, 'ids' | 'starts'> {
+  const ids = side?.ids?.subarray(from, to);
+  const starts = side?.starts?.subarray(from, to);
+  return { ...(ids === undefined || ids.every((id) => id < 0) ? {} : { ids }), ...(starts === undefined ? {} : { starts }) };
+}
+
+/** Puts what was merged at `out`; nothing merged means that no sample has one. */
+function putSide<T extends Int32Array | Float64Array>(column: T | undefined, merged: T | undefined, none: number, out: number, count: number): void {
+  if (merged === undefined) column?.fill(none, out, out + count);
+  else column?.set(merged, out);
 }

@@ -8,7 +8,7 @@ import { isCounterFunction } from '@gauntlet/dedup';
 import type { Kernels } from '@gauntlet/kernels';
 import { type LabelAnswer, type LabelQuery, type Labels, type Matcher, type Queryable, type SelectRequest, type SeriesBatch, type SeriesSet, formatLabels } from '@gauntlet/model';
 import { AGGREGATE, EMPTY_LABEL_NAMES_REQUEST, EMPTY_SERIES_REQUEST, type LabelNamesRequest, PARTIAL_RESPONSE, type SeriesRequest, type ShardInfo, frameLabels, framePartData } from '@gauntlet/proto';
-import { type MergedBatch, type ProxyCallOptions, type ProxyStore, createChunkRows, matcherToMessage, mergeChunks } from '@gauntlet/storeapi';
+import { type MergedBatch, type ProxyCallOptions, type ProxyStore, StoreError, createChunkRows, errorText, matcherToMessage, mergeChunks } from '@gauntlet/storeapi';
 import { QuerierError } from './errors.ts';
 import type { MemoryCharge } from './kernel-buffer.ts';
 import { SeriesAssembler } from './series-assembler.ts';
@@ -60,6 +60,13 @@ export function aggregatesFor(func: string): readonly number[] {
   return [AGGREGATE.count, AGGREGATE.sum];
 }
 
+/** Says which call of the fan-out failed, in Thanos' words. */
+function rethrowFrom(call: string): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof StoreError ? new StoreError(error.code, `proxy ${call}(): ${errorText(error)}`, { cause: error }) : error;
+  };
+}
+
 /** See the head of this file. */
 export class StoreQueryable implements Queryable {
   readonly #options: StoreQueryableOptions;
@@ -75,12 +82,12 @@ export class StoreQueryable implements Queryable {
   }
 
   async labelNames(query: LabelQuery): Promise<LabelAnswer> {
-    const { names, warnings } = await this.#options.store.labelNames(this.#labelRequest(query), this.#call(query.signal));
+    const { names, warnings } = await this.#options.store.labelNames(this.#labelRequest(query), this.#call(query.signal)).catch(rethrowFrom('LabelNames'));
     return { values: names, warnings };
   }
 
   async labelValues(name: string, query: LabelQuery): Promise<LabelAnswer> {
-    const answer = await this.#options.store.labelValues({ ...this.#labelRequest(query), label: name }, this.#call(query.signal));
+    const answer = await this.#options.store.labelValues({ ...this.#labelRequest(query), label: name }, this.#call(query.signal)).catch(rethrowFrom('LabelValues'));
     return { values: answer.values, warnings: answer.warnings };
   }
 
@@ -94,6 +101,8 @@ export class StoreQueryable implements Queryable {
         this.#options.counters.series += labels.length;
         yield { labels, offsets: new Int32Array(labels.length + 1), timestampsMs: nothing, values: nothing };
       }
+    } catch (error) {
+      rethrowFrom('Series')(error);
     } finally {
       addNew(warnings, select.warnings);
     }
@@ -121,6 +130,8 @@ export class StoreQueryable implements Queryable {
         // Chunk bytes are copied by now; columns are made per merged batch (up to 256 series).
         if (assembler.seriesCount > 0) yield this.#finish(assembler);
       }
+    } catch (error) {
+      rethrowFrom('Series')(error);
     } finally {
       assembler.dispose();
       addNew(warnings, select.warnings);

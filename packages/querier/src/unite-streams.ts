@@ -16,6 +16,8 @@ export interface SampleStream {
   readonly values: Float64Array;
   /** Beside the values −1 for a float, else the number of a histogram; absent if all are floats. */
   readonly ids?: Int32Array;
+  /** Beside the values when counting began, ms, 0 = not known; absent if no sample has one. */
+  readonly starts?: Float64Array;
 }
 
 /**
@@ -41,21 +43,27 @@ export interface UniteOptions {
 export function createUnite({ dedupFunction, isCounter, mint, maxt }: UniteOptions): UniteStreams {
   const out = new DedupBuffer();
   return (streams, forgetHint) => {
-    let hasHistograms = false;
-    const parts = streams.map(({ timestampsMs, values, ids }): SampleStream & ReplicaColumns => {
+    const parts = streams.map(({ timestampsMs, values, ids, starts }): SampleStream & ReplicaColumns => {
       const count = isCounter ? applyCounterResets(timestampsMs, values, timestampsMs.length, ids) : timestampsMs.length;
       const low = lowerBound(timestampsMs, 0, count, mint);
       const high = lowerBound(timestampsMs, low, count, maxt + 1);
       const columns = { timestampsMs: timestampsMs.subarray(low, high), values: values.subarray(low, high) };
-      if (ids === undefined) return columns;
-      const own = ids.subarray(low, high);
-      hasHistograms = true;
-      return { ...columns, ids: own, isHistogram: Uint8Array.from(own, (id) => (id < 0 ? 0 : 1)) };
+      const own = ids?.subarray(low, high);
+      return {
+        ...columns,
+        // Running totals have no resets left for start timestamps to tell.
+        ...(starts === undefined || isCounter ? {} : { starts: starts.subarray(low, high) }),
+        ...(own === undefined ? {} : { ids: own, isHistogram: Uint8Array.from(own, (id) => (id < 0 ? 0 : 1)) }),
+      };
     });
     if (dedupFunction === 'chain') mergeChain(parts, out);
     else mergePenalty(parts, { isCounter }, out);
     const merged = { timestampsMs: out.timestampsMs.subarray(0, out.length), values: out.values.subarray(0, out.length) };
-    return hasHistograms ? { ...merged, ids: idsOf(parts, out, forgetHint) } : merged;
+    return {
+      ...merged,
+      ...(parts.some(({ ids }) => ids !== undefined) ? { ids: idsOf(parts, out, forgetHint) } : {}),
+      ...(parts.some(({ starts }) => starts !== undefined) ? { starts: startsOf(parts, out) } : {}),
+    };
   };
 }
 
@@ -69,6 +77,12 @@ function idsOf(parts: readonly SampleStream[], { replicas, indexes, length }: De
     if (replicas[k - 1] !== replica || indexes[k - 1] !== indexes[k]! - 1) forgetHint(id);
   }
   return ids;
+}
+
+function startsOf(parts: readonly SampleStream[], { replicas, indexes, length }: DedupBuffer): Float64Array {
+  const starts = new Float64Array(length);
+  for (let k = 0; k < length; k++) starts[k] = parts[replicas[k]!]!.starts?.[indexes[k]!] ?? 0;
+  return starts;
 }
 
 /** First index in [from, to) whose timestamp is at least `t`; `to` if none. */

@@ -144,14 +144,10 @@ function describeBlocks(blocks: readonly GoldenBlock[]): void {
     expect(block.index.postings('no such label', 'x')).toHaveLength(0);
   });
 
-  test.each(blocks)('$name: samples to the bit, or the encoding is refused by name', async (golden) => {
+  test.each(blocks)('$name: samples to the bit', async (golden) => {
     const block = openBlock(load(golden), `data/${golden.ulid}`);
     const want = lines<SampleLine>(join(golden.set, `${golden.ulid}.samples.jsonl`)).map(seenSeries);
     const queryable = createBlockQueryable([block], kernels);
-    if (golden.name.startsWith('xor2')) {
-      await expect(dumpAll(queryable)).rejects.toThrow(expect.objectContaining({ code: 'ERR_CHUNK_ENCODING', message: expect.stringMatching(/not supported yet/) }));
-      return;
-    }
     expect(await dumpAll(queryable)).toEqual(want);
     // Any window gives the same samples, trimmed.
     const { minTime, maxTime } = block.meta;

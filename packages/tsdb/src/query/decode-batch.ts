@@ -2,41 +2,21 @@
  * Decodes a batch into columns in kernel memory, and leaves of each series exactly the samples that were asked for.
  *
  *   1 load      all chunks of all series into one region, CRCs checked
- *   2 decode    one call for the whole batch: samples lie series after series. With native histograms among them a call for each run of
- *               XOR chunks, and histogram chunks between; ids beside the values say which samples are histograms
+ *   2 decode    one call for the whole batch: samples lie series after series. With other chunks than XOR among them a call for each run of
+ *               XOR chunks, and the others between (side-columns.ts: which samples are histograms, start timestamps)
  *   3 trim      samples outside [mint, maxt] go; the rest moves down
  *   4 merge     only where chunks of a series overlap or parts are deleted: by time, each timestamp once, chosen as Prometheus chains
  *               samples (compact/chain-samples.ts); a histogram whose neighbour changed no longer says whether its counters were reset
  */
 import { BATCH_NO_ROOM, type Kernels } from '@gauntlet/kernels';
-import { CHUNK_ENCODING, type SeriesBatch } from '@gauntlet/model';
+import { CHUNK_ENCODING, type SeriesBatch, wordsOf } from '@gauntlet/model';
 import type { Intervals } from '../block/tombstones.ts';
 import { chainOrder } from '../compact/chain-samples.ts';
 import { TsdbError } from '../errors.ts';
 import type { ChunkBatch } from './chunk-batch.ts';
-import { HistogramBatch, putHistogramSamples } from './histogram-batch.ts';
 import { KernelRegion, loadIntoKernels } from './load-chunks.ts';
 import type { SeriesSource } from './series-source.ts';
-
-/** Names of encodings that are recognised and cannot be decoded. */
-const ENCODING_NAMES: Readonly<Record<number, string>> = {
-  4: 'XOR2',
-  5: 'native histogram with start timestamps',
-  6: 'float native histogram with start timestamps',
-};
-
-/** Error for a chunk that cannot be decoded. */
-export function unsupportedEncoding(source: string, labels: readonly string[], encoding: number): TsdbError {
-  const name = ENCODING_NAMES[encoding];
-  const what = name === undefined ? `invalid chunk encoding "${encoding}"` : `${name} chunks are not supported yet (encoding ${encoding})`;
-  return new TsdbError('ERR_CHUNK_ENCODING', `decode chunk of series ${JSON.stringify(labels)} in ${source}: ${what}`);
-}
-
-/** Samples of a batch that are histograms, as ids beside the values; −1 for floats. */
-interface BatchIds {
-  readonly ids: Int32Array;
-  readonly histograms: HistogramBatch;
-}
+import { isDecodable, SideColumns } from './side-columns.ts';
 
 /** Decodes batches one after the other, reusing its memory. */
 export class BatchDecoder {
@@ -46,7 +26,7 @@ export class BatchDecoder {
   readonly #descriptors: KernelRegion;
   readonly #timestamps: KernelRegion;
   readonly #values: KernelRegion;
-  readonly #histograms = new HistogramBatch();
+  readonly #side = new SideColumns();
 
   constructor(kernels: Kernels, sources: readonly SeriesSource[]) {
     this.#kernels = kernels;
@@ -63,7 +43,6 @@ export class BatchDecoder {
    */
   decode(batch: ChunkBatch, mint: number, maxt: number): SeriesBatch {
     const kernels = this.#kernels;
-    this.#histograms.clear();
     loadIntoKernels(batch, this.#sources, kernels, this.#region);
     const descriptorPtr = this.#descriptors.ensure(batch.count * 8);
     const descriptors = kernels.memory.i32(descriptorPtr, batch.count * 2);
@@ -75,22 +54,28 @@ export class BatchDecoder {
     for (let chunk = 0; chunk < batch.count; chunk++) {
       const request = batch.requests[batch.source[chunk]!]!;
       const place = batch.place[chunk]!;
-      if (request.encodings[place] !== CHUNK_ENCODING.xor) others++;
       const ptr = regionPtr + request.at[place]!;
       descriptors[chunk * 2] = ptr;
       descriptors[chunk * 2 + 1] = request.bytes[place]!;
-      const count = request.bytes[place]! < 2 ? 0 : (bytes[ptr]! << 8) | bytes[ptr + 1]!;
+      let count = request.bytes[place]! < 2 ? 0 : (bytes[ptr]! << 8) | bytes[ptr + 1]!;
+      const encoding = request.encodings[place]!;
+      if (encoding !== CHUNK_ENCODING.xor) {
+        if (!isDecodable(encoding)) throw this.#encodingError(batch, chunk, encoding);
+        count = SideColumns.samplesOf(encoding, bytes.subarray(ptr, ptr + request.bytes[place]!));
+        others++;
+      }
       counts[chunk] = count;
       samples += count;
     }
     const timestampsPtr = this.#timestamps.ensure(samples * 8);
     const valuesPtr = this.#values.ensure(samples * 8);
-    let mixed: BatchIds | undefined;
+    this.#side.reset(samples);
     if (others === 0) this.#decodeXor(batch, 0, batch.count, timestampsPtr, valuesPtr, samples);
-    else mixed = this.#decodeMixed(batch, counts, timestampsPtr, valuesPtr, samples);
+    else this.#decodeMixed(batch, counts, timestampsPtr, valuesPtr, samples);
 
     const timestamps = kernels.memory.f64(timestampsPtr, samples);
     const values = kernels.memory.f64(valuesPtr, samples);
+    const side = others === 0 ? undefined : this.#side;
     const offsets = new Int32Array(batch.labels.length + 1);
     const labels: (readonly string[])[] = [];
     let to = 0;
@@ -107,8 +92,8 @@ export class BatchDecoder {
         if (batch.intervals.size > 0 && batch.intervals.has(chunk)) isPlain = false;
       }
       const kept = isPlain
-        ? trimSeries(timestamps, values, mixed?.ids, from, end, to, mint, maxt)
-        : mergeOverlapping(timestamps, values, from, to, mint, maxt, counts.subarray(firstChunk, endChunk), (i) => batch.intervals.get(firstChunk + i), mixed);
+        ? trimSeries(timestamps, values, side, from, end, to, mint, maxt)
+        : mergeOverlapping(timestamps, values, from, to, mint, maxt, counts.subarray(firstChunk, endChunk), (i) => batch.intervals.get(firstChunk + i), side);
       if (kept > 0) {
         labels.push(batch.labels[series]!);
         to += kept;
@@ -117,9 +102,13 @@ export class BatchDecoder {
       from = end;
     }
     const columns = { labels, offsets: offsets.subarray(0, labels.length + 1), timestampsMs: timestamps.subarray(0, to), values: values.subarray(0, to), kernelColumns: { timestampsPtr: timestamps.byteOffset, valuesPtr: values.byteOffset } };
-    if (mixed === undefined || mixed.histograms.count === 0) return columns;
-    const { histograms } = mixed;
-    return { ...columns, histograms: { ids: mixed.ids.subarray(0, to), get: (id) => histograms.get(id) } };
+    if (side?.ids === undefined && side?.starts === undefined) return columns;
+    const { ids, starts, histograms } = side;
+    return {
+      ...columns,
+      ...(ids === undefined ? {} : { histograms: { ids: ids.subarray(0, to), get: (id: number) => histograms.get(id) } }),
+      ...(starts === undefined ? {} : { startTimestamps: starts.subarray(0, to) }),
+    };
   }
 
   /** Decodes chunks [first, end), all XOR, to these addresses. */
@@ -133,10 +122,8 @@ export class BatchDecoder {
   }
 
   /** Decodes chunks of several encodings, each to its place. */
-  #decodeMixed(batch: ChunkBatch, counts: Int32Array, timestampsPtr: number, valuesPtr: number, samples: number): BatchIds {
+  #decodeMixed(batch: ChunkBatch, counts: Int32Array, timestampsPtr: number, valuesPtr: number, samples: number): void {
     const { memory } = this.#kernels;
-    const histograms = this.#histograms;
-    const ids = new Int32Array(samples).fill(-1);
     let at = 0;
     for (let chunk = 0; chunk < batch.count; ) {
       let end = chunk;
@@ -149,23 +136,20 @@ export class BatchDecoder {
         continue;
       }
       const encoding = encodingOf(batch, chunk);
-      if (encoding !== CHUNK_ENCODING.histogram && encoding !== CHUNK_ENCODING.floatHistogram) throw this.#encodingError(batch, chunk, encoding);
-      const firstId = histograms.count;
       const request = batch.requests[batch.source[chunk]!]!;
       const place = batch.place[chunk]!;
       const [offset, length] = [request.at[place]!, request.bytes[place]!];
       const [labels, source] = [this.#labelsOfChunk(batch, chunk), this.#sources[batch.source[chunk]!]!.name];
       // The region stays where it is until the next batch, whatever happens to views of it.
-      const columns = histograms.add({ encoding, data: () => memory.u8(this.#region.ptr + offset, length), name: () => `series ${JSON.stringify(labels)} in ${source}` });
-      putHistogramSamples(columns, at, memory.f64(timestampsPtr, samples), memory.i32(valuesPtr, samples * 2), ids, firstId);
+      const encoded = { encoding, data: () => memory.u8(this.#region.ptr + offset, length), name: () => `series ${JSON.stringify(labels)} in ${source}` };
+      this.#side.put(encoded, at, memory.f64(timestampsPtr, samples), wordsOf(memory.f64(valuesPtr, samples)));
       at += counts[chunk]!;
       chunk++;
     }
-    return { ids, histograms };
   }
 
   free(): void {
-    this.#histograms.clear();
+    this.#side.reset(0);
     for (const region of [this.#region, this.#descriptors, this.#timestamps, this.#values]) region.free();
   }
 
@@ -176,7 +160,8 @@ export class BatchDecoder {
   }
 
   #encodingError(batch: ChunkBatch, chunk: number, encoding: number): TsdbError {
-    return unsupportedEncoding(this.#sources[batch.source[chunk]!]!.name, this.#labelsOfChunk(batch, chunk), encoding);
+    const source = this.#sources[batch.source[chunk]!]!.name;
+    return new TsdbError('ERR_CHUNK_ENCODING', `decode chunk of series ${JSON.stringify(this.#labelsOfChunk(batch, chunk))} in ${source}: invalid chunk encoding "${encoding}"`);
   }
 }
 
@@ -195,13 +180,13 @@ function firstAtOrAfter(timestamps: Float64Array, low: number, high: number, tim
 }
 
 /** Moves the samples of [from, end) that lie in [mint, maxt] to `to` ≤ from. Returns how many. */
-function trimSeries(timestamps: Float64Array, values: Float64Array, ids: Int32Array | undefined, from: number, end: number, to: number, mint: number, maxt: number): number {
+function trimSeries(timestamps: Float64Array, values: Float64Array, side: SideColumns | undefined, from: number, end: number, to: number, mint: number, maxt: number): number {
   const low = from < end && timestamps[from]! >= mint ? from : firstAtOrAfter(timestamps, from, end, mint);
   const high = low < end && timestamps[end - 1]! <= maxt ? end : firstAtOrAfter(timestamps, low, end, maxt + 1);
   if (low !== to && low < high) {
     timestamps.copyWithin(to, low, high);
     values.copyWithin(to, low, high);
-    ids?.copyWithin(to, low, high);
+    side?.copyWithin(to, low, high);
   }
   return high - low;
 }
@@ -209,7 +194,7 @@ function trimSeries(timestamps: Float64Array, values: Float64Array, ids: Int32Ar
 /**
  * Merges chunks that overlap, drops deleted samples, and writes the result at `to` ≤ from.
  * @param counts samples per chunk, lying one after the other from `from` on
- * @param mixed ids of histograms, if there are any: moved with the values
+ * @param side what lies beside the values, moved with them
  */
 export function mergeOverlapping(
   timestamps: Float64Array,
@@ -220,7 +205,7 @@ export function mergeOverlapping(
   maxt: number,
   counts: Int32Array,
   intervalsOf: (chunk: number) => Intervals | undefined,
-  mixed?: BatchIds,
+  side?: SideColumns,
 ): number {
   let total = 0;
   for (let chunk = 0; chunk < counts.length; chunk++) total += counts[chunk]!;
@@ -250,22 +235,25 @@ export function mergeOverlapping(
   if (runs === 0) return 0;
   const order = new Int32Array(left);
   const kept = chainOrder(times.subarray(0, left), starts.subarray(0, runs), ends.subarray(0, runs), order);
-  if (mixed !== undefined) forgetHintsAtSeams(order.subarray(0, kept), places, mixed, starts.subarray(0, runs));
+  if (side !== undefined) forgetHintsAtSeams(order.subarray(0, kept), places, side, starts.subarray(0, runs));
   // Words, not doubles: a NaN must keep its bits.
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
   const merged = new Uint32Array(kept * 2);
   const mergedTimes = new Float64Array(kept);
-  const mergedIds = mixed === undefined ? undefined : new Int32Array(kept);
+  const mergedIds = side?.ids === undefined ? undefined : new Int32Array(kept);
+  const mergedStarts = side?.starts === undefined ? undefined : new Float64Array(kept);
   for (let k = 0; k < kept; k++) {
     const i = places[order[k]!]!;
     mergedTimes[k] = timestamps[i]!;
     merged[k * 2] = words[i * 2]!;
     merged[k * 2 + 1] = words[i * 2 + 1]!;
-    if (mergedIds !== undefined) mergedIds[k] = mixed!.ids[i]!;
+    if (mergedIds !== undefined) mergedIds[k] = side!.ids![i]!;
+    if (mergedStarts !== undefined) mergedStarts[k] = side!.starts![i]!;
   }
   timestamps.set(mergedTimes, to);
   words.set(merged, to * 2);
-  if (mergedIds !== undefined) mixed!.ids.set(mergedIds, to);
+  if (mergedIds !== undefined) side!.ids!.set(mergedIds, to);
+  if (mergedStarts !== undefined) side!.starts!.set(mergedStarts, to);
   return kept;
 }
 
@@ -273,7 +261,8 @@ export function mergeOverlapping(
  * A histogram that now follows a sample of another chunk says nothing of resets any more. Within a chunk of counters there is none, so what
  * was left out there does not matter.
  */
-function forgetHintsAtSeams(order: Int32Array, places: Int32Array, { ids, histograms }: BatchIds, starts: Int32Array): void {
+function forgetHintsAtSeams(order: Int32Array, places: Int32Array, { ids, histograms }: SideColumns, starts: Int32Array): void {
+  if (ids === undefined) return;
   const runOf = (sample: number): number => {
     let run = starts.length - 1;
     while (starts[run]! > sample) run--;

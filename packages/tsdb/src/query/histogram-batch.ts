@@ -19,8 +19,8 @@ export interface HistogramCharge {
   release(bytes: number): void;
 }
 
-/** Where an encoded chunk is. Asked again while the batch is valid, so its bytes must stay. */
-export interface EncodedHistogramChunk {
+/** An encoded chunk. Asked again while the batch is valid, so its bytes must stay where `data` finds them. */
+export interface EncodedChunk {
   readonly encoding: number;
   readonly data: () => Uint8Array;
   /** Series and source, for messages. */
@@ -31,7 +31,7 @@ export interface EncodedHistogramChunk {
 export class HistogramBatch {
   readonly #charge: HistogramCharge | undefined;
   readonly #keptBytesMax: number;
-  readonly #chunks: EncodedHistogramChunk[] = [];
+  readonly #chunks: EncodedChunk[] = [];
   /** Decoded chunks; undefined where there was no room. */
   readonly #kept: (HistogramColumns | undefined)[] = [];
   /** First id of each chunk. */
@@ -70,11 +70,11 @@ export class HistogramBatch {
   }
 
   /**
-   * Adds a chunk: its histograms get the ids `count … count + samples − 1`.
+   * Adds a chunk of encoding 2, 3, 5 or 6: its histograms get the ids `count … count + samples − 1`.
    * @returns its samples, to be looked at before the next call
    * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING; what `reserve` throws
    */
-  add(chunk: EncodedHistogramChunk): HistogramColumns {
+  add(chunk: EncodedChunk): HistogramColumns {
     const columns = decodeHistogramChunk(chunk.encoding, chunk.data(), chunk.name());
     const bytes = columns.buckets.buffer.byteLength + columns.count * 37 + 256;
     const isKept = this.#keptBytes + bytes <= this.#keptBytesMax;
@@ -145,22 +145,4 @@ function spansOf(pairs: Int32Array): readonly HistogramSpan[] {
   const spans: HistogramSpan[] = [];
   for (let i = 0; i < pairs.length; i += 2) spans.push({ offset: pairs[i]!, length: pairs[i + 1]! });
   return spans;
-}
-
-/**
- * Writes a chunk's samples into columns, as a `SeriesBatch` has them: 0 in place of a histogram, the bits of the marker in place of a stale one.
- * @param at where the first sample goes
- * @param valueWords the column of values, two words per value
- * @param firstId id of the first histogram
- */
-export function putHistogramSamples(columns: HistogramColumns, at: number, timestampsMs: Float64Array, valueWords: Int32Array | Uint32Array, ids: Int32Array, firstId: number): void {
-  timestampsMs.set(columns.timestampsMs, at);
-  const sumWords = new Int32Array(columns.sums.buffer, columns.sums.byteOffset, columns.count * 2);
-  for (let i = 0; i < columns.count; i++) {
-    const isStale = columns.bucketAt[i]! < 0;
-    const to = (at + i) * 2;
-    valueWords[to] = isStale ? sumWords[i * 2]! : 0;
-    valueWords[to + 1] = isStale ? sumWords[i * 2 + 1]! : 0;
-    ids[at + i] = firstId + i;
-  }
 }

@@ -10,10 +10,11 @@ import { compareUtf8 } from '@gauntlet/bytes';
 import type { Kernels } from '@gauntlet/kernels';
 import type { ChunkQueryable, ChunkSeries, LabelAnswer, LabelQuery, Matcher, Queryable, RawChunk, SelectRequest, SeriesBatch, SeriesSet, Warnings } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
+import { TsdbError } from '../errors.ts';
 import { intersectPostings } from '../index-file/postings.ts';
 import { createBlockSource } from './block-source.ts';
 import { ChunkBatch } from './chunk-batch.ts';
-import { BatchDecoder, unsupportedEncoding } from './decode-batch.ts';
+import { BatchDecoder } from './decode-batch.ts';
 import { loadIntoBuffer } from './load-chunks.ts';
 import { matchPostings } from './match-postings.ts';
 import { mergeSeries } from './merge-series.ts';
@@ -124,7 +125,9 @@ export function createQueryables(view: (mint: number, maxt: number) => SourceVie
     const raw: RawChunk = { mint: batch.mint[chunk]!, maxt: batch.maxt[chunk]!, encoding: request.encodings[place]!, data: buffer.subarray(at, at + request.bytes[place]!) };
     const intervals = batch.intervals.get(chunk);
     if (intervals === undefined) return raw;
-    if (!isRecodable(raw.encoding)) throw unsupportedEncoding(`${sources[source]!.name}, to apply its tombstones`, labels, raw.encoding);
+    if (!isRecodable(raw.encoding)) {
+      throw new TsdbError('ERR_CHUNK_ENCODING', `apply tombstones to a chunk of series ${JSON.stringify(labels)} in ${sources[source]!.name}: encoding ${raw.encoding} cannot be written yet`);
+    }
     return recodeWithout(raw, intervals, kernels);
   };
 

@@ -1,0 +1,115 @@
+/**
+ * What lies beside timestamps and values in a batch that has chunks other than XOR: numbers of histograms, and start timestamps. Each column
+ * is there only once something needs it.
+ *
+ *   timestampsMs   [t0  t1  t2 │ t0  t1 ]        in kernel memory, as for every batch
+ *   values         [v0  v1  v2 │  0   0 ]
+ *   ids            [−1  −1  −1 │  0   1 ]        here
+ *   starts         [ 0   0   0 │ s0  s1 ]        here
+ */
+import { CHUNK_ENCODING } from '@gauntlet/model';
+import { chunkSampleCount } from '../block/block-writer.ts';
+import { type HistogramColumns, isHistogramEncoding } from '../chunkenc/histogram-chunk.ts';
+import { decodeXor2Into, hasStartTimestamps, xor2SampleCount } from '../chunkenc/xor2-chunk.ts';
+import { TsdbError } from '../errors.ts';
+import { type EncodedChunk, HistogramBatch, type HistogramCharge } from './histogram-batch.ts';
+
+/** Whether `SideColumns.put` takes an encoding; 1 is for the kernels. */
+export function isDecodable(encoding: number): boolean {
+  return encoding === CHUNK_ENCODING.xor2 || isHistogramEncoding(encoding);
+}
+
+/** See the head of this file. */
+export class SideColumns {
+  readonly histograms: HistogramBatch;
+  /** −1 for floats, else what `histograms.get` takes. */
+  ids: Int32Array | undefined;
+  /** ms since 1970, 0 = not known. */
+  starts: Float64Array | undefined;
+  readonly #charge: HistogramCharge | undefined;
+  #samples = 0;
+  #chargedBytes = 0;
+
+  /** @param charge gets what the columns and decoded histograms take */
+  constructor(charge?: HistogramCharge) {
+    this.#charge = charge;
+    this.histograms = new HistogramBatch(charge);
+  }
+
+  /** Gives everything back and begins a batch of so many samples. */
+  reset(samples: number): void {
+    this.histograms.clear();
+    this.ids = undefined;
+    this.starts = undefined;
+    if (this.#chargedBytes > 0) this.#charge?.release(this.#chargedBytes);
+    this.#chargedBytes = 0;
+    this.#samples = samples;
+  }
+
+  /**
+   * Decodes a chunk that is not XOR to samples `at` … of the batch.
+   * @param valueWords the column of values, two words each
+   * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING; what `reserve` throws
+   */
+  put(chunk: EncodedChunk, at: number, timestampsMs: Float64Array, valueWords: Uint32Array): void {
+    const { encoding } = chunk;
+    if (encoding === CHUNK_ENCODING.xor2) {
+      const data = chunk.data();
+      const room = xor2SampleCount(data, chunk.name());
+      if (at + room > this.#samples) throw this.#tooMany(chunk, room);
+      if (hasStartTimestamps(data)) this.#needStarts();
+      decodeXor2Into(data, { timestampsMs, valueWords, startTimestamps: this.starts }, at, chunk.name());
+      return;
+    }
+    const firstId = this.histograms.count;
+    const columns = this.histograms.add(chunk);
+    if (at + columns.count > this.#samples) throw this.#tooMany(chunk, columns.count);
+    if (this.ids === undefined) {
+      this.#reserve(4 * this.#samples);
+      this.ids = new Int32Array(this.#samples).fill(-1);
+    }
+    putSamples(columns, at, timestampsMs, valueWords, this.ids, firstId);
+    if (columns.startTimestamps !== undefined) this.#needStarts().set(columns.startTimestamps, at);
+  }
+
+  /** Moves the samples [from, end) to `to`. */
+  copyWithin(to: number, from: number, end: number): void {
+    this.ids?.copyWithin(to, from, end);
+    this.starts?.copyWithin(to, from, end);
+  }
+
+  /** Samples of a chunk by its own count. */
+  static samplesOf(encoding: number, data: Uint8Array): number {
+    return data.length < 2 ? 0 : chunkSampleCount(encoding, data);
+  }
+
+  #needStarts(): Float64Array {
+    if (this.starts === undefined) {
+      this.#reserve(8 * this.#samples);
+      this.starts = new Float64Array(this.#samples);
+    }
+    return this.starts;
+  }
+
+  #reserve(bytes: number): void {
+    this.#charge?.reserve(bytes);
+    this.#chargedBytes += bytes;
+  }
+
+  #tooMany(chunk: EncodedChunk, samples: number): TsdbError {
+    return new TsdbError('ERR_CHUNK_CORRUPT', `decode chunk of ${chunk.name()}: ${samples} samples, more than room was made for`);
+  }
+}
+
+/** 0 in place of a histogram, the bits of the marker in place of a stale one. */
+function putSamples(columns: HistogramColumns, at: number, timestampsMs: Float64Array, valueWords: Uint32Array, ids: Int32Array, firstId: number): void {
+  timestampsMs.set(columns.timestampsMs, at);
+  const sumWords = new Uint32Array(columns.sums.buffer, columns.sums.byteOffset, columns.count * 2);
+  for (let i = 0; i < columns.count; i++) {
+    const isStale = columns.bucketAt[i]! < 0;
+    const to = (at + i) * 2;
+    valueWords[to] = isStale ? sumWords[i * 2]! : 0;
+    valueWords[to + 1] = isStale ? sumWords[i * 2 + 1]! : 0;
+    ids[at + i] = firstId + i;
+  }
+}
