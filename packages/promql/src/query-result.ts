@@ -12,6 +12,22 @@ export interface QueryStats {
 }
 
 /**
+ * Series as rows over the same steps, one value and one presence byte per step: how a range query computes, and the cheapest form to write out.
+ * Read only; belongs to the result.
+ */
+export interface StepRows {
+  readonly startMs: number;
+  readonly stepMs: number;
+  readonly steps: number;
+  /** Row of each series of the answer; every one has a value at some step. */
+  readonly rows: Int32Array;
+  /** Row-major, `steps` per row. */
+  readonly values: Float64Array;
+  /** 1 = value, 0 = none; same shape. */
+  readonly present: Uint8Array;
+}
+
+/**
  * A finished answer.
  *
  * Series i has the samples offsets[i] … offsets[i + 1] of both columns. A `vector` has one sample per series, a `scalar` one series without
@@ -28,6 +44,11 @@ export interface QueryResult {
   readonly values: Float64Array;
   /** Beside each value the histogram, if the sample is one; undefined if none of the answer's samples is. */
   readonly histograms: readonly (FloatHistogram | undefined)[] | undefined;
+  /**
+   * The samples of a matrix as rows of steps. Where there are some, `offsets`, `timestampsMs` and `values` are made of them when first asked for,
+   * and charged then. Undefined for other answers and where there are native histograms.
+   */
+  readonly steps?: StepRows | undefined;
   /** The answer of type `string`. */
   readonly string: string | undefined;
   readonly warnings: readonly string[];
