@@ -7,3 +7,4 @@ export { writeFloat } from './float-text';
 export { writePointsJson, writeStepsJson, writeStepTexts } from './points-json';
 export { countStale, dropStale, lookback, windowFunction } from './windows';
 export { accumulate, finishAggregate } from './aggregate';
+export { summarizeSpacing } from './spacing';

@@ -3,11 +3,13 @@ import { KernelError } from './errors.ts';
 import { createFloatTextTwin } from './js/float-text.ts';
 import { createHashTwin } from './js/crc32c.ts';
 import { createAggregateTwin } from './js/aggregate.ts';
+import { createSpacingTwin } from './js/spacing.ts';
 import { createWindowTwin } from './js/windows.ts';
 import { createXorTwin } from './js/xor.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
 import type { FloatTextKernels, HashKernels, Kernels, XorKernels } from './kernels.ts';
+import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 
 /** Options of `createKernels`. */
@@ -21,7 +23,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels {
+interface ModuleExports extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
   readonly heapBase: () => number;
 }
 
@@ -89,6 +91,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
     ...createFloatTextTwin(memory),
     ...createWindowTwin(memory),
     ...createAggregateTwin(memory),
+    ...createSpacingTwin(memory),
     backend: 'js',
     memory,
   };

@@ -2,6 +2,7 @@
 export { createKernels, type KernelOptions } from './create-kernels.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
 export { formatFloat, formatTimestamp } from './js/float-text.ts';
+export { type SpacingSummary, summarizeSpacing } from './js/spacing.ts';
 export {
   BATCH_NO_ROOM,
   CHUNK_SLACK_BYTES,
@@ -16,6 +17,7 @@ export {
   xorChunkBytesMax,
   type XorKernels,
 } from './kernels.ts';
+export { SPACING_ROW_BYTES, type SpacingKernels } from './spacing-kernels.ts';
 export {
   accumulatorBytes,
   AGGREGATE,

@@ -8,6 +8,7 @@
  * Arguments ending in `Ptr` are byte offsets into `memory`; Float64 columns are 8-byte aligned. A family of kernels is one
  * interface here, one file in as/ and one in js/ (README.md, "How to add a kernel").
  */
+import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 
 /** The linear memory and who has which part of it. */
@@ -131,7 +132,7 @@ export interface FloatTextKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels {
+export interface Kernels extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }
