@@ -29,6 +29,11 @@ export interface SelectHints {
   readonly grouping: readonly string[];
   /** True for `by`, false for `without`. */
   readonly by: boolean;
+  /**
+   * Labels the answer can depend on: only those listed (`include`), or all but those listed; absent: all. Storage that leaves out others must still
+   * hand out each series by itself, and in the order of the whole labels.
+   */
+  readonly projection?: { readonly include: boolean; readonly labels: readonly string[] } | undefined;
 }
 
 export interface SelectRequest {

@@ -27,6 +27,8 @@ interface Monotonicity {
 
 interface Entry {
   pos: PositionRange;
+  /** How often it was noticed, for the one remark that says so. */
+  occurrences?: number;
   monotonicity: Monotonicity | undefined;
 }
 
@@ -84,6 +86,13 @@ export class Annotations {
     this.#add(`${WARNING}vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${quoteString(metricName)}`, pos);
   }
 
+  /** Says at the end in how many windows it was so. */
+  startTimeOverlap(metricName: string, pos: PositionRange): void {
+    const text = `${WARNING}sample has start time that overlaps with previous sample timestamp for metric ${quoteString(metricName)}`;
+    const occurrences = (this.#entries.get(text)?.occurrences ?? 0) + 1;
+    this.#entries.set(text, { pos, monotonicity: undefined, occurrences });
+  }
+
   histogramNotCounter(metricName: string, pos: PositionRange): void {
     this.#add(`${WARNING}this native histogram metric is not a counter: ${quoteString(metricName)}`, pos);
   }
@@ -127,18 +136,22 @@ export class Annotations {
 
   forcedMonotonicity(metricName: string, pos: PositionRange, timeMs: number, minBucket: number, maxBucket: number, maxDiff: number): void {
     const text = `${INFO}input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)${forMetric(metricName)}`;
+    this.#addMonotonicity(text, pos, { minMs: timeMs, maxMs: timeMs, minBucket, maxBucket, maxDiff, count: 1 });
+  }
+
+  #addMonotonicity(text: string, pos: PositionRange, more: Monotonicity): void {
     const first = this.#entries.get(text);
     const known = first?.monotonicity;
     const merged =
       known === undefined
-        ? { minMs: timeMs, maxMs: timeMs, minBucket, maxBucket, maxDiff, count: 1 }
+        ? { ...more }
         : {
-            minMs: Math.min(known.minMs, timeMs),
-            maxMs: Math.max(known.maxMs, timeMs),
-            minBucket: Math.min(known.minBucket, minBucket),
-            maxBucket: Math.max(known.maxBucket, maxBucket),
-            maxDiff: Math.max(known.maxDiff, maxDiff),
-            count: known.count + 1,
+            minMs: Math.min(known.minMs, more.minMs),
+            maxMs: Math.max(known.maxMs, more.maxMs),
+            minBucket: Math.min(known.minBucket, more.minBucket),
+            maxBucket: Math.max(known.maxBucket, more.maxBucket),
+            maxDiff: Math.max(known.maxDiff, more.maxDiff),
+            count: known.count + more.count,
           };
     this.#entries.set(text, { pos: first?.pos ?? pos, monotonicity: merged });
   }
@@ -154,7 +167,8 @@ export class Annotations {
     let warningsOmitted = 0;
     let infosOmitted = 0;
     for (const [message, entry] of this.#entries) {
-      const text = `${message}${entry.monotonicity === undefined ? '' : describe(entry.monotonicity)} (${lineColumn(query, entry.pos.start)})`;
+      const times = entry.occurrences === undefined || entry.occurrences === 1 ? '' : ` (${entry.occurrences} occurrences)`;
+      const text = `${message}${entry.monotonicity === undefined ? times : describe(entry.monotonicity)} (${lineColumn(query, entry.pos.start)})`;
       if (message.startsWith(INFO)) {
         if (max === 0 || infos.length < max) infos.push(text);
         else infosOmitted++;
@@ -174,6 +188,16 @@ export class Annotations {
   toBareStrings(): { warnings: string[]; infos: string[] } {
     const texts = [...this.#entries.keys()];
     return { warnings: [...texts.filter((text) => !text.startsWith(INFO)), ...this.#plain], infos: texts.filter((text) => text.startsWith(INFO)) };
+  }
+
+  /** Takes over the remarks of a part of the query. @param place where they are now */
+  addAll(others: Annotations, place: (pos: PositionRange) => PositionRange): void {
+    for (const [message, { pos, monotonicity, occurrences }] of others.#entries) {
+      if (monotonicity !== undefined) this.#addMonotonicity(message, place(pos), monotonicity);
+      else if (occurrences !== undefined) this.#entries.set(message, { pos: place(pos), monotonicity, occurrences: (this.#entries.get(message)?.occurrences ?? 0) + occurrences });
+      else this.#add(message, place(pos));
+    }
+    for (const text of others.#plain) this.#plain.add(text);
   }
 
   /** The same remark made again moves to the later place, as in Prometheus. */

@@ -28,7 +28,7 @@ function scriptEngine(engine: Engine): ScriptEngine {
 
 function engineFor(backend: 'wasm' | 'js'): ScriptEngine {
   const kernels = createKernels({ backend });
-  const options = { kernels, maxSamples: 10_000, delayedNameRemoval: true, parser: SCRIPT_PARSER_OPTIONS, annotationsMax: 0 };
+  const options = { kernels, maxSamples: 10_000, delayedNameRemoval: true, useStartTimestamps: true, parser: SCRIPT_PARSER_OPTIONS, annotationsMax: 0 };
   return scriptEngine(createEngine(options));
 }
 

@@ -1,12 +1,12 @@
 /**
  * The query engine: parse, prepare, evaluate, and put the answer into columns.
  *
- *   text ── parser ──► tree ── plan/prepare ──► tree with pinned times ── exec/evaluate ──► StepMatrix ──► QueryResult
+ *   text ── parser ──► tree ── plan/prepare, plan/plan-query ──► plan ── exec/evaluate ──► StepMatrix ──► QueryResult
  *
  * One engine serves many queries, also at the same time; all state of a query is in its QueryContext.
  */
 import { KernelError } from '@gauntlet/kernels';
-import { compareLabels, type FloatHistogram, isStaleHistogram, isStaleNaN, type Labels, type Queryable, wordsOf } from '@gauntlet/model';
+import { type FloatHistogram, isStaleHistogram, isStaleNaN, type Labels, type Queryable, wordsOf } from '@gauntlet/model';
 import { Annotations } from './annotations.ts';
 import { PromqlError } from './errors.ts';
 import { OPERATORS } from './exec/evaluate.ts';
@@ -17,13 +17,16 @@ import { statsSelectors, withoutBuckets } from './exec/histogram-stats.ts';
 import { readSeries } from './exec/read-series.ts';
 import { lookTimes } from './exec/look-times.ts';
 import { removeDelayedNames, samplesOfHistogram, type StepMatrix } from './exec/step-matrix.ts';
+import { type Answer, SAMPLE_BYTES, stepAnswer } from './exec/step-answer.ts';
 import { subqueryGrid } from './exec/subquery.ts';
 import type { Expr, MatrixSelector } from './parser/ast.ts';
 import { describeType, valueType } from './parser/check-types.ts';
 import type { ParserOptions } from './parser/options.ts';
 import { parseExpr } from './parser/parse.ts';
 import { quoteString } from './parser/quote.ts';
+import { type Plan, planQuery } from './plan/plan-query.ts';
 import { prepare, type QueryTimes } from './plan/prepare.ts';
+import type { RuleName } from './plan/rule.ts';
 import type { QueryResult } from './query-result.ts';
 
 /** Settings of an engine. */
@@ -39,6 +42,13 @@ export interface EngineOptions {
   readonly delayedNameRemoval?: boolean;
   /** `rate` looks at the label `__type__` instead of the metric's name to tell counters; false. */
   readonly typeAndUnitLabels?: boolean;
+  /**
+   * `rate`, `increase`, `irate` and `resets` look at the start timestamps of samples, and `start_timestamp` shows them; false. The feature flag
+   * `use-start-timestamps` of Prometheus.
+   */
+  readonly useStartTimestamps?: boolean;
+  /** Rules of the planner to leave out, for comparing; none. */
+  readonly rulesOff?: readonly RuleName[];
   /** Feature switches of the parser. */
   readonly parser?: ParserOptions;
   /** Most warnings and most infos in an answer; the rest is counted in one more text; 10; 0 = all. */
@@ -77,6 +87,9 @@ export interface Engine {
   range(query: RangeQuery): Promise<QueryResult>;
 }
 
+const LOOKBACK_MS = 300_000;
+const NO_STEP_SUBQUERY_INTERVAL_MS = 60_000;
+
 /** An engine over the given kernels. */
 export function createEngine(options: EngineOptions): Engine {
   return {
@@ -105,11 +118,12 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
     kernels: options.kernels,
     operators: OPERATORS,
     settings: {
-      lookbackMs: query.lookbackDeltaMs ?? options.lookbackDeltaMs ?? 300_000,
+      lookbackMs: query.lookbackDeltaMs ?? options.lookbackDeltaMs ?? LOOKBACK_MS,
       samplesMax: options.maxSamples ?? 50_000_000,
-      noStepSubqueryIntervalMs: options.noStepSubqueryIntervalMs ?? 60_000,
+      noStepSubqueryIntervalMs: options.noStepSubqueryIntervalMs ?? NO_STEP_SUBQUERY_INTERVAL_MS,
       delayedNameRemoval: options.delayedNameRemoval ?? false,
       typeAndUnitLabels: options.typeAndUnitLabels ?? false,
+      useStartTimestamps: options.useStartTimestamps ?? false,
     },
     annotations,
     signal: query.signal,
@@ -117,16 +131,16 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
   });
   try {
     const isRange = times.stepMs > 0;
-    const prepared = prepare(query.expr, expr, times);
-    context.statsSelectors = statsSelectors(prepared);
-    const answer = await answerOf(context, prepared, grid, isRange, { func: '', grouping: [], by: false, stepMs: times.stepMs });
+    const { expr: planned } = planOf(options, query, expr, times);
+    context.statsSelectors = statsSelectors(planned);
+    const answer = await answerOf(context, planned, grid, isRange, { func: '', grouping: [], by: false, stepMs: times.stepMs });
     const remarks = query.remarks === 'bare' ? annotations.toBareStrings() : annotations.toStrings(query.expr, options.annotationsMax ?? 10);
-    return {
-      ...answer,
+    // Not spread: columns of an answer may not have been made yet.
+    return Object.assign(answer, {
       ...remarks,
       stats: { samples: context.samples, peakSamples: context.peakSamples, series: context.series },
       dispose: () => context.releaseAll(),
-    };
+    });
   } catch (error) {
     context.releaseAll();
     if (error instanceof KernelError) throw new PromqlError('ERR_EXECUTION', `evaluate query: ${error.message}`, { cause: error });
@@ -134,7 +148,11 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
   }
 }
 
-type Answer = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'histograms' | 'string'>;
+function planOf(options: EngineOptions, query: Pick<QueryRequest, 'expr' | 'lookbackDeltaMs'>, expr: Expr, times: QueryTimes): Plan {
+  const lookbackMs = query.lookbackDeltaMs ?? options.lookbackDeltaMs ?? LOOKBACK_MS;
+  const noStepSubqueryIntervalMs = options.noStepSubqueryIntervalMs ?? NO_STEP_SUBQUERY_INTERVAL_MS;
+  return planQuery(prepare(query.expr, expr, times), { times, lookbackMs, noStepSubqueryIntervalMs }, options.rulesOff);
+}
 
 async function answerOf(context: QueryContext, expr: Expr, grid: Grid, isRange: boolean, around: Surroundings): Promise<Answer> {
   let inner = expr;
@@ -165,9 +183,6 @@ interface PlainSeries {
   readonly values: ArrayLike<number>;
   readonly histograms?: readonly (FloatHistogram | undefined)[];
 }
-
-/** Bytes of one sample in an answer's columns. */
-const SAMPLE_BYTES = 16;
 
 function columns(context: QueryContext, type: Answer['type'], series: readonly PlainSeries[]): Answer {
   const offsets = new Int32Array(series.length + 1);
@@ -205,35 +220,9 @@ function vectorAnswer(matrix: StepMatrix, timeMs: number): Answer {
 
 /** Series in label order with the steps that have a value. */
 function matrixAnswer(context: QueryContext, value: Value, grid: Grid): Answer {
-  const { steps } = grid;
-  const times = new Float64Array(steps);
-  for (let k = 0; k < steps; k++) times[k] = grid.startMs + k * grid.stepMs;
-  if (value.type === 'scalar') return columns(context, 'matrix', [{ labels: [], timestampsMs: times, values: value.values }]);
-  const matrix = finished(context, value.matrix);
-  const order: number[] = [];
-  for (let row = 0; row < matrix.rows; row++) if (matrix.hasValues(row)) order.push(row);
-  order.sort((a, b) => compareLabels(matrix.labels[a]!, matrix.labels[b]!));
-  let count = 0;
-  for (let i = 0; i < matrix.rows * steps; i++) count += matrix.present[i]!;
-  context.reserve(matrix.count() * SAMPLE_BYTES);
-  const histograms: (FloatHistogram | undefined)[] | undefined = matrix.histograms === undefined ? undefined : Array.from({ length: count }, () => undefined);
-  const offsets = new Int32Array(order.length + 1);
-  const timestampsMs = new Float64Array(count);
-  const values = new Float64Array(count);
-  let at = 0;
-  order.forEach((row, i) => {
-    offsets[i] = at;
-    const from = row * steps;
-    for (let k = 0; k < steps; k++) {
-      if (matrix.present[from + k] === 0) continue;
-      timestampsMs[at] = times[k]!;
-      if (histograms !== undefined) histograms[at] = matrix.histogramAt(row, k);
-      values[at++] = matrix.values[from + k]!;
-    }
-    context.worked(steps, 1);
-  });
-  offsets[order.length] = at;
-  return { type: 'matrix', labels: order.map((row) => matrix.labels[row]!), offsets, timestampsMs, values, histograms, string: undefined };
+  if (value.type === 'vector') return stepAnswer(context, finished(context, value.matrix), grid);
+  const times = Float64Array.from({ length: grid.steps }, (_none, k) => grid.startMs + k * grid.stepMs);
+  return columns(context, 'matrix', [{ labels: [], timestampsMs: times, values: value.values }]);
 }
 
 /** `x[5m]` as the whole query: raw samples with their own times, without stale markers. */
@@ -245,6 +234,7 @@ async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector,
   const after = vector.smoothed ? settings.lookbackMs : 0;
   const request = {
     matchers: vector.matchers,
+    read: vector.read,
     mint: look.firstMs - rangeMs - before + 1,
     maxt: look.firstMs + after,
     hints: { ...around, rangeMs },

@@ -39,7 +39,8 @@ export type {
   VectorSelector,
 } from './parser/ast.ts';
 export { createEngine, type Engine, type EngineOptions, type InstantQuery, type QueryRequest, type RangeQuery } from './engine.ts';
+export type { RuleName } from './plan/rule.ts';
 export type { EngineKernels, QueryControl } from './exec/query-context.ts';
-export type { QueryResult, QueryStats } from './query-result.ts';
+export type { QueryResult, QueryStats, StepRows } from './query-result.ts';
 export type { ScriptResult } from './promqltest/compare-result.ts';
 export { runScript, SCRIPT_PARSER_OPTIONS, type ScriptEngine, type ScriptOutcome } from './promqltest/run-script.ts';

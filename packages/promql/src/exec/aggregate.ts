@@ -1,6 +1,7 @@
 /**
  * Aggregations. Those with a constant-size state per group and step (sum, avg, min, max, count, group, stddev, stdvar) stream: each row goes
- * into its group's accumulator and is forgotten. The others need all rows at once and are in aggregate-k.ts and aggregate-values.ts.
+ * into its group's accumulator and is forgotten. So do topk and bottomk, in choose-by-value.ts; the others need all rows at once and are in
+ * aggregate-k.ts and aggregate-values.ts.
  *
  *   rows in label order ──► group of the row (by its labels) ──► accumulator [step] ──► one row per group
  */
@@ -8,11 +9,12 @@ import { AGGREGATE, type AggregateFunction, accumulatorBytes } from '@gauntlet/k
 import type { Labels } from '@gauntlet/model';
 import type { AggregateExpr } from '../parser/ast.ts';
 import { aggregateK } from './aggregate-k.ts';
+import { ChoosingSink } from './choose-by-value.ts';
 import { aggregateQuantile, countValues } from './aggregate-values.ts';
 import { evaluateRows, evaluateScalar, evaluateVector, type Surroundings } from './operators.ts';
 import { groupingKey, groupLabels } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
-import { MatrixSink, type RowSink, Scratch } from './rows.ts';
+import { MatrixSink, type RowSink, Scratch, sendRows } from './rows.ts';
 import { GroupHistograms } from './aggregate-histograms.ts';
 import type { HistogramRow, StepMatrix } from './step-matrix.ts';
 
@@ -34,7 +36,8 @@ export async function evaluateAggregate(context: QueryContext, expr: AggregateEx
   if (op !== undefined) {
     const sink = new AggregateSink(context, op, expr, grid.steps);
     try {
-      await evaluateRows(context, expr.expr, grid, inner, sink);
+      if (expr.intoScan === true) await evaluateRows(context, expr.expr, grid, inner, sink);
+      else sendRows(context, await evaluateVector(context, expr.expr, grid, inner), sink);
       return sink.finish();
     } finally {
       sink.free();
@@ -42,6 +45,15 @@ export async function evaluateAggregate(context: QueryContext, expr: AggregateEx
   }
   if (expr.op === 'count_values') return countValues(context, expr, await evaluateVector(context, expr.expr, grid, inner));
   const param = await evaluateScalar(context, expr.param!, grid, inner);
+  if (expr.op === 'topk' || expr.op === 'bottomk') {
+    const sink = new ChoosingSink(context, expr, param, grid.steps);
+    try {
+      await evaluateRows(context, expr.expr, grid, inner, sink);
+      return sink.finish();
+    } finally {
+      sink.free();
+    }
+  }
   const matrix = await evaluateVector(context, expr.expr, grid, inner);
   if (expr.op === 'quantile') return aggregateQuantile(context, expr, param, matrix);
   return aggregateK(context, expr, param, matrix);

@@ -11,7 +11,7 @@ import { infoJoin } from '../functions/info.ts';
 import { labelJoin, labelReplace } from '../functions/label-functions.ts';
 import { clamp, ELEMENTWISE, mapValues, roundTo } from '../functions/math.ts';
 import { sortByLabel, sortByValue } from '../functions/sort.ts';
-import type { Call, Expr } from '../parser/ast.ts';
+import type { Call, Expr, VectorSelector } from '../parser/ast.ts';
 import { evaluateScalar, evaluateVector, type Surroundings, type Value } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
@@ -72,13 +72,8 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
       return vector(absent(context, call, await vectorArg(0)));
     case 'timestamp':
       return renamed(await timestamps(context, call, grid, inner));
-    case 'start_timestamp': {
-      // Storage has no start timestamps, so no sample has one.
-      const matrix = await vectorArg(0);
-      context.drop(matrix.count());
-      matrix.keepRows(() => false);
-      return vector(matrix);
-    }
+    case 'start_timestamp':
+      return renamed(await startTimestamps(context, call, grid, inner));
     case 'round':
       return renamed(roundTo(await floatsArg(0), call.args.length > 1 ? await scalarArg(1) : new Float64Array(steps).fill(1)));
     case 'clamp':
@@ -183,19 +178,50 @@ function absent(context: QueryContext, call: Call, matrix: StepMatrix): StepMatr
   return out;
 }
 
+/** The argument, if it is a selector and nothing else. */
+function selectorArgument(call: Call): VectorSelector | undefined {
+  const arg = call.args[0]!;
+  const inner = arg.type === 'stepInvariant' ? arg.expr : arg;
+  return inner.type === 'vectorSelector' ? inner : undefined;
+}
+
 /** timestamp(): of a selector the samples' own times, of anything else the evaluation time. */
 async function timestamps(context: QueryContext, call: Call, grid: Grid, around: Surroundings): Promise<StepMatrix> {
   const { steps } = grid;
-  let arg = call.args[0]!;
-  if (arg.type === 'stepInvariant' && arg.expr.type === 'vectorSelector') arg = arg.expr;
-  if (arg.type !== 'vectorSelector') {
-    const matrix = await evaluateVector(context, arg, grid, around);
+  const selector = selectorArgument(call);
+  if (selector === undefined) {
+    const matrix = await evaluateVector(context, call.args[0]!, grid, around);
     matrix.histograms = undefined;
     for (let row = 0; row < matrix.rows; row++) {
       for (let k = 0; k < steps; k++) matrix.values[row * steps + k] = (grid.startMs + k * grid.stepMs) / 1000;
     }
     return matrix;
   }
+  return timesOfSamples(context, selector, grid, around, false, (times, _starts, at) => times[at]!);
+}
+
+/** start_timestamp(): of a selector since when its samples count, 0 where that is not known; of anything else nothing, and nothing without the feature. */
+async function startTimestamps(context: QueryContext, call: Call, grid: Grid, around: Surroundings): Promise<StepMatrix> {
+  const selector = selectorArgument(call);
+  if (selector === undefined || !context.settings.useStartTimestamps) {
+    const matrix = await evaluateVector(context, call.args[0]!, grid, around);
+    context.drop(matrix.count());
+    matrix.keepRows(() => false);
+    return matrix;
+  }
+  return timesOfSamples(context, selector, grid, around, true, (_times, starts, at) => starts?.[at] ?? 0);
+}
+
+/** A time of the sample that is in effect at each step, in seconds. */
+async function timesOfSamples(
+  context: QueryContext,
+  arg: VectorSelector,
+  grid: Grid,
+  around: Surroundings,
+  withStarts: boolean,
+  pickMs: (timestampsMs: Float64Array, starts: Float64Array | undefined, at: number) => number,
+): Promise<StepMatrix> {
+  const { steps } = grid;
   // As Prometheus: an offset beside `@` has no effect inside timestamp().
   const look = lookTimes(arg.timestampMs === undefined ? arg : { timestampMs: arg.timestampMs, originalOffsetMs: 0 }, grid);
   const { kernels } = context;
@@ -205,8 +231,8 @@ async function timestamps(context: QueryContext, call: Call, grid: Grid, around:
   try {
     const valuesPtr = row.ensure(steps * 9);
     const presentPtr = valuesPtr + steps * 8;
-    const request = { matchers: arg.matchers, mint: look.askFromMs - lookbackMs + 1, maxt: look.lastMs, hints: { ...around, rangeMs: 0 } };
-    await readSeries(context, request, (labels, timestampsPtr, columnPtr, count) => {
+    const request = { matchers: arg.matchers, read: arg.read, mint: look.askFromMs - lookbackMs + 1, maxt: look.lastMs, hints: { ...around, rangeMs: 0 }, withStarts };
+    await readSeries(context, request, (labels, timestampsPtr, columnPtr, count, _histograms, starts) => {
       // The kernel says where there is a sample; its time is then looked up.
       const found = kernels.lookback(timestampsPtr, columnPtr, count, look.firstMs, look.stepMs, steps, lookbackMs, valuesPtr, presentPtr);
       if (found === 0) return;
@@ -216,7 +242,7 @@ async function timestamps(context: QueryContext, call: Call, grid: Grid, around:
       for (let k = 0; k < steps; k++) {
         const ref = look.firstMs + k * look.stepMs;
         while (hi < count && times[hi]! <= ref) hi++;
-        out[k] = hi === 0 ? 0 : times[hi - 1]! / 1000;
+        out[k] = hi === 0 ? 0 : pickMs(times, starts, hi - 1) / 1000;
       }
       context.samples += found;
       context.hold(found);

@@ -16,17 +16,38 @@ import { evaluateVector, type Operators, type Surroundings, type Value } from '.
 import type { Grid, QueryContext } from './query-context.ts';
 import { isRangeCall, rangeFunctionRows } from './range-function.ts';
 import { MatrixSink, type RowSink, sendRows } from './rows.ts';
+import { OperatorMeter } from './operator-meter.ts';
+import { SampleCounts } from './sample-counts.ts';
 import { selectVectorRows } from './select-vector.ts';
+import { evaluateShared } from './shared-value.ts';
 import { dropNames, StepMatrix } from './step-matrix.ts';
 
 /** Evaluates a node. Range vectors and strings are no values: functions read them from the syntax tree. */
 async function evaluateNode(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
   context.poll();
+  const measured = measure(context, expr);
+  if (measured === undefined) return evaluateKind(context, expr, grid, around);
+  const { meter, now, part } = measured;
+  const from = now();
+  try {
+    const value = await evaluateKind(part, expr, grid, around);
+    meter.series += value.type === 'scalar' ? 1 : value.matrix.rows;
+    meter.samplesOut += value.type === 'scalar' ? value.values.length : value.matrix.count();
+    return value;
+  } finally {
+    meter.timeMs += now() - from;
+    context.join(part);
+  }
+}
+
+async function evaluateKind(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
   switch (expr.type) {
     case 'number':
       return { type: 'scalar', values: new Float64Array(grid.steps).fill(expr.value) };
     case 'paren':
       return evaluateNode(context, expr.expr, grid, around);
+    case 'shared':
+      return { type: 'vector', matrix: await evaluateShared(context, expr, grid, around) };
     case 'vectorSelector': {
       const sink = new MatrixSink(context, grid.steps);
       await selectVectorRows(context, expr, grid, around, sink);
@@ -46,7 +67,7 @@ async function evaluateNode(context: QueryContext, expr: Expr, grid: Grid, aroun
     case 'unary':
       return negate(context, expr.op, await evaluateNode(context, expr.expr, grid, around));
     case 'stepInvariant':
-      return repeat(context, await evaluateNode(context, expr.expr, { startMs: grid.startMs, stepMs: grid.stepMs, steps: 1 }, around), grid.steps);
+      return repeat(context, await evaluateOnce(context, expr.expr, grid, around), grid.steps);
     default:
       throw new PromqlError('ERR_EXECUTION', `unhandled expression of type ${expr.type}`, { pos: expr.pos });
   }
@@ -55,9 +76,41 @@ async function evaluateNode(context: QueryContext, expr: Expr, grid: Grid, aroun
 /** Evaluates a vector-valued node into a sink. */
 async function evaluateNodeRows(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
   if (expr.type === 'paren') return evaluateNodeRows(context, expr.expr, grid, around, sink);
-  if (expr.type === 'vectorSelector') return selectVectorRows(context, expr, grid, around, sink);
-  if (expr.type === 'call' && isRangeCall(expr)) return rangeFunctionRows(context, expr, grid, around, sink);
-  sendRows(context, await evaluateVector(context, expr, grid, around), sink);
+  const isRange = expr.type === 'call' && isRangeCall(expr);
+  if (expr.type !== 'vectorSelector' && !isRange) return sendRows(context, await evaluateVector(context, expr, grid, around), sink);
+  const rows = (inner: QueryContext, to: RowSink): Promise<void> =>
+    expr.type === 'vectorSelector' ? selectVectorRows(inner, expr, grid, around, to) : rangeFunctionRows(inner, expr, grid, around, to);
+  const measured = measure(context, expr);
+  if (measured === undefined) return rows(context, sink);
+  const { meter, now, part } = measured;
+  const from = now();
+  try {
+    await rows(part, meter.givesTo(sink, now));
+  } finally {
+    meter.timeMs += now() - from;
+    context.join(part);
+  }
+}
+
+/** A part of the query for one node, when the query is analyzed; parentheses are not worth one. */
+function measure(context: QueryContext, expr: Expr): { readonly meter: OperatorMeter; readonly now: () => number; readonly part: QueryContext } | undefined {
+  const { analysis } = context;
+  if (analysis === undefined || expr.type === 'paren') return undefined;
+  const meter = new OperatorMeter(context.meter);
+  analysis.meters.set(expr, meter);
+  return { meter, now: analysis.now, part: context.part({ meter }) };
+}
+
+/** The value at the first step, for all of them. */
+async function evaluateOnce(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
+  const once = { ...grid, steps: 1 };
+  if (context.counts === undefined) return evaluateNode(context, expr, once, around);
+  const counts = new SampleCounts(once);
+  const part = context.part({ counts });
+  const value = await evaluateNode(part, expr, once, around);
+  context.join(part);
+  context.counts.addRepeated(counts);
+  return value;
 }
 
 function negate(context: QueryContext, op: '+' | '-', value: Value): Value {

@@ -165,7 +165,7 @@ export async function smoothedVectorRows(context: QueryContext, selector: Vector
   const row = new Scratch(context);
   const fresh = new Scratch(context);
   try {
-    const request = { matchers: selector.matchers, mint: look.askFromMs - lookbackMs + 1, maxt: look.lastMs + lookbackMs, hints: { ...around, rangeMs: 0 } };
+    const request = { matchers: selector.matchers, read: selector.read, mint: look.askFromMs - lookbackMs + 1, maxt: look.lastMs + lookbackMs, hints: { ...around, rangeMs: 0 } };
     await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count, stored) => {
       const outPtr = row.ensure(grid.steps * 9);
       const presentPtr = outPtr + grid.steps * 8;

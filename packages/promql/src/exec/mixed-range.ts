@@ -17,18 +17,24 @@ export interface SplitSeries {
   readonly floats: Float64Array;
   readonly timesMs: Float64Array;
   readonly histograms: readonly FloatHistogram[];
+  /** Start timestamps of floats and of histograms; undefined if no sample has one. */
+  readonly floatStarts: Float64Array | undefined;
+  readonly starts: Float64Array | undefined;
 }
 
 /** Splits the columns of a series; nothing of them is kept. */
-export function splitSeries(timestampsMs: Float64Array, values: Float64Array, histograms: SeriesHistograms): SplitSeries {
+export function splitSeries(timestampsMs: Float64Array, values: Float64Array, histograms: SeriesHistograms | undefined, starts?: Float64Array): SplitSeries {
   const words = wordsOf(values);
   const floatTimes: number[] = [];
   const floats: number[] = [];
   const times: number[] = [];
   const found: FloatHistogram[] = [];
+  const floatStarts: number[] = [];
+  const ownStarts: number[] = [];
   for (let i = 0; i < values.length; i++) {
     if (isStaleNaN(words, i)) continue;
-    const histogram = histograms.at(i);
+    const histogram = histograms?.at(i);
+    if (starts !== undefined) (histogram === undefined ? floatStarts : ownStarts).push(starts[i]!);
     if (histogram === undefined) {
       floatTimes.push(timestampsMs[i]!);
       floats.push(values[i]!);
@@ -37,7 +43,14 @@ export function splitSeries(timestampsMs: Float64Array, values: Float64Array, hi
       found.push(histogram);
     }
   }
-  return { floatTimesMs: Float64Array.from(floatTimes), floats: Float64Array.from(floats), timesMs: Float64Array.from(times), histograms: found };
+  return {
+    floatTimesMs: Float64Array.from(floatTimes),
+    floats: Float64Array.from(floats),
+    timesMs: Float64Array.from(times),
+    histograms: found,
+    floatStarts: starts === undefined ? undefined : Float64Array.from(floatStarts),
+    starts: starts === undefined ? undefined : Float64Array.from(ownStarts),
+  };
 }
 
 /** The windows of a call. */
@@ -58,7 +71,7 @@ export interface MixedWindows {
  * @returns histograms of the row
  */
 export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Float64Array, present: Uint8Array): HistogramRow {
-  const { floatTimesMs, floats, timesMs, histograms } = series;
+  const { floatTimesMs, floats, timesMs, histograms, floatStarts, starts } = series;
   const { extended, lookbackMs, remarks } = windows;
   const apply = mixedFunction(windows.func);
   const row: HistogramRow = [];
@@ -76,7 +89,7 @@ export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Floa
     if (lo === hi) continue;
     windows.worked(10 * (hi - lo));
     const ofFloats = present[k] === 1 ? out[k]! : undefined;
-    const value = apply({ ...remarks, timesMs, histograms, lo, hi, startMs, endMs, floatTimesMs, floats, floatLo, floatHi, ofFloats, extended });
+    const value = apply({ ...remarks, timesMs, histograms, lo, hi, startMs, endMs, starts, floatTimesMs, floats, floatStarts, floatLo, floatHi, ofFloats, extended });
     present[k] = value === undefined ? 0 : 1;
     out[k] = typeof value === 'number' ? value : 0;
     if (typeof value === 'object') row[k] = value;

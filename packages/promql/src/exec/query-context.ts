@@ -8,8 +8,12 @@ import type { Kernels } from '@gauntlet/kernels';
 import type { Queryable } from '@gauntlet/model';
 import type { Annotations } from '../annotations.ts';
 import { PromqlError } from '../errors.ts';
-import type { VectorSelector } from '../parser/ast.ts';
+import type { Expr, VectorSelector } from '../parser/ast.ts';
+import type { OperatorMeter } from './operator-meter.ts';
 import type { Operators } from './operators.ts';
+import type { SampleCounts } from './sample-counts.ts';
+import type { SharedReads } from './shared-read.ts';
+import type { SharedValues } from './shared-value.ts';
 
 /** Limits from outside, asked again and again while a query runs. Every method may throw to end the query. */
 export interface QueryControl {
@@ -31,6 +35,7 @@ export interface QuerySettings {
   readonly noStepSubqueryIntervalMs: number;
   readonly delayedNameRemoval: boolean;
   readonly typeAndUnitLabels: boolean;
+  readonly useStartTimestamps: boolean;
 }
 
 /** The steps a node is evaluated for: startMs, startMs + stepMs, … (`steps` of them). */
@@ -48,7 +53,43 @@ export interface Grid {
 /** Work between two polls: a series counts as ten samples. */
 const POLL_WORK = 10_000;
 
-/** State of one running query. */
+/** What all parts of one query have in common: limits, and what is shared between places. */
+interface Ledger {
+  readonly control: QueryControl | undefined;
+  work: number;
+  current: number;
+  peak: number;
+  reserved: number;
+  readonly sharedReads: SharedReads;
+  readonly sharedValues: SharedValues;
+}
+
+/** Meters of the nodes of an analyzed query, and the clock they use. */
+export interface Analysis {
+  readonly meters: Map<Expr, OperatorMeter>;
+  /** A clock that never goes back, ms. */
+  readonly now: () => number;
+}
+
+/** What a query runs with. */
+export interface QueryParts {
+  readonly queryable: Queryable;
+  readonly kernels: EngineKernels;
+  readonly operators: Operators;
+  readonly settings: QuerySettings;
+  readonly annotations: Annotations;
+  readonly signal: AbortSignal | undefined;
+  readonly control: QueryControl | undefined;
+}
+
+/** What a part of a query does apart from the rest. */
+export interface QueryPart {
+  readonly annotations?: Annotations;
+  readonly counts?: SampleCounts | undefined;
+  readonly meter?: OperatorMeter | undefined;
+}
+
+/** State of one running query, or of a part of it that is counted by itself. */
 export class QueryContext {
   readonly queryable: Queryable;
   readonly kernels: EngineKernels;
@@ -59,76 +100,109 @@ export class QueryContext {
   readonly signal: AbortSignal | undefined;
   /** Selectors whose native histograms are read without buckets. */
   statsSelectors: ReadonlySet<VectorSelector> = new Set();
-  readonly #control: QueryControl | undefined;
-  #work = 0;
-  #current = 0;
-  #reserved = 0;
+  /** Samples counted as Prometheus does; absent unless asked for. */
+  counts: SampleCounts | undefined;
+  /** The operator being measured; absent unless asked for. */
+  meter: OperatorMeter | undefined;
+  /** What was measured of each node; absent unless asked for. */
+  analysis: Analysis | undefined;
+  readonly #ledger: Ledger;
+  readonly #parts: QueryParts;
 
   /** Samples looked at. */
   samples = 0;
-  /** Most samples held at once. */
-  peakSamples = 0;
   /** Series read from storage. */
   series = 0;
 
-  constructor(parts: {
-    readonly queryable: Queryable;
-    readonly kernels: EngineKernels;
-    readonly operators: Operators;
-    readonly settings: QuerySettings;
-    readonly annotations: Annotations;
-    readonly signal: AbortSignal | undefined;
-    readonly control: QueryControl | undefined;
-  }) {
+  constructor(parts: QueryParts, ledger?: Ledger) {
     this.queryable = parts.queryable;
     this.kernels = parts.kernels;
     this.operators = parts.operators;
     this.settings = parts.settings;
     this.annotations = parts.annotations;
     this.signal = parts.signal;
-    this.#control = parts.control;
+    this.#parts = parts;
+    this.#ledger = ledger ?? { control: parts.control, work: 0, current: 0, peak: 0, reserved: 0, sharedReads: new Map(), sharedValues: new Map() };
+  }
+
+  /** A context for a part of the query, with counters of its own and the limits of the whole; `join` adds the counters. */
+  part({ annotations = this.annotations, counts = this.counts, meter = this.meter }: QueryPart): QueryContext {
+    const part = new QueryContext(annotations === this.annotations ? this.#parts : { ...this.#parts, annotations }, this.#ledger);
+    part.statsSelectors = this.statsSelectors;
+    part.counts = counts;
+    part.meter = meter;
+    part.analysis = this.analysis;
+    return part;
+  }
+
+  /** Adds what a part has looked at. */
+  join(part: QueryContext): void {
+    this.samples += part.samples;
+    this.series += part.series;
+  }
+
+  /** Reads of storage for several selectors, by number. */
+  get sharedReads(): SharedReads {
+    return this.#ledger.sharedReads;
+  }
+
+  /** Vectors computed for several places, by number. */
+  get sharedValues(): SharedValues {
+    return this.#ledger.sharedValues;
+  }
+
+  /** Most samples held at once by the query. */
+  get peakSamples(): number {
+    return this.#ledger.peak;
   }
 
   /** Ends the query if it was canceled. */
   poll(): void {
-    this.#work = 0;
+    this.#ledger.work = 0;
     if (this.signal?.aborted === true) throw new PromqlError('ERR_CANCELED', 'query was canceled in expression evaluation', { cause: this.signal.reason });
-    this.#control?.poll();
+    this.#ledger.control?.poll();
   }
 
   /** Notes work done, and polls when enough has come together. */
   worked(samples: number, series: number): void {
-    this.#work += samples + 10 * series;
-    if (this.#work >= POLL_WORK) this.poll();
+    const ledger = this.#ledger;
+    ledger.work += samples + 10 * series;
+    if (ledger.work >= POLL_WORK) this.poll();
   }
 
   /** Samples held from now on. @throws PromqlError ERR_TOO_MANY_SAMPLES */
   hold(samples: number): void {
-    this.#current += samples;
-    if (this.#current > this.peakSamples) this.peakSamples = this.#current;
-    if (this.#current > this.settings.samplesMax) {
+    const ledger = this.#ledger;
+    ledger.current += samples;
+    if (ledger.current > ledger.peak) ledger.peak = ledger.current;
+    this.meter?.hold(samples);
+    if (ledger.current > this.settings.samplesMax) {
       throw new PromqlError('ERR_TOO_MANY_SAMPLES', 'query processing would load too many samples into memory in query execution');
     }
   }
 
   /** Samples no longer held. */
   drop(samples: number): void {
-    this.#current -= samples;
+    this.#ledger.current -= samples;
+    this.meter?.drop(samples);
   }
 
   /** Charges memory. */
   reserve(bytes: number): void {
-    this.#control?.reserve(bytes);
-    this.#reserved += bytes;
+    this.#ledger.control?.reserve(bytes);
+    this.#ledger.reserved += bytes;
+    this.meter?.reserve(bytes);
   }
 
   release(bytes: number): void {
-    this.#reserved -= bytes;
-    this.#control?.release(bytes);
+    this.#ledger.reserved -= bytes;
+    this.#ledger.control?.release(bytes);
+    this.meter?.release(bytes);
   }
 
   /** Gives back everything still charged; the end of a query, failed or not. */
   releaseAll(): void {
-    if (this.#reserved > 0) this.release(this.#reserved);
+    const { reserved } = this.#ledger;
+    if (reserved > 0) this.release(reserved);
   }
 }

@@ -8,6 +8,7 @@ import { WINDOW } from '@gauntlet/kernels';
 import { getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import { RANGE_FUNCTIONS, type RangeFunctionCall } from '../functions/range-functions.ts';
+import { START_FUNCTIONS } from '../functions/start-timestamps.ts';
 import type { Call, Expr, MatrixSelector, SubqueryExpr } from '../parser/ast.ts';
 import { absentLabels } from '../functions/absent.ts';
 import { evaluateScalar, evaluateVector, type Surroundings } from './operators.ts';
@@ -15,7 +16,7 @@ import { extendedFunction } from './extended-range.ts';
 import { dropMetadata, labelsKey } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { withoutBuckets } from './histogram-stats.ts';
-import { mixedSteps, splitSeries, stepHistograms } from './mixed-range.ts';
+import { mixedSteps, type SplitSeries, splitSeries, stepHistograms } from './mixed-range.ts';
 import { readSeries, type SeriesHistograms } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
 import { lookTimes } from './look-times.ts';
@@ -82,11 +83,12 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     args,
     annotations: context.annotations,
     worked: (samples) => context.worked(samples, 0),
-    // Where messages about the call point to: its first argument.
-    pos: call.args[0]!.pos,
+    pos: remarkPos(call, range),
   };
   const run = extended ?? RANGE_FUNCTIONS.get(call.func);
-  const names = new RowNames(context, call);
+  // Subqueries have no start timestamps, and extended rates do not look at them.
+  const withStarts = context.settings.useStartTimestamps && selector !== undefined && (extended === undefined || call.func === 'resets') ? START_FUNCTIONS.get(call.func) : undefined;
+  const names = new RowNames(context, call, functionCall.pos);
 
   const row = new Scratch(context);
   const work = new Scratch(context);
@@ -109,15 +111,23 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     const { memory } = kernels;
     return run!(functionCall, memory.f64(t, n), memory.f64(v, n), memory.f64(outPtr, steps), memory.u8(presentPtr, steps));
   };
-  const visitMixed = (labels: Labels, nameDropped: boolean, t: number, v: number, count: number, stored: SeriesHistograms): void => {
+  /** The function over floats with start timestamps. */
+  const fillFromStarts = (labels: Labels, { floatTimesMs, floats, floatStarts, timesMs }: SplitSeries, outPtr: number, presentPtr: number): number => {
+    const { memory } = kernels;
+    const anchoredMs = selector?.anchored === true ? context.settings.lookbackMs : undefined;
+    const startCall = { ...functionCall, metricName: getLabel(labels, METRIC_NAME), anchoredMs, histogramTimesMs: timesMs };
+    return withStarts!(startCall, { timestampsMs: floatTimesMs, values: floats, starts: floatStarts! }, memory.f64(outPtr, steps), memory.u8(presentPtr, steps));
+  };
+  const visitMixed = (labels: Labels, nameDropped: boolean, t: number, v: number, count: number, stored: SeriesHistograms, starts: Float64Array | undefined): void => {
     const { memory } = kernels;
     const histograms = selector !== undefined && context.statsSelectors.has(selector) ? withoutBuckets(stored, count) : stored;
-    const series = splitSeries(memory.f64(t, count), memory.f64(v, count), histograms);
+    const series = splitSeries(memory.f64(t, count), memory.f64(v, count), histograms, starts);
     const outPtr = row.ensure(steps * 9);
     const presentPtr = outPtr + steps * 8;
     const n = series.floats.length;
     memory.u8(presentPtr, steps).fill(0);
-    if (n > 0) {
+    if (n > 0 && series.floatStarts !== undefined) fillFromStarts(labels, series, outPtr, presentPtr);
+    else if (n > 0) {
       const floatsPtr = fresh.ensure(n * 16);
       memory.f64(floatsPtr, n).set(series.floatTimesMs);
       memory.f64(floatsPtr + n * 8, n).set(series.floats);
@@ -130,7 +140,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
       rangeMs: range.rangeMs,
       extended: selector?.anchored === true ? ('anchored' as const) : selector?.smoothed === true ? ('smoothed' as const) : ('no' as const),
       lookbackMs: context.settings.lookbackMs,
-      remarks: { annotations: context.annotations, metricName: getLabel(labels, METRIC_NAME), pos: call.args[0]!.pos },
+      remarks: { annotations: context.annotations, metricName: getLabel(labels, METRIC_NAME), pos: functionCall.pos },
       worked: functionCall.worked,
     };
     const present = memory.u8(presentPtr, steps);
@@ -141,10 +151,27 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     context.hold(samples);
     names.add(labels, nameDropped, sink, outPtr, presentPtr, samples, found);
   };
-  const visit = (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number, histograms?: SeriesHistograms): void => {
-    if (histograms !== undefined) return visitMixed(labels, nameDropped, timestampsPtr, valuesPtr, count, histograms);
+  const visit = (
+    labels: Labels,
+    nameDropped: boolean,
+    timestampsPtr: number,
+    valuesPtr: number,
+    count: number,
+    histograms: SeriesHistograms | undefined,
+    starts: Float64Array | undefined,
+  ): void => {
+    if (histograms !== undefined) return visitMixed(labels, nameDropped, timestampsPtr, valuesPtr, count, histograms, starts);
     const outPtr = row.ensure(steps * 9);
     const presentPtr = outPtr + steps * 8;
+    if (starts !== undefined) {
+      const series = splitSeries(kernels.memory.f64(timestampsPtr, count), kernels.memory.f64(valuesPtr, count), undefined, starts);
+      const found = fillFromStarts(labels, series, outPtr, presentPtr);
+      context.samples += series.floats.length;
+      if (found === 0) return;
+      context.hold(found);
+      names.add(labels, nameDropped, sink, outPtr, presentPtr, found);
+      return;
+    }
     let t = timestampsPtr;
     let v = valuesPtr;
     let n = count;
@@ -169,11 +196,13 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
       const after = range.vector.smoothed ? context.settings.lookbackMs : 0;
       const request = {
         matchers: range.vector.matchers,
+        read: range.vector.read,
         mint: look.askFromMs - range.rangeMs - before + 1,
         maxt: look.lastMs + after,
         hints: { ...inner, rangeMs: range.rangeMs },
+        withStarts: withStarts !== undefined,
       };
-      await readSeries(context, request, (labels, t, v, n, histograms) => visit(labels, false, t, v, n, histograms));
+      await readSeries(context, request, (labels, t, v, n, histograms, starts) => visit(labels, false, t, v, n, histograms, withStarts === undefined ? undefined : starts));
     }
   } finally {
     row.free();
@@ -182,13 +211,23 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
   }
 }
 
+function withoutParens(expr: Expr): Expr {
+  let inner = expr;
+  while (inner.type === 'paren' || inner.type === 'stepInvariant') inner = inner.expr;
+  return inner;
+}
+
 function rangeArgument(call: Call): MatrixSelector | SubqueryExpr {
   for (const arg of call.args) {
-    let inner: Expr = arg;
-    while (inner.type === 'paren' || inner.type === 'stepInvariant') inner = inner.expr;
+    const inner = withoutParens(arg);
     if (inner.type === 'matrixSelector' || inner.type === 'subquery') return inner;
   }
   throw new PromqlError('ERR_EXECUTION', `call ${call.func}: no range vector among its arguments`, { pos: call.pos });
+}
+
+/** Where remarks about a call point to: its first argument. As in Prometheus a subquery there has no place, so they point to the begin of the query. */
+function remarkPos(call: Call, range: MatrixSelector | SubqueryExpr): Expr['pos'] {
+  return range.type === 'subquery' && withoutParens(call.args[0]!) === range ? { start: 0, end: 0 } : call.args[0]!.pos;
 }
 
 /** Evaluates a subquery and hands its rows on as columns: the steps that have a value. */
@@ -197,7 +236,7 @@ async function subqueryRows(
   subquery: SubqueryExpr,
   grid: Grid,
   around: Surroundings,
-  visit: (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number, histograms: SeriesHistograms | undefined) => void,
+  visit: (labels: Labels, nameDropped: boolean, timestampsPtr: number, valuesPtr: number, count: number, histograms: SeriesHistograms | undefined, starts: undefined) => void,
 ): Promise<void> {
   const inner = subqueryGrid(context, subquery, grid);
   if (inner.steps === 0) return;
@@ -217,7 +256,7 @@ async function subqueryRows(
         timestamps[count] = inner.startMs + k * inner.stepMs;
         values[count++] = matrix.values[at + k]!;
       }
-      if (count > 0) visit(matrix.labels[row]!, matrix.dropName[row]!, timestampsPtr, valuesPtr, count, stepHistograms(matrix, row));
+      if (count > 0) visit(matrix.labels[row]!, matrix.dropName[row]!, timestampsPtr, valuesPtr, count, stepHistograms(matrix, row), undefined);
       context.worked(count, 1);
     }
   } finally {
@@ -243,12 +282,12 @@ class RowNames {
   #first: Labels[] = [];
   #seen: Set<string> | undefined;
 
-  constructor(context: QueryContext, call: Call) {
+  constructor(context: QueryContext, call: Call, pos: Expr['pos']) {
     this.#context = context;
     this.#keepsName = call.func === 'last_over_time' || call.func === 'first_over_time';
     this.#isAbsence = call.func === 'absent_over_time';
     this.#wantsCounter = call.func === 'rate' || call.func === 'increase';
-    this.#pos = call.args[0]!.pos;
+    this.#pos = pos;
   }
 
   add(labels: Labels, nameDropped: boolean, sink: RowSink, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {

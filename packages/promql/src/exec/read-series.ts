@@ -5,8 +5,10 @@
  */
 import type { FloatHistogram, HistogramColumn, Labels, Matcher, SelectHints } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
+import type { SelectorRead } from '../parser/ast.ts';
 import type { QueryContext } from './query-context.ts';
 import { Scratch } from './rows.ts';
+import { readShared } from './shared-read.ts';
 
 /** What is read. */
 export interface ReadRequest {
@@ -15,6 +17,10 @@ export interface ReadRequest {
   readonly mint: number;
   readonly maxt: number;
   readonly hints: SelectHints;
+  /** What planning has decided about the selector; its hints come before those above. */
+  readonly read?: SelectorRead | undefined;
+  /** Whether the visitor wants to know since when samples count; default no. */
+  readonly withStarts?: boolean;
 }
 
 /** Native histograms among the samples of one series. */
@@ -26,14 +32,29 @@ export interface SeriesHistograms {
 /**
  * Gets each series in label order; the columns are valid during the call. Values of histograms are 0, or the bits of a stale marker.
  * @param histograms undefined if all samples are floats
+ * @param starts start timestamps beside the samples, 0 = not known; undefined if not asked for or if no sample of the series has one
  */
-export type SeriesVisitor = (labels: Labels, timestampsPtr: number, valuesPtr: number, count: number, histograms: SeriesHistograms | undefined) => void;
+export type SeriesVisitor = (
+  labels: Labels,
+  timestampsPtr: number,
+  valuesPtr: number,
+  count: number,
+  histograms: SeriesHistograms | undefined,
+  starts: Float64Array | undefined,
+) => void;
 
 /**
  * Calls `visit` for every series. Warnings of storage go to the annotations.
  * @throws PromqlError ERR_STORAGE `expanding series: …` when storage fails
  */
 export async function readSeries(context: QueryContext, request: ReadRequest, visit: SeriesVisitor): Promise<void> {
+  const { hints, shared } = request.read ?? {};
+  const planned = hints === undefined ? request : { ...request, hints };
+  const visitor = context.meter === undefined ? visit : context.meter.readsInto(visit);
+  return shared === undefined ? readAlone(context, planned, visitor) : readShared(context, planned, shared, visitor, readAlone);
+}
+
+async function readAlone(context: QueryContext, request: ReadRequest, visit: SeriesVisitor): Promise<void> {
   const { memory } = context.kernels;
   const scratch = new Scratch(context);
   try {
@@ -44,7 +65,7 @@ export async function readSeries(context: QueryContext, request: ReadRequest, vi
       for (;;) {
         const next = await nextBatch(context, batches);
         if (next.done === true) break;
-        const { labels, offsets, timestampsMs, values, kernelColumns, histograms } = next.value;
+        const { labels, offsets, timestampsMs, values, kernelColumns, histograms, startTimestamps } = next.value;
         let timestampsPtr = kernelColumns?.timestampsPtr ?? timestampsMs.byteOffset;
         let valuesPtr = kernelColumns?.valuesPtr ?? values.byteOffset;
         const end = offsets[labels.length]!;
@@ -63,7 +84,8 @@ export async function readSeries(context: QueryContext, request: ReadRequest, vi
           const from = offsets[i]!;
           const count = offsets[i + 1]! - from;
           const own = histograms === undefined ? undefined : histogramsOf(histograms, from, from + count);
-          visit(labels[i]!, timestampsPtr + from * 8, valuesPtr + from * 8, count, own);
+          const starts = request.withStarts !== true || startTimestamps === undefined ? undefined : startsOf(startTimestamps, from, from + count);
+          visit(labels[i]!, timestampsPtr + from * 8, valuesPtr + from * 8, count, own, starts);
           context.worked(count, 1);
         }
         context.series += labels.length;
@@ -89,6 +111,11 @@ function histogramsOf(column: HistogramColumn, from: number, to: number): Series
       return id === -1 ? undefined : column.get(id);
     },
   };
+}
+
+function startsOf(column: Float64Array, from: number, to: number): Float64Array | undefined {
+  for (let i = from; i < to; i++) if (column[i] !== 0) return column.subarray(from, to);
+  return undefined;
 }
 
 async function nextBatch<T>(context: QueryContext, batches: AsyncIterator<T>): Promise<IteratorResult<T>> {

@@ -28,6 +28,7 @@ export async function selectVectorRows(context: QueryContext, selector: VectorSe
     const presentPtr = valuesPtr + steps * 8;
     const request = {
       matchers: selector.matchers,
+      read: selector.read,
       mint: look.askFromMs - lookbackMs + 1,
       maxt: look.lastMs,
       hints: { ...around, rangeMs: 0 },

@@ -18,11 +18,14 @@ import {
 } from '@gauntlet/model';
 import type { Annotations } from '../annotations.ts';
 import type { PositionRange } from '../parser/ast.ts';
+import { isStartOverlap, isStartReset, startsInside } from './start-timestamps.ts';
 
 /** Histograms [lo, hi) of a series that lie in one window. */
 export interface HistogramWindow {
   readonly timesMs: ArrayLike<number>;
   readonly histograms: readonly FloatHistogram[];
+  /** Start timestamps of the histograms, 0 = not known; undefined if no sample of the series has one. */
+  readonly starts: ArrayLike<number> | undefined;
   readonly lo: number;
   readonly hi: number;
   readonly startMs: number;
@@ -53,14 +56,32 @@ export interface RateKind {
 
 /** rate, increase or delta of a window, extrapolated to its ends. */
 export function rateOfHistograms(window: HistogramWindow, { isCounter, isRate }: RateKind, remarks: Remarks): FloatHistogram | undefined {
-  const { timesMs, histograms, lo, hi, startMs, endMs } = window;
-  if (hi - lo < 2) return undefined;
-  const change = changeOver(window, isCounter, remarks);
-  if (change === undefined) return undefined;
+  const { timesMs, histograms, starts, lo, hi, startMs, endMs } = window;
+  const firstMs = timesMs[lo]!;
+  const lastMs = timesMs[hi - 1]!;
+  const knowsStart = isCounter && starts !== undefined && startsInside(starts[lo]!, firstMs, startMs);
+  if (hi - lo < 2 && !knowsStart) return undefined;
+  const change = hi - lo < 2 ? undefined : changeOver(window, isCounter, remarks);
+  if (hi - lo >= 2 && change === undefined) return undefined;
+  const averageSeconds = hi - lo < 2 ? 0 : (lastMs - firstMs) / 1000 / (hi - lo - 1);
+  if (knowsStart) {
+    // The counter was empty at its start: nothing is left to extrapolate on that side.
+    const all = change === undefined ? histograms[lo]! : combined(remarks, change, histograms[lo]!, 'addition');
+    if (all === undefined) return undefined;
+    const sampledSeconds = (lastMs - starts[lo]!) / 1000;
+    const left = (endMs - lastMs) / 1000;
+    const toEnd = left >= averageSeconds * 1.1 ? averageSeconds / 2 : left;
+    const factor = (sampledSeconds + toEnd) / sampledSeconds;
+    return mulHistogram(all, isRate ? factor / ((endMs - startMs) / 1000) : factor);
+  }
+  return extrapolated(window, change!, averageSeconds, { isCounter, isRate });
+}
+
+/** The change over at least two samples, stretched towards both ends of the window. */
+function extrapolated({ timesMs, histograms, lo, hi, startMs, endMs }: HistogramWindow, change: FloatHistogram, averageSeconds: number, { isCounter, isRate }: RateKind): FloatHistogram {
   const firstMs = timesMs[lo]!;
   const lastMs = timesMs[hi - 1]!;
   const sampledSeconds = (lastMs - firstMs) / 1000;
-  const averageSeconds = sampledSeconds / (hi - lo - 1);
   const threshold = averageSeconds * 1.1;
   let toStart = (firstMs - startMs) / 1000;
   let toEnd = (endMs - lastMs) / 1000;
@@ -78,15 +99,16 @@ export function rateOfHistograms(window: HistogramWindow, { isCounter, isRate }:
 }
 
 /** Last minus first, with what was lost in resets added back for counters. */
-function changeOver({ histograms, lo, hi }: HistogramWindow, isCounter: boolean, remarks: Remarks): FloatHistogram | undefined {
+function changeOver({ timesMs, histograms, starts, lo, hi }: HistogramWindow, isCounter: boolean, remarks: Remarks): FloatHistogram | undefined {
   const { annotations, metricName, pos } = remarks;
+  const restarts = (i: number): boolean => starts !== undefined && isStartReset(starts[i - 1]!, timesMs[i - 1]!, starts[i]!, timesMs[i]!);
   const first = histograms[lo]!;
   const last = histograms[hi - 1]!;
   let before = first;
   if (isCounter) {
     const second = histograms[lo + 1]!;
     // After a reset the layout of the first sample is of no interest.
-    if (detectReset(second, first)) before = createHistogram({ schema: second.schema, customValues: second.customValues });
+    if (restarts(lo + 1) || detectReset(second, first)) before = createHistogram({ schema: second.schema, customValues: second.customValues });
   }
   const isCustom = usesCustomBuckets(before);
   let schema = Math.min(last.schema, before.schema);
@@ -105,21 +127,27 @@ function changeOver({ histograms, lo, hi }: HistogramWindow, isCounter: boolean,
   if (isCounter && isGauge) annotations.histogramNotCounter(metricName, pos);
   let change = combined(remarks, isCustom ? last : reduceResolution(last, schema), before, 'subtraction');
   if (isCounter) {
+    let isOverlapping = false;
     for (let i = lo + 1; i < hi && change !== undefined; i++) {
-      if (detectReset(histograms[i]!, before)) change = combined(remarks, change, before, 'addition');
+      if (starts !== undefined && !isOverlapping && isStartOverlap(starts[i - 1]!, timesMs[i - 1]!, starts[i]!)) {
+        annotations.startTimeOverlap(metricName, pos);
+        isOverlapping = true;
+      }
+      if (restarts(i) || detectReset(histograms[i]!, before)) change = combined(remarks, change, before, 'addition');
       before = histograms[i]!;
     }
   } else if (first.resetHint !== RESET_HINTS.gauge || last.resetHint !== RESET_HINTS.gauge) annotations.histogramNotGauge(metricName, pos);
   return change === undefined ? undefined : compactHistogram(withResetHint(change, RESET_HINTS.gauge), 0);
 }
 
-/** irate (`isRate`) or idelta of two histograms. */
+/** irate (`isRate`) or idelta of two histograms; `isRestart`: start timestamps tell a reset between them. */
 export function instantRateOfHistograms(
   before: FloatHistogram,
   beforeMs: number,
   after: FloatHistogram,
   afterMs: number,
   isRate: boolean,
+  isRestart: boolean,
   remarks: Remarks,
 ): FloatHistogram | undefined {
   const { annotations, metricName, pos } = remarks;
@@ -127,7 +155,7 @@ export function instantRateOfHistograms(
   if (isRate && (a || b)) annotations.histogramNotCounter(metricName, pos);
   if (!isRate && (!a || !b)) annotations.histogramNotGauge(metricName, pos);
   let change: FloatHistogram | undefined = after;
-  if (!isRate || !detectReset(after, before)) change = combined(remarks, after, before, 'subtraction');
+  if (!isRate || (!isRestart && !detectReset(after, before))) change = combined(remarks, after, before, 'subtraction');
   if (change === undefined) return undefined;
   const gauge = compactHistogram(withResetHint(change, RESET_HINTS.gauge), 0);
   return isRate ? divHistogram(gauge, (afterMs - beforeMs) / 1000) : gauge;

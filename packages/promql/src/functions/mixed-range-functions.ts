@@ -5,12 +5,15 @@
  */
 import { detectReset, type FloatHistogram, HistogramMean, histogramsEqual, HistogramSum } from '@gauntlet/model';
 import { extendedRateOfHistograms, type HistogramWindow, instantRateOfHistograms, rateOfHistograms, type Remarks } from './histogram-rate.ts';
+import { isStartReset } from './start-timestamps.ts';
 
 /** One window with at least one histogram. */
 export interface MixedWindow extends HistogramWindow, Remarks {
   /** Floats of the same series; those in the window are [floatLo, floatHi). */
   readonly floatTimesMs: ArrayLike<number>;
   readonly floats: ArrayLike<number>;
+  /** Start timestamps of the floats; undefined if no sample of the series has one. */
+  readonly floatStarts: ArrayLike<number> | undefined;
   readonly floatLo: number;
   readonly floatHi: number;
   /** What the function makes of the floats alone. */
@@ -66,21 +69,23 @@ function added(make: (first: FloatHistogram) => HistogramSum | HistogramMean): M
 /** A sample of either kind. */
 interface AnySample {
   readonly timeMs: number;
+  /** Start timestamp, 0 = not known. */
+  readonly start: number;
   readonly float: number;
   readonly histogram: FloatHistogram | undefined;
 }
 
 /** Samples of both kinds from given indexes on, in time order. */
 function* mergedSamples(window: MixedWindow, float: number, histogram: number): Generator<AnySample, void, undefined> {
-  const { floatTimesMs, floats, floatHi, timesMs, histograms, hi } = window;
+  const { floatTimesMs, floats, floatStarts, floatHi, timesMs, histograms, starts, hi } = window;
   let f = float;
   let h = histogram;
   while (f < floatHi || h < hi) {
     if (h === hi || (f < floatHi && floatTimesMs[f]! < timesMs[h]!)) {
-      yield { timeMs: floatTimesMs[f]!, float: floats[f]!, histogram: undefined };
+      yield { timeMs: floatTimesMs[f]!, start: floatStarts?.[f] ?? 0, float: floats[f]!, histogram: undefined };
       f++;
     } else {
-      yield { timeMs: timesMs[h]!, float: 0, histogram: histograms[h]! };
+      yield { timeMs: timesMs[h]!, start: starts?.[h] ?? 0, float: 0, histogram: histograms[h]! };
       h++;
     }
   }
@@ -97,12 +102,16 @@ function instantRate(isRate: boolean): MixedFunction {
       window.annotations.mixedFloatsHistograms(window.metricName, window.pos);
       return undefined;
     }
-    return instantRateOfHistograms(before.histogram, before.timeMs, after.histogram, after.timeMs, isRate, window);
+    const isReset = isStartReset(before.start, before.timeMs, after.start, after.timeMs);
+    return instantRateOfHistograms(before.histogram, before.timeMs, after.histogram, after.timeMs, isRate, isReset, window);
   };
 }
 
-/** Counts pairs of neighbours of which `differ` holds; a change of kind always counts. */
-function transitions(floatsDiffer: (a: number, b: number) => boolean, histogramsDiffer: (a: FloatHistogram, b: FloatHistogram) => boolean): MixedFunction {
+/**
+ * Counts pairs of neighbours that differ; a change of kind always counts.
+ * @param heedsStarts whether start timestamps alone tell a reset
+ */
+function transitions(heedsStarts: boolean, floatsDiffer: (a: number, b: number) => boolean, histogramsDiffer: (a: FloatHistogram, b: FloatHistogram) => boolean): MixedFunction {
   return (window) => {
     const start = anchoredStart(window);
     if (start === undefined) return undefined;
@@ -110,9 +119,10 @@ function transitions(floatsDiffer: (a: number, b: number) => boolean, histograms
     let before: AnySample | undefined;
     for (const sample of mergedSamples(window, start.float, start.histogram)) {
       if (before !== undefined) {
-        if (before.histogram === undefined && sample.histogram === undefined) count += floatsDiffer(before.float, sample.float) ? 1 : 0;
+        const isReset = heedsStarts && isStartReset(before.start, before.timeMs, sample.start, sample.timeMs);
+        if (before.histogram === undefined && sample.histogram === undefined) count += isReset || floatsDiffer(before.float, sample.float) ? 1 : 0;
         else if (before.histogram === undefined || sample.histogram === undefined) count++;
-        else count += histogramsDiffer(before.histogram, sample.histogram) ? 1 : 0;
+        else count += isReset || histogramsDiffer(before.histogram, sample.histogram) ? 1 : 0;
       }
       before = sample;
     }
@@ -160,8 +170,8 @@ const MIXED_FUNCTIONS: ReadonlyMap<string, MixedFunction> = new Map<string, Mixe
   ['last_over_time', (window) => last(window).histogram ?? last(window).float],
   ['ts_of_first_over_time', (window) => first(window).timeMs / 1000],
   ['ts_of_last_over_time', (window) => last(window).timeMs / 1000],
-  ['changes', transitions((a, b) => a !== b && !(Number.isNaN(a) && Number.isNaN(b)), (a, b) => !histogramsEqual(a, b))],
-  ['resets', transitions((a, b) => b < a, (a, b) => detectReset(b, a))],
+  ['changes', transitions(false, (a, b) => a !== b && !(Number.isNaN(a) && Number.isNaN(b)), (a, b) => !histogramsEqual(a, b))],
+  ['resets', transitions(true, (a, b) => b < a, (a, b) => detectReset(b, a))],
 ]);
 
 /** What a range function does with a window that holds histograms. */

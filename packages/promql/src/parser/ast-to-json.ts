@@ -53,6 +53,7 @@ export function exprToJson(expr: Expr): JsonValue {
       return { type: 'numberLiteral', val: formatDecimal(expr.value) };
     case 'paren':
       return { expr: exprToJson(expr.expr), type: 'parenExpr' };
+    case 'shared':
     case 'stepInvariant':
       return exprToJson(expr.expr);
     case 'string':

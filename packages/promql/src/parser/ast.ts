@@ -8,7 +8,7 @@
  * Positions are UTF-16 offsets into the query text (`query.slice(pos.start, pos.end)`); `lineColumn` turns them into what messages show.
  * Durations are whole milliseconds. Source of the shapes: Prometheus promql/parser/ast.go.
  */
-import type { Matcher } from '@gauntlet/model';
+import type { Matcher, SelectHints } from '@gauntlet/model';
 
 /** Half-open span of the query text, UTF-16 offsets. */
 export interface PositionRange {
@@ -55,6 +55,8 @@ export interface AggregateExpr {
   /** Label names of `by (…)` or `without (…)`, as written (order and duplicates kept). */
   readonly grouping: readonly string[];
   readonly without: boolean;
+  /** Made by planning: each row goes into its group as the scan below finds it, and no vector of all rows is made. */
+  readonly intoScan?: boolean;
   readonly pos: PositionRange;
 }
 
@@ -131,7 +133,30 @@ export interface VectorSelector {
   readonly smoothed: boolean;
   /** Second argument of `info()`: may consist of matchers that match the empty string. */
   readonly bypassEmptyMatcherCheck: boolean;
+  /** Made by planning: how the selector reads storage. */
+  readonly read?: SelectorRead;
   readonly pos: PositionRange;
+}
+
+/** How a selector reads storage, as planning has decided it. */
+export interface SelectorRead {
+  /** What storage is told about the use of the samples. */
+  readonly hints?: SelectHints;
+  /** The read it takes part in, if others read the same series. */
+  readonly shared?: SharedRead;
+}
+
+/** One read of storage for several selectors. */
+export interface SharedRead {
+  /** Counted from 1. */
+  readonly id: number;
+  /** Selectors that take part. */
+  readonly members: number;
+  /** What is read for all of them: the matchers of the widest, and hints that hold for each. */
+  readonly matchers: readonly Matcher[];
+  readonly hints: SelectHints;
+  /** Matchers of this selector that the widest one lacks: looked at as the series come. */
+  readonly filters: readonly Matcher[];
 }
 
 /** `selector[range]`. Offset, `@`, anchored and smoothed live in the vector selector. */
@@ -196,6 +221,20 @@ export interface StepInvariantExpr {
   readonly pos: PositionRange;
 }
 
+/** Made by planning, never by the parser: one of several places with the same vector, which is computed once. */
+export interface SharedExpr {
+  readonly type: 'shared';
+  /** Counted from 1; the same for all places. */
+  readonly id: number;
+  /** Number of places. */
+  readonly uses: number;
+  /** What is computed; the same object in all places. */
+  readonly expr: Expr;
+  /** The same as written in this place, for the positions of remarks. */
+  readonly here: Expr;
+  readonly pos: PositionRange;
+}
+
 export type Expr =
   | AggregateExpr
   | BinaryExpr
@@ -204,6 +243,7 @@ export type Expr =
   | MatrixSelector
   | NumberLiteral
   | ParenExpr
+  | SharedExpr
   | StepInvariantExpr
   | StringLiteral
   | SubqueryExpr

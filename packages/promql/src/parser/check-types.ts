@@ -28,6 +28,7 @@ export function valueType(expr: Expr): ValueType {
     case 'subquery':
       return 'matrix';
     case 'paren':
+    case 'shared':
     case 'stepInvariant':
     case 'unary':
       return valueType(expr.expr);
@@ -70,6 +71,7 @@ export function checkTypes(text: string, root: Expr): Expr {
       case 'call':
         return { expr: checkCall(expr), type: valueType(expr) };
       case 'paren':
+      case 'shared':
       case 'stepInvariant': {
         const inner = check(expr.expr);
         return { expr: { ...expr, expr: inner.expr }, type: inner.type };

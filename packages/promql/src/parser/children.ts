@@ -13,6 +13,7 @@ export function childrenOf(expr: Expr): readonly Expr[] {
     case 'matrixSelector':
       return [expr.vector];
     case 'paren':
+    case 'shared':
     case 'stepInvariant':
     case 'subquery':
     case 'unary':

@@ -18,6 +18,7 @@ function pretty(expr: Expr, level: number, memo: Map<Expr, string>): string {
   switch (expr.type) {
     case 'duration':
       return prettyDuration(expr);
+    case 'shared':
     case 'stepInvariant':
       return pretty(expr.expr, level, memo);
     case 'unary':

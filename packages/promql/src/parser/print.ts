@@ -39,6 +39,7 @@ function printNode(expr: Expr, print: (child: Expr) => string): string {
       return printNumber(expr);
     case 'paren':
       return `(${print(expr.expr)})`;
+    case 'shared':
     case 'stepInvariant':
       return print(expr.expr);
     case 'string':

@@ -39,6 +39,7 @@ export function resolveDurations(expr: Expr, context: DurationContext): Expr {
       return args.every((arg, i) => arg === expr.args[i]) ? expr : { ...expr, args };
     }
     case 'paren':
+    case 'shared':
     case 'stepInvariant':
     case 'unary': {
       const inner = resolveDurations(expr.expr, context);

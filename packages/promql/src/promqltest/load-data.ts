@@ -11,6 +11,8 @@ interface Draft {
   readonly labels: Labels;
   /** By time in ms; a later load of the same time wins. */
   readonly samples: Map<number, Sample>;
+  /** Since when samples count, by their time in ms; only where that is known. */
+  readonly starts: Map<number, number>;
 }
 
 /** Native histograms to be made of classic series: what is known of each by time. */
@@ -25,15 +27,20 @@ export function loadSeries(loads: readonly LoadStatement[]): MemorySeries[] {
   const draftOf = (labels: Labels): Draft => {
     const key = JSON.stringify(labels);
     let draft = drafts.get(key);
-    if (draft === undefined) drafts.set(key, (draft = { labels, samples: new Map() }));
+    if (draft === undefined) drafts.set(key, (draft = { labels, samples: new Map(), starts: new Map() }));
     return draft;
   };
   for (const { series, stepMs, withNhcb } of loads) {
     const classics = new Map<string, ClassicDraft>();
-    for (const { labels, values } of series) {
-      const { samples } = draftOf(labels);
+    for (const { labels, values, startOffsetsMs } of series) {
+      const { samples, starts } = draftOf(labels);
       values.forEach((value, i) => {
-        if (value.kind !== 'omitted') samples.set(i * stepMs, value);
+        if (value.kind === 'omitted') return;
+        const time = i * stepMs;
+        const offset = startOffsetsMs?.[i];
+        samples.set(time, value);
+        if (offset === undefined) starts.delete(time);
+        else starts.set(time, time + offset);
       });
       if (withNhcb) addClassic(classics, labels, values, stepMs);
     }
@@ -76,7 +83,7 @@ function boundOf(le: string): number {
   return /^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(le) ? Number(le) : NaN;
 }
 
-function finish({ labels, samples }: Draft): MemorySeries {
+function finish({ labels, samples, starts }: Draft): MemorySeries {
   const ordered = [...samples].sort(([a], [b]) => a - b);
   const values = new Float64Array(ordered.length);
   const words = wordsOf(values);
@@ -84,7 +91,8 @@ function finish({ labels, samples }: Draft): MemorySeries {
     if (sample.kind === 'float') values[i] = sample.value;
     else if (sample.kind === 'stale') writeStaleNaN(words, i);
   });
-  const series = { labels, timestampsMs: Float64Array.from(ordered, ([time]) => time), values };
+  const plain = { labels, timestampsMs: Float64Array.from(ordered, ([time]) => time), values };
+  const series = starts.size === 0 ? plain : { ...plain, startTimestamps: Float64Array.from(ordered, ([time]) => starts.get(time) ?? 0) };
   if (ordered.every(([, { kind }]) => kind !== 'histogram')) return series;
   return { ...series, histograms: storedHistograms(ordered.map(([, sample]) => (sample.kind === 'histogram' ? sample.histogram : undefined))) };
 }

@@ -25,6 +25,8 @@ export interface MemorySeries {
   readonly values: Float64Array;
   /** Beside each value the native histogram, if the sample is one; the value is 0 then, or a stale marker for STALE_HISTOGRAM. */
   readonly histograms?: readonly (FloatHistogram | undefined)[];
+  /** Beside each value since when it counts, ms since 1970; 0 = not known. */
+  readonly startTimestamps?: Float64Array;
 }
 
 export interface MemoryQueryableOptions {
@@ -58,7 +60,12 @@ function toBatch(parts: readonly { readonly series: MemorySeries; readonly from:
     timestampsMs.set(series.timestampsMs.subarray(from, to), offsets[i]!);
     values.set(series.values.subarray(from, to), offsets[i]!);
   });
-  const batch = { labels: parts.map(({ series }) => series.labels), offsets, timestampsMs, values };
+  let batch: SeriesBatch = { labels: parts.map(({ series }) => series.labels), offsets, timestampsMs, values };
+  if (parts.some(({ series }) => series.startTimestamps !== undefined)) {
+    const startTimestamps = new Float64Array(timestampsMs.length);
+    parts.forEach(({ series, from, to }, i) => series.startTimestamps !== undefined && startTimestamps.set(series.startTimestamps.subarray(from, to), offsets[i]!));
+    batch = { ...batch, startTimestamps };
+  }
   if (parts.every(({ series }) => series.histograms === undefined)) return batch;
   const ids = new Int32Array(timestampsMs.length).fill(-1);
   const histograms: FloatHistogram[] = [];

@@ -161,7 +161,7 @@ function parseStartOffsets(text: string): (number | undefined)[] {
       for (let i = 0; i < Number(gap[1] ?? 1); i++) offsets.push(undefined);
       continue;
     }
-    const match = /^([+-]?)(\d+[a-wyz]*)(?:([+-])(\d+[a-wyz]*))?(?:x(\d+))?$/.exec(item);
+    const match = /^([+-]?)((?:\d+[a-wyz]+)+|\d+)(?:([+-])((?:\d+[a-wyz]+)+|\d+))?(?:x(\d+))?$/.exec(item);
     if (match === null) throw new PromqlError('ERR_SCRIPT', `start timestamp is not understood: ${item}`);
     const [, sign, base, stepSign, step, count] = match;
     let offset = (sign === '-' ? -1 : 1) * parseDuration(base!);
