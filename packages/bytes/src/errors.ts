@@ -6,6 +6,7 @@ export type BytesErrorCode =
   | 'ERR_BYTES_VARINT'
   | 'ERR_BYTES_UNSAFE_INTEGER'
   | 'ERR_BYTES_SNAPPY'
+  | 'ERR_BYTES_ZSTD'
   | 'ERR_BYTES_TOO_LARGE';
 
 /** Input that cannot be read as asked. */

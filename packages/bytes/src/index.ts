@@ -22,3 +22,4 @@ export {
   wordsToNumber,
 } from './words64.ts';
 export { xxhash64 } from './xxhash64.ts';
+export { zstdDecode, type ZstdDecodeOptions } from './zstd-decode.ts';

@@ -28,7 +28,7 @@ import type { SeriesSource } from './query/series-source.ts';
 import { createQueryables, overlappingBlocks, type SourceView } from './query/tsdb-queryable.ts';
 import { createCheckpoint } from './wal/checkpoint.ts';
 import { listSegments } from './wal/wal-reader.ts';
-import { createWalWriter, type WalCompression } from './wal/wal-writer.ts';
+import { createWalWriter, type WalCompression, type ZstdEncode } from './wal/wal-writer.ts';
 
 /** What a database works with. */
 export interface DbDeps {
@@ -40,6 +40,8 @@ export interface DbDeps {
   readonly clock: { now(): number };
   /** In [0, 1), for names of blocks. `Math.random` will do. */
   readonly random: Random;
+  /** Encoder of the runtime for a log in zstd; without one such a log is written in snappy. Reading zstd needs nothing. */
+  readonly zstdEncode?: ZstdEncode;
   readonly hooks?: DbHooks;
 }
 
@@ -59,7 +61,7 @@ export interface DbOptions {
   readonly blockRangeMs?: number;
   /** Age at which blocks are deleted, ms, measured from the newest block; 0 keeps all, the default. `--storage.tsdb.retention.time`. */
   readonly retentionMs?: number;
-  /** Default snappy. `--storage.tsdb.wal-compression`. */
+  /** Default snappy. `--storage.tsdb.wal-compression-type`. */
   readonly walCompression?: WalCompression;
   /** Limit of a WAL segment, bytes, a multiple of 32 KiB; default 128 MiB. `--storage.tsdb.wal-segment-size`. */
   readonly walSegmentBytes?: number;
@@ -120,7 +122,7 @@ const LOCK_FILE = 'lock';
 
 /**
  * Opens a database, replaying its log.
- * @throws TsdbError ERR_DB_LOCKED when another process has it, ERR_WAL_CORRUPT for a damaged checkpoint, ERR_WAL_COMPRESSION for zstd
+ * @throws TsdbError ERR_DB_LOCKED when another process has it, ERR_WAL_CORRUPT for a damaged checkpoint
  */
 export function createDb(deps: DbDeps, options: DbOptions = {}): Db {
   const { fs, dir } = deps;
@@ -139,8 +141,11 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
   const { fs, dir, kernels, hooks = {} } = deps;
   const blockRangeMs = options.blockRangeMs ?? BLOCK_RANGE_MS;
   const retentionMs = options.retentionMs ?? 0;
-  const compression = options.walCompression ?? 'snappy';
-  const segmentOption = options.walSegmentBytes === undefined ? {} : { segmentBytesMax: options.walSegmentBytes };
+  const logOptions = {
+    compression: options.walCompression ?? 'snappy',
+    ...(deps.zstdEncode === undefined ? {} : { zstdEncode: deps.zstdEncode }),
+    ...(options.walSegmentBytes === undefined ? {} : { segmentBytesMax: options.walSegmentBytes }),
+  };
   const walDir = joinPath(dir, WAL_DIR);
   let blocks: Block[] = [];
   let damaged: DamagedBlock[] = [];
@@ -215,7 +220,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
   }
   fs.mkdir(walDir);
   const replay = replayWal(fs, walDir, head);
-  const wal = createWalWriter(fs, walDir, replay.nextSegment, { compression, ...segmentOption });
+  const wal = createWalWriter(fs, walDir, replay.nextSegment, logOptions);
   head.wal = wal;
   fs.fsyncDir(dir);
   const notRead = outOfOrderLogBytes(fs, joinPath(dir, WBL_DIR));
@@ -247,7 +252,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     const last = segments.at(-1)! - 1;
     const to = first + Math.floor(((last - first) * 2) / 3);
     if (last < 0 || to <= first) return;
-    createCheckpoint(fs, walDir, to, { keep: (ref) => head.isNeededInCheckpoint(ref, mint), mint, compression, ...segmentOption });
+    createCheckpoint(fs, walDir, to, { keep: (ref) => head.isNeededInCheckpoint(ref, mint), mint, ...logOptions });
     head.forgetExpired(mint);
   };
 

@@ -20,7 +20,6 @@ export type TsdbErrorCode =
   | 'ERR_BLOCK_NOTATION'
   | 'ERR_ULID'
   | 'ERR_WAL_CORRUPT'
-  | 'ERR_WAL_COMPRESSION'
   | 'ERR_WAL_RECORD'
   | 'ERR_WAL_FAILED'
   | 'ERR_SAMPLE_OUT_OF_ORDER'

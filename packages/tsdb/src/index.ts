@@ -66,4 +66,4 @@ export { matchPostings } from './query/match-postings.ts';
 export { isDecodable, SideColumns } from './query/side-columns.ts';
 export { createBlockQueryable } from './query/tsdb-queryable.ts';
 export { WalCorruptError } from './wal/layout.ts';
-export type { WalCompression } from './wal/wal-writer.ts';
+export type { WalCompression, ZstdEncode } from './wal/wal-writer.ts';

@@ -54,7 +54,7 @@ export interface ReplayReport {
 /**
  * Replays the log in `walDir`, which exists.
  * @param head empty, with `minValidTimeMs` set from the blocks
- * @throws WalCorruptError for a damaged checkpoint or a gap in the segments, TsdbError ERR_WAL_COMPRESSION
+ * @throws WalCorruptError for a damaged checkpoint or a gap in the segments
  */
 export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayReport {
   removeTemporaryCheckpoints(fs, walDir);

@@ -13,7 +13,7 @@ import { CHECKPOINT_PREFIX, checkpointName, walSegmentName } from './layout.ts';
 import { decodeHistogramRecord, isHistogramRecord } from './histogram-record.ts';
 import { decodeSamplesRecord, decodeTombstonesRecord, encodeSamplesRecord, putTombstone, RECORD, SampleColumns } from './record.ts';
 import { lastCheckpoint, listSegments, readSegment } from './wal-reader.ts';
-import { createWalWriter, type WalCompression } from './wal-writer.ts';
+import { createWalWriter, type WalCompression, type ZstdEncode } from './wal-writer.ts';
 
 /** What a checkpoint keeps. */
 export interface CheckpointOptions {
@@ -22,6 +22,7 @@ export interface CheckpointOptions {
   /** First timestamp still needed, ms. */
   readonly mint: number;
   readonly compression: WalCompression;
+  readonly zstdEncode?: ZstdEncode;
   readonly segmentBytesMax?: number;
 }
 

@@ -4,8 +4,8 @@
  * Any damage is a `WalCorruptError` that says how much of the segment is good; zeros up to the end of a page, and a file that ends
  * between two records, are not damage. What to do about damage is the caller's decision (`head/replay.ts`).
  */
-import { crc32c, snappyDecode } from '@gauntlet/bytes';
-import { isTsdbError, TsdbError } from '../errors.ts';
+import { crc32c, snappyDecode, zstdDecode } from '@gauntlet/bytes';
+import { isTsdbError } from '../errors.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { CHECKPOINT_PREFIX, FRAGMENT, FRAGMENT_RESERVED, FRAGMENT_SNAPPY, FRAGMENT_ZSTD, WAL_FRAGMENT_HEADER_BYTES, WAL_PAGE_BYTES, WalCorruptError, walSegmentName } from './layout.ts';
 
@@ -35,7 +35,7 @@ export function lastCheckpoint(fs: FileSystem, walDir: string): { readonly dir: 
 /**
  * Calls `visit` with every record of a segment.
  * @param visit record bytes are valid during the call
- * @throws WalCorruptError, also for an ERR_WAL_RECORD that `visit` throws; TsdbError ERR_WAL_COMPRESSION for zstd
+ * @throws WalCorruptError, also for an ERR_WAL_RECORD that `visit` throws
  */
 export function readSegment(fs: FileSystem, dir: string, segment: number, visit: (record: Uint8Array) => void): void {
   const handle = fs.open(joinPath(dir, walSegmentName(segment)), 'read');
@@ -89,14 +89,13 @@ export function readSegment(fs: FileSystem, dir: string, segment: number, visit:
           if (isInside) continue;
           record = assembled.subarray(0, assembledBytes);
         }
-        if ((type & FRAGMENT_ZSTD) !== 0) {
-          throw new TsdbError('ERR_WAL_COMPRESSION', `read WAL segment ${dir}/${walSegmentName(segment)}: offset ${goodBytes}: record is compressed with zstd, which is not supported; only snappy and none are`);
-        }
-        if ((type & FRAGMENT_SNAPPY) !== 0) {
+        const compression = type & (FRAGMENT_SNAPPY | FRAGMENT_ZSTD);
+        if (compression !== 0) {
+          if (compression === (FRAGMENT_SNAPPY | FRAGMENT_ZSTD)) throw corrupt('record is marked as snappy and as zstd');
           try {
-            record = snappyDecode(record, { maxBytes: RECORD_BYTES_MAX });
+            record = (compression === FRAGMENT_ZSTD ? zstdDecode : snappyDecode)(record, { maxBytes: RECORD_BYTES_MAX });
           } catch (error) {
-            throw corrupt(`snappy record: ${(error as Error).message}`, false, error);
+            throw corrupt(`${compression === FRAGMENT_ZSTD ? 'zstd' : 'snappy'} record: ${(error as Error).message}`, false, error);
           }
         }
         try {

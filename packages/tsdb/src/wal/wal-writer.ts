@@ -9,10 +9,13 @@
 import { crc32c, GrowableBytes, snappyEncode } from '@gauntlet/bytes';
 import { TsdbError } from '../errors.ts';
 import { type FileHandle, type FileSystem, joinPath } from '../file-system.ts';
-import { FRAGMENT, FRAGMENT_SNAPPY, WAL_FRAGMENT_HEADER_BYTES, WAL_PAGE_BYTES, WAL_SEGMENT_BYTES, walSegmentName } from './layout.ts';
+import { FRAGMENT, FRAGMENT_SNAPPY, FRAGMENT_ZSTD, WAL_FRAGMENT_HEADER_BYTES, WAL_PAGE_BYTES, WAL_SEGMENT_BYTES, walSegmentName } from './layout.ts';
 
 /** How records are compressed. */
-export type WalCompression = 'snappy' | 'none';
+export type WalCompression = 'snappy' | 'zstd' | 'none';
+
+/** Makes a zstd frame of some bytes. */
+export type ZstdEncode = (bytes: Uint8Array) => Uint8Array;
 
 /** An open log. */
 export interface WalWriter {
@@ -30,6 +33,8 @@ export interface WalWriter {
 /** Options of a log. */
 export interface WalWriterOptions {
   readonly compression: WalCompression;
+  /** For zstd, where the runtime has an encoder; without one records are snappy. */
+  readonly zstdEncode?: ZstdEncode;
   /** Upper bound of a segment, a multiple of 32 KiB; default 128 MiB. */
   readonly segmentBytesMax?: number;
 }
@@ -40,6 +45,7 @@ export interface WalWriterOptions {
  */
 export function createWalWriter(fs: FileSystem, dir: string, firstSegment: number, options: WalWriterOptions): WalWriter {
   const segmentBytesMax = options.segmentBytesMax ?? WAL_SEGMENT_BYTES;
+  const zstdEncode = options.compression === 'zstd' ? options.zstdEncode : undefined;
   const out = new GrowableBytes(4096);
   let segment = firstSegment;
   let handle: FileHandle | undefined;
@@ -103,11 +109,11 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
   const layOut = (record: Uint8Array): void => {
     let data = record;
     let flags = 0;
-    if (options.compression === 'snappy') {
-      const packed = snappyEncode(record);
+    if (options.compression !== 'none') {
+      const packed = zstdEncode === undefined ? snappyEncode(record) : zstdEncode(record);
       if (packed.length < record.length) {
         data = packed;
-        flags = FRAGMENT_SNAPPY;
+        flags = zstdEncode === undefined ? FRAGMENT_SNAPPY : FRAGMENT_ZSTD;
       }
     }
     if (data.length > room() && position + out.length > 0) nextSegment();
