@@ -1,125 +1,75 @@
 /**
- * Random queries: the engine against the naive evaluator, on both kinds of kernels, as instant and as range queries.
- * GAUNTLET_RANDOM_QUERIES sets how many (400), GAUNTLET_SEED where to begin; a failure prints its seed.
+ * Random queries with everything the language has: the engine against the naive evaluator, on both kinds of kernels, as instant and range queries.
+ * GAUNTLET_RANDOM_QUERIES sets how many (600), GAUNTLET_SEED where to begin. A failure prints its seed and a small case with its data.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
-import { compareLabels, formatLabels } from '@gauntlet/model';
-import { createEngine, type Engine } from './engine.ts';
-import { PromqlError } from './errors.ts';
-import { parseExpr } from './parser/parse.ts';
-import type { QueryResult } from './query-result.ts';
-import { createMemoryQueryable } from './promqltest/memory-queryable.ts';
-import { evaluateNaive, NaiveError, type Sample } from './testing/naive.ts';
-import { randomFrom, randomQuery, randomSeries } from './testing/random-query.ts';
+import { FUNCTION_SIGNATURES } from './functions/signatures.ts';
+import { difference, engineAnswer, hasHistograms, naiveAnswer, type RandomCase } from './testing/compare-naive.ts';
+import { randomFrom, randomSeries } from './testing/random-data.ts';
+import { randomQuery } from './testing/random-query.ts';
+import { printCase, shrinkCase } from './testing/shrink-case.ts';
 
-const COUNT = Number(process.env['GAUNTLET_RANDOM_QUERIES'] ?? 400);
+const COUNT = Number(process.env['GAUNTLET_RANDOM_QUERIES'] ?? 600);
 const FIRST_SEED = Number(process.env['GAUNTLET_SEED'] ?? 1);
-const LOOKBACK_MS = 300_000;
+/** Queries asked of the same data. */
+const QUERIES_PER_DATA = 10;
+const FAILURES_MAX = Number(process.env['GAUNTLET_FAILURES'] ?? 5);
+const AGGREGATIONS = ['sum', 'avg', 'min', 'max', 'count', 'group', 'stddev', 'stdvar', 'quantile', 'topk', 'bottomk', 'count_values', 'limitk', 'limit_ratio'];
 
-/** Series text → time → value. */
-type Answer = Map<string, Map<number, number>>;
+const backends = (['wasm', 'js'] as const).map((backend) => ({ backend, kernels: createKernels({ backend }) }));
 
-function answerOf(result: QueryResult): Answer {
-  const answer: Answer = new Map();
-  result.labels.forEach((labels, i) => {
-    const points = new Map<number, number>();
-    for (let j = result.offsets[i]!; j < result.offsets[i + 1]!; j++) points.set(result.timestampsMs[j]!, result.values[j]!);
-    answer.set(formatLabels(labels), points);
-  });
-  return answer;
+function caseOf(random: () => number, series: RandomCase['series'], expr: string): RandomCase {
+  const startMs = 900_000 + Math.floor(random() * 60) * 1000;
+  const stepMs = [1000, 15_000, 60_000, 130_000][Math.floor(random() * 4)]!;
+  const isInstant = random() < 0.3;
+  return {
+    expr,
+    series,
+    startMs,
+    endMs: isInstant ? startMs : startMs + Math.floor(random() * 12) * stepMs + Math.floor(random() * 500),
+    stepMs: isInstant ? 0 : stepMs,
+    lookbackMs: [300_000, 300_000, 60_000, 17_000][Math.floor(random() * 4)]!,
+    delayedNameRemoval: random() < 0.5,
+    batchSeries: 1 + Math.floor(random() * 4),
+  };
 }
 
-function naiveAnswer(expr: string, series: ReturnType<typeof randomSeries>, startMs: number, endMs: number, stepMs: number): Answer | 'error' {
-  const tree = parseExpr(expr);
-  const answer: Answer = new Map();
-  const options = { series, lookbackMs: LOOKBACK_MS, noStepSubqueryIntervalMs: 60_000, startMs, endMs };
-  try {
-    for (let t = startMs; t <= endMs; t += stepMs) {
-      for (const { labels, value } of evaluateNaive(tree, t, options) as Sample[]) {
-        const key = formatLabels(labels);
-        const known = answer.get(key) ?? new Map<number, number>();
-        known.set(t, value);
-        answer.set(key, known);
-      }
-    }
-  } catch (error) {
-    if (error instanceof NaiveError) return 'error';
-    throw error;
-  }
-  return answer;
-}
-
-async function engineAnswer(run: Promise<QueryResult>): Promise<Answer | 'error'> {
-  try {
-    const result = await run;
-    for (let i = 1; result.type === 'matrix' && i < result.labels.length; i++) {
-      if (compareLabels(result.labels[i - 1]!, result.labels[i]!) >= 0) throw new Error('series are not in label order');
-    }
-    const answer = answerOf(result);
-    result.dispose();
-    return answer;
-  } catch (error) {
-    if (error instanceof PromqlError && error.code === 'ERR_EXECUTION') return 'error';
-    throw error;
-  }
-}
-
-/** Differences of summation order and of two ways to the variance; everything else is equal to the bit and passes too. */
-function close(a: number, b: number): boolean {
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b);
-  return a === b || Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b)) || Math.abs(a - b) < 1e-9;
-}
-
-function difference(got: Answer | 'error', want: Answer | 'error'): string | undefined {
-  if (got === 'error' || want === 'error') return got === want ? undefined : `got ${got === 'error' ? 'an error' : 'an answer'}, wanted the other`;
-  for (const key of new Set([...got.keys(), ...want.keys()])) {
-    const a = got.get(key) ?? new Map<number, number>();
-    const b = want.get(key) ?? new Map<number, number>();
-    for (const t of new Set([...a.keys(), ...b.keys()])) {
-      const x = a.get(t);
-      const y = b.get(t);
-      if (x === undefined || y === undefined || !close(x, y)) return `${key} at ${t}: got ${x}, want ${y}`;
-    }
-  }
-  return undefined;
-}
+test('queries with every function and aggregation are made', () => {
+  const used = new Set<string>();
+  for (let seed = 1; seed <= 3000; seed++) randomQuery(randomFrom(seed), { everything: true, onUse: (name) => used.add(name) });
+  expect([...FUNCTION_SIGNATURES.keys(), ...AGGREGATIONS, 'anchored', 'smoothed', '</', '>/', 'group_left', 'group_right', 'and', 'or', 'unless'].filter((name) => !used.has(name))).toEqual([]);
+});
 
 describe('random queries give what the naive evaluator gives', () => {
-  const engines: [string, Engine][] = (['wasm', 'js'] as const).map((backend) => [backend, createEngine({ kernels: createKernels({ backend }) })]);
-
   test(`${COUNT} queries from seed ${FIRST_SEED}`, async () => {
     const wrong: string[] = [];
-    let answered = 0;
-    let withSamples = 0;
-    for (let seed = FIRST_SEED; seed < FIRST_SEED + COUNT && wrong.length < 5; seed++) {
-      const random = randomFrom(seed);
-      const series = randomSeries(random, 2_400_000);
-      const queryable = createMemoryQueryable(series, { batchSeries: 1 + Math.floor(random() * 4) });
-      const expr = randomQuery(random);
-      const startMs = 900_000 + Math.floor(random() * 60) * 1000;
-      const stepMs = [1000, 15_000, 60_000, 130_000][Math.floor(random() * 4)]!;
-      const endMs = startMs + Math.floor(random() * 12) * stepMs + Math.floor(random() * 500);
-      const want = naiveAnswer(expr, series, startMs, endMs, stepMs);
-      const wantFirst = naiveAnswer(expr, series, startMs, startMs, 1);
+    const counts = { answered: 0, withSamples: 0, withHistograms: 0, withRemarks: 0 };
+    let series: RandomCase['series'] = [];
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + COUNT && wrong.length < FAILURES_MAX; seed++) {
+      if (series.length === 0 || seed % QUERIES_PER_DATA === 0) series = randomSeries(randomFrom(seed - (seed % QUERIES_PER_DATA)), 2_400_000);
+      const random = randomFrom(seed * 7919);
+      const one = caseOf(random, series, randomQuery(random, { everything: true }));
+      const want = naiveAnswer(one);
       if (want !== 'error') {
-        answered++;
-        if (want.size > 0) withSamples++;
+        counts.answered++;
+        if (want.series.size > 0) counts.withSamples++;
+        if (want.remarks.size > 0) counts.withRemarks++;
+        if (hasHistograms(want)) counts.withHistograms++;
       }
-      for (const [backend, engine] of engines) {
-        // Range functions refuse series that differ in their name alone even if they never meet at one step (of the query, or of a
-        // subquery), as in Prometheus; the naive evaluator sees one step at a time.
-        const compare = (got: Answer | 'error', plain: Answer | 'error', hasSteps: boolean): string | undefined =>
-          got === 'error' && plain !== 'error' && hasSteps && expr.includes('__name__') ? undefined : difference(got, plain);
-        const range = compare(await engineAnswer(engine.range({ expr, queryable, startMs, endMs, stepMs })), want, true);
-        if (range !== undefined) wrong.push(`seed ${seed}, ${backend}, range [${startMs}, ${endMs}] step ${stepMs}: ${expr}\n  ${range}`);
-        const instant = compare(await engineAnswer(engine.instant({ expr, queryable, timeMs: startMs })), wantFirst, expr.includes(':'));
-        if (instant !== undefined) wrong.push(`seed ${seed}, ${backend}, at ${startMs}: ${expr}\n  ${instant}`);
+      for (const { backend, kernels } of backends) {
+        const found = difference(await engineAnswer(one, kernels), want);
+        if (found === undefined) continue;
+        const small = await shrinkCase(one, async (smaller) => difference(await engineAnswer(smaller, kernels), naiveAnswer(smaller)) !== undefined);
+        wrong.push(`seed ${seed}, ${backend}: ${one.expr}\n  ${found}\n  ${difference(await engineAnswer(small, kernels), naiveAnswer(small))}\n${printCase(small)}`);
+        break;
       }
     }
-    expect(wrong).toEqual([]);
+    expect(wrong.join('\n')).toBe('');
     // The generator must not degenerate into errors and empty answers.
-    expect(answered).toBeGreaterThan(COUNT * 0.5);
-    expect(withSamples).toBeGreaterThan(COUNT * 0.4);
+    expect(counts.answered).toBeGreaterThan(COUNT * 0.7);
+    expect(counts.withSamples).toBeGreaterThan(COUNT * 0.4);
+    expect(counts.withHistograms).toBeGreaterThan(COUNT * 0.05);
+    expect(counts.withRemarks).toBeGreaterThan(COUNT * 0.05);
   });
 });

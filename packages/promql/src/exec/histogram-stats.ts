@@ -19,15 +19,18 @@ export function statsSelectors(root: Expr): ReadonlySet<VectorSelector> {
       if (isStats) found.add(expr);
       return;
     }
-    let inner = isStats;
-    if (expr.type === 'subquery') inner = false;
-    else if (expr.type === 'call' && BUCKET_FUNCTIONS.has(expr.func)) inner = false;
-    else if (expr.type === 'call' && STATS_FUNCTIONS.has(expr.func)) inner = true;
-    else if (expr.type === 'binary' && (expr.op === '</' || expr.op === '>/')) inner = false;
+    // What needs buckets needs them for everything in it, however far in a count is taken.
+    if (needsBuckets(expr)) return;
+    const inner = isStats || (expr.type === 'call' && STATS_FUNCTIONS.has(expr.func));
     for (const child of childrenOf(expr)) visit(child, inner);
   };
   visit(root, false);
   return found;
+}
+
+/** Subqueries look for resets between their steps, and a trimmed histogram depends on its buckets. */
+function needsBuckets(expr: Expr): boolean {
+  return expr.type === 'subquery' || (expr.type === 'call' && BUCKET_FUNCTIONS.has(expr.func)) || (expr.type === 'binary' && (expr.op === '</' || expr.op === '>/'));
 }
 
 /** The histograms of a series without their buckets; hints that say nothing are made to say whether there was a reset since the sample before. */

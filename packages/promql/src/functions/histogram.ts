@@ -118,7 +118,8 @@ function finish(context: QueryContext, matrix: StepMatrix, out: StepMatrix): Ste
   matrix.release();
   out.keepRows((row) => out.hasValues(row));
   context.hold(out.count());
-  return context.settings.delayedNameRemoval ? out : mergeDuplicates(out);
+  // In one step with delayed names, equal labels are looked at when the names are gone.
+  return context.settings.delayedNameRemoval && out.steps === 1 ? out : mergeDuplicates(out);
 }
 
 function addGroup(context: QueryContext, out: StepMatrix, _group: BucketGroup, labels: Labels): number {
@@ -342,7 +343,7 @@ function fractionOf(buckets: Buckets, lower: number, upper: number): number {
   const { bounds, counts, size } = buckets;
   if (bounds[size - 1] !== Infinity) return NaN;
   const count = counts[size - 1]!;
-  if (count === 0 || Number.isNaN(count) || Number.isNaN(lower) || Number.isNaN(upper)) return NaN;
+  if (count === 0 || Number.isNaN(lower) || Number.isNaN(upper)) return NaN;
   if (lower >= upper) return 0;
   const lowerRank = Math.min(rankOf(buckets, lower), count);
   const upperRank = Math.min(rankOf(buckets, upper), count);
