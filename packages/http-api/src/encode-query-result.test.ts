@@ -135,6 +135,46 @@ describe('pieces', () => {
     );
   });
 
+  /** The same samples as rows of steps, in another order than the series, and as columns. */
+  function bothForms(labels: string[][], steps: number, values: Float64Array, present: Uint8Array): { readonly rows: ResultColumns; readonly columns: ResultColumns } {
+    const rowOf = Int32Array.from(labels, (_labels, i) => labels.length - 1 - i);
+    const grid = { startMs: 1_700_000_000_250, stepMs: 1375, steps, rows: rowOf, values, present };
+    const offsets = [0];
+    const kept: { readonly timeMs: number; readonly value: number }[] = [];
+    for (const row of rowOf) {
+      for (let k = 0; k < steps; k++) if (present[row * steps + k] === 1) kept.push({ timeMs: grid.startMs + k * grid.stepMs, value: values[row * steps + k]! });
+      offsets.push(kept.length);
+    }
+    const columns: ResultColumns = { type: 'matrix', labels, offsets: Int32Array.from(offsets), timestampsMs: Float64Array.from(kept, ({ timeMs }) => timeMs), values: Float64Array.from(kept, ({ value }) => value), string: undefined };
+    return { columns, rows: { ...columns, offsets: new Int32Array(0), timestampsMs: new Float64Array(0), values: new Float64Array(0), steps: grid } };
+  }
+
+  test('rows of steps give the text of the columns', () => {
+    const cells = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 20 })).chain(([series, steps]) => fc.record({ series: fc.constant(series), steps: fc.constant(steps), values: fc.array(fc.double(), { minLength: series * steps, maxLength: series * steps }), present: fc.array(fc.nat(1), { minLength: series * steps, maxLength: series * steps }) }));
+    fc.assert(
+      fc.property(cells, fc.integer({ min: 1, max: 300 }), ({ series, steps, values, present }, pieceBytes) => {
+        const { rows, columns } = bothForms(Array.from({ length: series }, (_none, i) => ['s', String(i)]), steps, Float64Array.from(values), Uint8Array.from(present));
+        expect(join8(encodeQueryResult(rows, { ...PLAIN, pieceBytes }))).toBe(join8(encodeQueryResult(columns, PLAIN)));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('rows longer than one call of the kernel, with a stretch that is absent', () => {
+    const steps = 20_000;
+    const present = new Uint8Array(2 * steps).fill(1).fill(0, 0, 9000).fill(0, steps + 8000, steps + 17_000);
+    const before = kernels.memory.usedBytes;
+    const { rows, columns } = bothForms([['a', 'b'], ['a', 'c']], steps, Float64Array.from({ length: 2 * steps }, (_none, i) => i / 8), present);
+    let polls = 0;
+    expect(join8(encodeQueryResult(rows, { ...PLAIN, poll: () => polls++ }))).toBe(join8(encodeQueryResult(columns, PLAIN)));
+    expect(polls).toBeGreaterThanOrEqual(4);
+    expect(kernels.memory.usedBytes).toBe(before);
+    for (const _piece of encodeQueryResult(rows, { ...PLAIN, pieceBytes: 1000 })) break;
+    expect(kernels.memory.usedBytes).toBe(before);
+    expect(() => join8(encodeQueryResult({ ...rows, steps: { ...rows.steps!, stepMs: 0.5 } }, PLAIN))).toThrow('not whole milliseconds');
+    expect(kernels.memory.usedBytes).toBe(before);
+  });
+
   const big = (points: number): ResultColumns => ({
     type: 'matrix',
     labels: [['a', 'b'], ['a', 'c']],

@@ -7,7 +7,8 @@
  * Source: Prometheus web/api/v1/json_codec.go; Thanos pkg/api/query/v1.go, queryData.
  */
 import { formatFloat, formatTimestamp } from '@gauntlet/kernels';
-import type { QueryResult } from '@gauntlet/promql';
+import type { Labels } from '@gauntlet/model';
+import type { QueryResult, StepRows } from '@gauntlet/promql';
 import { histogramPoint } from './histogram-json.ts';
 import { infosText, warningsText } from './api-answer.ts';
 import { JsonBuffer, type PointKernels } from './json-buffer.ts';
@@ -15,7 +16,7 @@ import { jsonText, labelsText } from './json-text.ts';
 import type { QueryAnalysisJson, QueryStatsJson } from './types.ts';
 
 /** The columns that are written. */
-export type ResultColumns = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'string'> & Partial<Pick<QueryResult, 'histograms'>>;
+export type ResultColumns = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'string'> & Partial<Pick<QueryResult, 'histograms' | 'steps'>>;
 
 export interface EncodeOptions {
   readonly kernels: PointKernels;
@@ -44,7 +45,8 @@ export function* encodeQueryResult(result: ResultColumns, options: EncodeOptions
   const buffer = new JsonBuffer(options.pieceBytes);
   try {
     buffer.text(`{"status":"success","data":{"resultType":"${result.type}","result":`);
-    if (result.type === 'matrix') yield* encodeMatrix(buffer, result, options);
+    if (result.type === 'matrix' && result.steps !== undefined) yield* encodeSteps(buffer, result.labels, result.steps, options);
+    else if (result.type === 'matrix') yield* encodeMatrix(buffer, result, options);
     else if (result.type === 'vector') yield* encodeVector(buffer, result, options);
     else if (result.type === 'string') buffer.text(`[${formatTimestamp(options.timeMs)},${jsonText(result.string ?? '')}]`);
     else buffer.text(point(result, 0));
@@ -89,6 +91,28 @@ function* encodeMatrix(buffer: JsonBuffer, result: ResultColumns, options: Encod
       if (from > result.offsets[i]!) buffer.text(',');
       buffer.points(options.kernels, result.timestampsMs, result.values, from, to);
       // A series costs about as much as twenty points.
+      sincePoll += to - from + 20;
+      if (sincePoll >= POLL_POINTS) {
+        sincePoll = 0;
+        options.poll?.();
+      }
+      yield* buffer.takeFull();
+    }
+    buffer.text(']}');
+  }
+  buffer.text(']');
+}
+
+/** A matrix from its rows of steps: timestamps are formatted once for all series. */
+function* encodeSteps(buffer: JsonBuffer, labels: readonly Labels[], rows: StepRows, options: EncodeOptions): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+  buffer.text('[');
+  let sincePoll = 0;
+  for (let i = 0; i < labels.length; i++) {
+    buffer.text(`${i === 0 ? '' : ','}{"metric":${labelsText(labels[i]!)},"values":[`);
+    let isFirst = true;
+    for (let from = 0; from < rows.steps; from += POLL_POINTS) {
+      const to = Math.min(from + POLL_POINTS, rows.steps);
+      if (buffer.steps(options.kernels, rows, rows.rows[i]!, from, to, isFirst)) isFirst = false;
       sincePoll += to - from + 20;
       if (sincePoll >= POLL_POINTS) {
         sincePoll = 0;

@@ -3,10 +3,11 @@
  * transferred between threads.
  */
 import type { Kernels } from '@gauntlet/kernels';
-import { POINT_JSON_BYTES_MAX } from '@gauntlet/kernels';
+import { POINT_JSON_BYTES_MAX, STEP_JSON_ROOM, STEP_TEXT_BYTES } from '@gauntlet/kernels';
+import type { StepRows } from '@gauntlet/promql';
 
 /** What `JsonBuffer` needs of the kernels. */
-export type PointKernels = Pick<Kernels, 'memory' | 'writePointsJson'>;
+export type PointKernels = Pick<Kernels, 'memory' | 'writePointsJson' | 'writeStepTexts' | 'writeStepsJson'>;
 
 /** Size of a piece, bytes. */
 export const PIECE_BYTES: number = 1 << 20;
@@ -31,6 +32,11 @@ export class JsonBuffer {
   /** Columns and text of POINTS_MAX points in kernel memory; 0 until needed. */
   #scratch = 0;
   #kernels: PointKernels | undefined;
+  /** Texts, values, presence and output of steps in kernel memory; 0 until needed. */
+  #stepScratch = 0;
+  /** Range of steps whose texts are in the scratch. */
+  #textFrom = -1;
+  #textTo = -1;
 
   constructor(pieceBytes: number = PIECE_BYTES) {
     this.#pieceBytes = Math.max(pieceBytes, LEAST_BYTES);
@@ -70,6 +76,37 @@ export class JsonBuffer {
     }
   }
 
+  /**
+   * Appends the present steps [from, to) of a row as `[seconds,"value"],…`, at most POINTS_MAX of them. All calls are about the same steps.
+   * @param isFirst no comma before the first point
+   * @returns whether there was one
+   */
+  steps(kernels: PointKernels, rows: StepRows, row: number, from: number, to: number, isFirst: boolean): boolean {
+    const room = Math.min(rows.steps, POINTS_MAX);
+    const outBytes = room * POINT_JSON_BYTES_MAX + STEP_JSON_ROOM;
+    this.#kernels = kernels;
+    if (this.#stepScratch === 0) this.#stepScratch = kernels.memory.alloc(room * (STEP_TEXT_BYTES + 9) + outBytes);
+    const textPtr = this.#stepScratch;
+    const valuesPtr = textPtr + room * STEP_TEXT_BYTES;
+    const outPtr = valuesPtr + room * 8;
+    const presentPtr = outPtr + outBytes;
+    const count = to - from;
+    if (this.#textFrom !== from || this.#textTo !== to) {
+      const startMs = rows.startMs + from * rows.stepMs;
+      if (kernels.writeStepTexts(startMs, rows.stepMs, count, textPtr) < 0) throw new RangeError(`write steps as JSON: timestamps from ${startMs} ms on are not whole milliseconds`);
+      this.#textFrom = from;
+      this.#textTo = to;
+    }
+    const at = row * rows.steps + from;
+    kernels.memory.f64(valuesPtr, count).set(rows.values.subarray(at, at + count));
+    kernels.memory.u8(presentPtr, count).set(rows.present.subarray(at, at + count));
+    const bytes = kernels.writeStepsJson(textPtr, valuesPtr, presentPtr, count, outPtr, outBytes);
+    if (bytes === 0) return false;
+    if (!isFirst) this.text(',');
+    this.#bytes(kernels.memory.u8(outPtr, bytes));
+    return true;
+  }
+
   /** The pieces that are full, in order. */
   takeFull(): Uint8Array<ArrayBuffer>[] {
     const full = this.#full;
@@ -86,7 +123,9 @@ export class JsonBuffer {
   /** Gives back kernel memory; safe to call twice. */
   dispose(): void {
     if (this.#scratch !== 0) this.#kernels?.memory.free(this.#scratch);
+    if (this.#stepScratch !== 0) this.#kernels?.memory.free(this.#stepScratch);
     this.#scratch = 0;
+    this.#stepScratch = 0;
   }
 
   #bytes(source: Uint8Array): void {

@@ -97,7 +97,7 @@ function* resultPieces(result: QueryResult, kernels: Kernels, timeMs: number): G
   const count = result.type === 'vector' || result.type === 'matrix' ? result.labels.length : 0;
   for (let from = 0; from === 0 || from < count; from += PIECE_SERIES) {
     const to = Math.min(from + PIECE_SERIES, count);
-    const piece = count === 0 ? result : { ...result, labels: result.labels.slice(from, to), offsets: result.offsets.subarray(from, to + 1) };
+    const piece = count === 0 ? result : { ...result, labels: result.labels.slice(from, to), offsets: result.offsets.subarray(from, to + 1), steps: undefined };
     const decoder = new TextDecoder();
     let json = '';
     for (const bytes of encodeQueryResult(piece, { kernels, timeMs, warnings: [] })) json += decoder.decode(bytes, { stream: true });
