@@ -10,7 +10,7 @@ export function heapBase(): usize {
 @inline
 export function loadBE64(ptr: usize): u64 {
   const lanes = v128.load64_zero(ptr);
-  return i64x2.extract_lane(i8x16.shuffle(lanes, lanes, 7, 6, 5, 4, 3, 2, 1, 0, 8, 9, 10, 11, 12, 13, 14, 15), 0);
+  return i64x2.extract_lane(i8x16.swizzle(lanes, i8x16(7, 6, 5, 4, 3, 2, 1, 0, 8, 9, 10, 11, 12, 13, 14, 15)), 0);
 }
 
 /** Eight bytes, most significant first. */
