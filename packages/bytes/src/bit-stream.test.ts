@@ -65,3 +65,18 @@ describe('bit stream', () => {
     expect(() => new BitReader(bytes, 3, 5)).toThrow(RangeError);
   });
 });
+
+test('peeking shows the next 32 bits, zeros behind the end, and stays', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 12 }), fc.nat(12 * 8), fc.nat(3), (bytes, from, cut) => {
+      const end = Math.max(0, bytes.length - cut);
+      const reader = new BitReader(bytes, 0, end);
+      const at = Math.min(from, end * 8);
+      reader.skip(at);
+      const bits = Array.from(bytes.subarray(0, end), (byte) => byte.toString(2).padStart(8, '0')).join('');
+      expect(reader.peek32() >>> 0).toBe(Number.parseInt(bits.slice(at, at + 32).padEnd(32, '0'), 2));
+      expect(reader.bitOffset).toBe(at);
+      expect(() => reader.skip(end * 8 - at + 1)).toThrow(expect.objectContaining({ code: 'ERR_BYTES_TRUNCATED' }));
+    }),
+  );
+});

@@ -55,6 +55,23 @@ export class BitReader {
     this.lo = count === 0 ? 0 : this.#read32(bit + high, count - high);
   }
 
+  /** The next 32 bits as a signed number, without moving on; zeros from the end on. For codes whose length their first bits tell. */
+  peek32(): number {
+    const bytes = this.#bytes;
+    const bit = this.#bit;
+    const at = Math.floor(bit / 8);
+    const shift = bit & 7;
+    const word = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) << shift;
+    const peeked = shift === 0 ? word : word | (bytes[at + 4]! >>> (8 - shift));
+    const left = this.#endBit - bit;
+    return left >= 32 ? peeked : left === 0 ? 0 : peeked & (-1 << (32 - left));
+  }
+
+  /** Moves on by `count` bits. */
+  skip(count: number): void {
+    this.#take(count);
+  }
+
   #take(count: number): number {
     const bit = this.#bit;
     if (bit + count > this.#endBit) throw truncated('bits', Math.floor(bit / 8), count, this.#endBit - bit, 'bits');

@@ -12,29 +12,54 @@ import { type BitReader, type BitWriter, signedWordsToNumber, wordsToNumber } fr
 /** Bits after a prefix of so many ones. */
 const WIDTHS: readonly number[] = [0, 3, 6, 9, 12, 18, 25, 56, 64];
 
-function readWidth(reader: BitReader): number {
-  let ones = 0;
-  while (ones < 8 && reader.readBit() === 1) ones++;
-  return WIDTHS[ones]!;
+/** Ones at the start of a word, up to the eight of the longest prefix. */
+function prefixOf(word: number): number {
+  return Math.min(8, Math.clz32(~word));
 }
 
 /** Reads an unsigned number. @throws BytesError ERR_BYTES_TRUNCATED, ERR_BYTES_UNSAFE_INTEGER beyond 2^53 */
 export function readVarbitUint(reader: BitReader): number {
-  const width = readWidth(reader);
-  if (width <= 25) return reader.readBits(width);
-  reader.readBits64(width);
+  const word = reader.peek32();
+  // Nearly every number: prefix and bits are within the word.
+  if (word >= 0) {
+    reader.skip(1);
+    return 0;
+  }
+  const ones = prefixOf(word);
+  if (ones <= 5) {
+    const width = WIDTHS[ones]!;
+    reader.skip(ones + 1 + width);
+    return (word << (ones + 1)) >>> (32 - width);
+  }
+  reader.skip(ones === 8 ? 8 : ones + 1);
+  if (ones === 6) return reader.readBits(25);
+  reader.readBits64(WIDTHS[ones]!);
   return wordsToNumber(reader);
 }
 
 /** Reads a signed number. @throws BytesError ERR_BYTES_TRUNCATED, ERR_BYTES_UNSAFE_INTEGER beyond ±2^53 */
 export function readVarbitInt(reader: BitReader): number {
-  const width = readWidth(reader);
-  if (width <= 25) {
-    const bits = reader.readBits(width);
-    return bits > 2 ** (width - 1) ? bits - 2 ** width : bits;
+  const word = reader.peek32();
+  if (word >= 0) {
+    reader.skip(1);
+    return 0;
   }
-  reader.readBits64(width);
-  if (width === 64) return signedWordsToNumber(reader);
+  const ones = prefixOf(word);
+  if (ones <= 6) {
+    const width = WIDTHS[ones]!;
+    let bits: number;
+    if (ones === 6) {
+      reader.skip(7);
+      bits = reader.readBits(25);
+    } else {
+      reader.skip(ones + 1 + width);
+      bits = (word << (ones + 1)) >>> (32 - width);
+    }
+    return bits > 1 << (width - 1) ? bits - (1 << width) : bits;
+  }
+  reader.skip(ones === 8 ? 8 : ones + 1);
+  reader.readBits64(WIDTHS[ones]!);
+  if (ones === 8) return signedWordsToNumber(reader);
   // 56 bits: what is above 2^55 is negative.
   const { hi, lo } = reader;
   return hi > 0x800000 || (hi === 0x800000 && lo > 0) ? signedWordsToNumber({ hi: (hi | 0xff000000) >>> 0, lo }) : wordsToNumber(reader);

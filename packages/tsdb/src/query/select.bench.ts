@@ -1,5 +1,6 @@
 /**
- * Selecting many series over several blocks from disk: index lookup, chunk reads, CRC checks, decoding into columns.
+ * Selecting many series over several blocks from disk: index lookup, chunk reads, CRC checks, decoding into columns. Beside them fewer series of
+ * native histograms, without and with taking each histogram.
  *
  *   node --import tsx packages/tsdb/src/query/select.bench.ts          GAUNTLET_BENCH_SMALL=1: a small size, to see that it runs
  */
@@ -11,12 +12,15 @@ import { CHUNK_ENCODING, createMatcher, labelsFromPairs } from '@gauntlet/model'
 import { openBlock } from '../block/block-reader.ts';
 import { type BlockChunk, createBlockWriter } from '../block/block-writer.ts';
 import { createUlid } from '../block/ulid.ts';
+import { HistogramAppender } from '../chunkenc/histogram-appender.ts';
 import type { FileHandle, FileSystem } from '../file-system.ts';
 import { createMemoryFileSystem } from '../testing/memory-file-system.ts';
 import { createBlockQueryable } from './tsdb-queryable.ts';
 
 const isSmall = process.env['GAUNTLET_BENCH_SMALL'] === '1';
 const SERIES = isSmall ? 100 : 2400;
+const HISTOGRAM_SERIES = isSmall ? 10 : 200;
+const BUCKETS = 40;
 const BLOCKS = 3;
 const RANGE_MS = 7_200_000;
 const STEP_MS = 15_000;
@@ -50,12 +54,26 @@ const dir = nodeFs.mkdtempSync(join(tmpdir(), 'gauntlet-select-'));
 let state = 1;
 const random = (): number => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32;
 
+/** A block's time of a histogram that a service scrapes every 15 s: some buckets grow between scrapes. */
+function histogramChunks(block: number): BlockChunk[] {
+  const appender = new HistogramAppender(120);
+  const layout = { schema: 3, zeroThreshold: 2 ** -128, positiveSpans: Int32Array.of(-20, BUCKETS), negativeSpans: new Int32Array(0), customBounds: new Float64Array(0) };
+  let counts = new Float64Array(BUCKETS).fill(block * 1000);
+  for (let at = 0; at < RANGE_MS; at += STEP_MS) {
+    counts = counts.map((count) => (random() < 0.3 ? count + Math.floor(random() * 10) : count));
+    const count = counts.reduce((sum, one) => sum + one, 0);
+    appender.append({ isFloat: false, isStale: false, isGauge: false, timeMs: block * RANGE_MS + at, count, zeroCount: 0, sumHigh: 0x40000000, sumLow: count, layout, positive: counts, negative: new Float64Array(0) });
+  }
+  return appender.finish();
+}
+
 function writeBlocks(): string[] {
   const fs = createMemoryFileSystem();
   const all = Array.from({ length: SERIES }, (_, i) =>
     labelsFromPairs([['__name__', 'http_requests_total'], ['job', `job-${i % 8}`], ['instance', `10.0.${i >> 5}.${i & 31}:9100`], ['method', i % 2 === 0 ? 'GET' : 'POST'], ['code', String(200 + (i % 4) * 100)], ['handler', `/api/v1/${i % 13}`]]),
   ).sort((a, b) => (a.join('\0') < b.join('\0') ? -1 : 1));
-  const symbols = [...new Set(['', ...all.flat()])].sort();
+  const histogramLabels = Array.from({ length: HISTOGRAM_SERIES }, (_, i) => labelsFromPairs([['__name__', 'request_duration_seconds'], ['instance', `10.0.${String(i).padStart(4, '0')}`]]));
+  const symbols = [...new Set(['', ...all.flat(), ...histogramLabels.flat()])].sort();
   const perChunk = 120;
   const timesPtr = kernels.memory.alloc(perChunk * 8);
   const valuesPtr = kernels.memory.alloc(perChunk * 8);
@@ -81,6 +99,7 @@ function writeBlocks(): string[] {
       }
       writer.addSeries(labels, chunks);
     }
+    for (const labels of histogramLabels) writer.addSeries(labels, histogramChunks(block));
     writer.finish();
     names.push(ulid);
   }
@@ -116,6 +135,23 @@ for (const [name, mint, maxt] of [['whole range', 0, BLOCKS * RANGE_MS], ['5 h o
   times.sort((a, b) => a - b);
   const median = times[times.length >> 1]!;
   console.log(`${name.padEnd(14)} ${result.samples} samples  median ${median.toFixed(1)} ms  min ${times[0]!.toFixed(1)} ms  ${(result.samples / median / 1000).toFixed(0)} M samples/s  (checksum ${result.sum})`);
+}
+for (const [name, isTaken] of [['histograms, times', false], ['histograms', true]] as const) {
+  const times: number[] = [];
+  let samples = 0;
+  let sum = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const start = performance.now();
+    samples = 0;
+    for await (const batch of queryable.select({ matchers: [createMatcher('=', '__name__', 'request_duration_seconds')], mint: 0, maxt: BLOCKS * RANGE_MS })) {
+      samples += batch.values.length;
+      if (isTaken) for (const id of batch.histograms!.ids) sum += batch.histograms!.get(id).positiveBuckets[0]!;
+    }
+    times.push(performance.now() - start);
+  }
+  times.sort((a, b) => a - b);
+  const median = times[times.length >> 1]!;
+  console.log(`${name.padEnd(17)} ${samples} samples of ${BUCKETS} buckets  median ${median.toFixed(1)} ms  min ${times[0]!.toFixed(1)} ms  ${((median / samples) * 1e6).toFixed(0)} ns per sample  (checksum ${sum})`);
 }
 for (const block of blocks) block.close();
 nodeFs.rmSync(dir, { recursive: true });
