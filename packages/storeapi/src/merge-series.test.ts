@@ -75,7 +75,7 @@ test('equals a naive merge', async () => {
       }
       const order = (a: string, b: string): number => {
         const [x, y] = [a, b].map((text) => text.split(/[-:]/));
-        return Number(x![0]) - Number(y![0]) || Number(x![1]) - Number(y![1]) || (x![2]! < y![2]! ? -1 : 1);
+        return Number(x![0]) - Number(y![0]) || Number(x![1]) - Number(y![1]) || (x![2]! < y![2]! ? 1 : -1);
       };
       const wanted = [...naive].toSorted((a, b) => compareLabels(a[1].labels, b[1].labels)).map(([key, entry]) => [key, [...entry.chunks].toSorted(order)]);
       expect(got).toEqual(wanted);

@@ -330,7 +330,10 @@ export function mergeChunks(batch: MergedBatch, series: number, rows: ChunkRows)
   }
 }
 
-/** By times, then by parts: aggregate, encoding and data. 0 means identical. */
+/**
+ * By times, then by parts: aggregate, encoding, and data, the larger bytes first as in Thanos: which of two chunks over the same time counts as the
+ * first replica follows from it. 0 means identical.
+ */
 function compareChunks(a: SeriesFrame, i: number, b: SeriesFrame, j: number): number {
   const times = a.chunkMint[i]! - b.chunkMint[j]! || a.chunkMaxt[i]! - b.chunkMaxt[j]!;
   if (times !== 0) return times;
@@ -345,10 +348,10 @@ function compareChunks(a: SeriesFrame, i: number, b: SeriesFrame, j: number): nu
     let t = b.partStart[q]!;
     const stop = s + Math.min(a.partBytes[p]!, b.partBytes[q]!);
     for (; s < stop; s++, t++) {
-      const difference = a.bytes[s]! - b.bytes[t]!;
+      const difference = b.bytes[t]! - a.bytes[s]!;
       if (difference !== 0) return difference;
     }
-    if (a.partBytes[p] !== b.partBytes[q]) return a.partBytes[p]! - b.partBytes[q]!;
+    if (a.partBytes[p] !== b.partBytes[q]) return b.partBytes[q]! - a.partBytes[p]!;
   }
   return pEnd - p - (qEnd - q);
 }
