@@ -10,7 +10,7 @@
  * Everything is synchronous but the iteration of query results; one database belongs to one thread.
  */
 import type { Kernels } from '@gauntlet/kernels';
-import type { ChunkQueryable, Queryable } from '@gauntlet/model';
+import type { ChunkQueryable, Labels, Matcher, Queryable } from '@gauntlet/model';
 import { type Block, openBlock, readBlockMeta } from './block/block-reader.ts';
 import type { BlockMeta } from './block/block-meta.ts';
 import { DELETION_SUFFIX } from './block/block-writer.ts';
@@ -18,8 +18,10 @@ import { createUlid, isUlid, type Random } from './block/ulid.ts';
 import { cutBlock } from './compact/cut-block.ts';
 import { TsdbError } from './errors.ts';
 import { type FileLock, type FileSystem, joinPath } from './file-system.ts';
+import type { SeriesExemplars } from './head/exemplar-buffer.ts';
 import { type Appender, createAppender, createAppendScratch } from './head/head-append.ts';
 import { Head } from './head/head.ts';
+import type { SeriesMetadata } from './head/metadata-table.ts';
 import { replayWal, type ReplayReport } from './head/replay.ts';
 import { rangeEnd } from './head/series-table.ts';
 import { createBlockSource } from './query/block-source.ts';
@@ -63,6 +65,8 @@ export interface DbOptions {
   readonly retentionMs?: number;
   /** Default snappy. `--storage.tsdb.wal-compression-type`. */
   readonly walCompression?: WalCompression;
+  /** Exemplars kept in memory, the newest of all series; default 0, none. `--storage.exemplars.max-exemplars` of the configuration file. */
+  readonly exemplars?: number;
   /** Limit of a WAL segment, bytes, a multiple of 32 KiB; default 128 MiB. `--storage.tsdb.wal-segment-size`. */
   readonly walSegmentBytes?: number;
 }
@@ -97,6 +101,10 @@ export interface Db {
   appender(): Appender;
   readonly queryable: Queryable;
   readonly chunkQueryable: ChunkQueryable;
+  /** Exemplars in [mint, maxt] of the series that match all matchers of at least one list; series in label order, exemplars oldest first. */
+  exemplars(matchers: readonly (readonly Matcher[])[], mint: number, maxt: number): SeriesExemplars[];
+  /** Type, unit and help of a series of the head, where they were set. */
+  metadata(labels: Labels): SeriesMetadata | undefined;
   /**
    * Cuts blocks while the head spans more than 1.5 block ranges; with `force`, until the head is empty. Then shortens the log and applies
    * retention.
@@ -214,7 +222,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
 
   sweep();
   loadBlocks();
-  const head = new Head(blockRangeMs);
+  const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0 });
   for (const meta of [...blocks.map((block) => block.meta), ...damaged.flatMap(({ meta }) => meta ?? [])]) {
     if (meta.compaction.hints?.includes('from-out-of-order') !== true) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
   }
@@ -263,6 +271,15 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     appender() {
       assertOpen();
       return createAppender(head, scratch, assertOpen);
+    },
+    exemplars(matchers, mint, maxt) {
+      assertOpen();
+      return head.exemplars.select(matchers, mint, maxt);
+    },
+    metadata(labels) {
+      assertOpen();
+      const slot = head.findSeries(labels);
+      return slot < 0 ? undefined : head.metadata.get(slot);
     },
     compactHead({ force = false } = {}) {
       assertOpen();

@@ -59,6 +59,8 @@ export { parsePostingsTable, type PostingsTable } from './index-file/postings-ta
 export { createSeriesEntry, decodeSeriesEntry, encodeSeriesEntry, type SeriesEntry } from './index-file/series-entry.ts';
 export { parseSymbols, type Symbols } from './index-file/symbols.ts';
 export { BLOCK_RANGE_MS, createDb, type DamagedBlock, type Db, type DbDeps, type DbHooks, type DbOptions, type DbStats } from './db.ts';
+export { EXEMPLAR_CHARACTERS_MAX, type Exemplar, type SeriesExemplars } from './head/exemplar-buffer.ts';
+export { METRIC_TYPES, type MetricType, type SeriesMetadata } from './head/metadata-table.ts';
 export { type Appender, type CommitResult, REFUSED } from './head/head-append.ts';
 export type { ReplayReport, WalRepair } from './head/replay.ts';
 export type { EncodedChunk, HistogramCharge } from './query/histogram-batch.ts';

@@ -18,7 +18,10 @@ import { histogramToSample, isSameHistogram, staleSample } from '../chunkenc/his
 import { TsdbError } from '../errors.ts';
 import { encodeHistogramRecord, type HistogramEntry, histogramRecordType } from '../wal/histogram-record.ts';
 import { beginSeriesRecord, encodeSamplesRecord, putSeries, RECORD, SampleColumns } from '../wal/record.ts';
+import { type ExemplarEntry, encodeExemplarsRecord, encodeMetadataRecord, type MetadataEntry } from '../wal/exemplar-record.ts';
+import { type Exemplar, EXEMPLAR_CHARACTERS_MAX } from './exemplar-buffer.ts';
 import type { Head } from './head.ts';
+import type { SeriesMetadata } from './metadata-table.ts';
 
 /** What `tryAppend` answers instead of a reference when it refuses a sample. */
 export const REFUSED = { outOfOrder: -1, outOfBounds: -2, duplicate: -3 } as const;
@@ -58,6 +61,14 @@ export interface Appender {
   appendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram): number;
   /** As `appendHistogram`, but refusals of the sample are a negative number of REFUSED. */
   tryAppendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram): number;
+  /**
+   * Adds an exemplar to a series that is there. What is said again, or older than the newest of its series, is passed over.
+   * @returns whether it goes into the log; what is refused beside others of the batch is refused at commit
+   * @throws TsdbError ERR_SERIES_UNKNOWN, ERR_EXEMPLAR
+   */
+  appendExemplar(ref: number, labels: Labels, exemplar: Exemplar): boolean;
+  /** Sets type, unit and help of a series that is there. @throws TsdbError ERR_SERIES_UNKNOWN */
+  setMetadata(ref: number, labels: Labels, metadata: SeriesMetadata): void;
   /** Makes the batch durable and visible. @throws the medium's error, TsdbError ERR_WAL_FAILED: then nothing was applied */
   commit(): CommitResult;
   /** Forgets the batch. */
@@ -73,6 +84,13 @@ interface BatchPart {
   readonly histograms: HistogramEntry[];
 }
 
+/** All of a batch. */
+interface Batch {
+  readonly parts: readonly BatchPart[];
+  readonly exemplars: readonly ExemplarEntry[];
+  readonly metadata: readonly MetadataEntry[];
+}
+
 /** Records of histograms in the order in which they are written and applied. */
 const HISTOGRAM_RECORDS: readonly number[] = [RECORD.histograms, RECORD.customHistograms, RECORD.floatHistograms, RECORD.customFloatHistograms];
 
@@ -80,7 +98,8 @@ const HISTOGRAM_RECORDS: readonly number[] = [RECORD.histograms, RECORD.customHi
 export interface AppendScratch {
   readonly series: GrowableBytes;
   readonly samples: GrowableBytes;
-  readonly histograms: GrowableBytes;
+  /** Of everything but series and floats. */
+  readonly beside: GrowableBytes;
   /** One double and its words. */
   readonly value: Float64Array;
   readonly words: Uint32Array;
@@ -95,7 +114,7 @@ export function createAppendScratch(): AppendScratch {
   const value = new Float64Array(1);
   const words = new Uint32Array(value.buffer);
   value[0] = 1;
-  return { series: new GrowableBytes(), samples: new GrowableBytes(), histograms: new GrowableBytes(), value, words, highWord: words[1] === 0 ? 0 : 1, spareBatches: [] };
+  return { series: new GrowableBytes(), samples: new GrowableBytes(), beside: new GrowableBytes(), value, words, highWord: words[1] === 0 ? 0 : 1, spareBatches: [] };
 }
 
 /** Opens a batch. @param assertOpen throws once the database is closed */
@@ -105,6 +124,8 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
   const parts: BatchPart[] = [{ floats: batch, histograms }];
   /** Last histogram of a series in this batch, by slot. */
   const pendingHistograms = new Map<number, HistogramSample>();
+  const exemplars: ExemplarEntry[] = [];
+  const metadata: MetadataEntry[] = [];
   const batchNumber = ++head.batchCount;
   let minTimeMs = head.isInitialized ? head.appendableMinTimeMs() : Number.NaN;
   let isDone = false;
@@ -209,6 +230,29 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     if (answer === REFUSED.outOfOrder) throw new TsdbError('ERR_SAMPLE_OUT_OF_ORDER', `append to series ${series}: out of order sample: timestamp ${timeMs} is before the last one of the series`);
     throw new TsdbError('ERR_SAMPLE_DUPLICATE', `append to series ${series}: duplicate sample for timestamp ${timeMs} with another value`);
   };
+  const known = (ref: number, labels: Labels, what: string): number => {
+    assertOpen();
+    if (isDone) throw new TsdbError('ERR_DB_CLOSED', `${what}: the appender has been committed or rolled back`);
+    let slot = ref > 0 ? head.refs.get(ref) : -1;
+    if (slot < 0) slot = head.findSeries(labels);
+    if (slot < 0) throw new TsdbError('ERR_SERIES_UNKNOWN', `${what} of series ${JSON.stringify(labels)}: no such series, reference ${ref}`);
+    return slot;
+  };
+  const appendExemplar = (ref: number, labels: Labels, exemplar: Exemplar): boolean => {
+    const slot = known(ref, labels, 'append exemplar');
+    const verdict = head.exemplars.check(head.table.labels(slot), exemplar);
+    if (verdict === 'too long') {
+      throw new TsdbError('ERR_EXEMPLAR', `append exemplar of series ${JSON.stringify(head.table.labels(slot))}: its labels have more than ${EXEMPLAR_CHARACTERS_MAX} characters`);
+    }
+    if (verdict !== 'taken') return false;
+    exemplars.push({ ref: head.table.refs[slot]!, exemplar });
+    return true;
+  };
+  const setMetadata = (ref: number, labels: Labels, one: SeriesMetadata): void => {
+    const slot = known(ref, labels, 'set metadata');
+    const present = head.metadata.get(slot);
+    if (present?.type !== one.type || present.unit !== one.unit || present.help !== one.help) metadata.push({ ref: head.table.refs[slot]!, metadata: one });
+  };
   const tryAppend = (ref: number, labels: Labels, timeMs: number, value: number): number => {
     scratch.value[0] = value;
     return tryBits(ref, labels, timeMs, scratch.words[scratch.highWord]!, scratch.words[1 - scratch.highWord]!);
@@ -220,13 +264,23 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     appendBits: (ref, labels, timeMs, high, low) => orThrow(tryBits(ref, labels, timeMs, high, low), ref, labels, timeMs),
     appendHistogram: (ref, labels, timeMs, histogram) => orThrow(tryHistogram(ref, labels, timeMs, histogram), ref, labels, timeMs),
     tryAppendHistogram: tryHistogram,
+    appendExemplar,
+    setMetadata,
     commit() {
       assertOpen();
       if (isDone) throw new TsdbError('ERR_DB_CLOSED', 'commit: the appender has been committed or rolled back');
       const series = head.unlogged.length;
       try {
-        logBatch(head, parts, scratch);
+        logBatch(head, { parts, exemplars, metadata }, scratch);
         head.unlogged.length = 0;
+        for (const { ref, exemplar } of exemplars) {
+          const slot = head.refs.get(ref);
+          if (slot >= 0) head.exemplars.add(head.table.labels(slot), exemplar);
+        }
+        for (const one of metadata) {
+          const slot = head.refs.get(one.ref);
+          if (slot >= 0) head.metadata.set(slot, one.metadata);
+        }
         return { ...apply(head, parts), series, repeated };
       } finally {
         end();
@@ -239,7 +293,8 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
 }
 
 /** Writes new series and the samples of a batch to the log, in one write. */
-function logBatch(head: Head, parts: readonly BatchPart[], scratch: AppendScratch): void {
+function logBatch(head: Head, batch: Batch, scratch: AppendScratch): void {
+  const { parts, exemplars, metadata } = batch;
   const records: Uint8Array[] = [];
   if (head.unlogged.length > 0) {
     scratch.series.reset();
@@ -247,6 +302,12 @@ function logBatch(head: Head, parts: readonly BatchPart[], scratch: AppendScratc
     for (const slot of head.unlogged) putSeries(scratch.series, head.table.refs[slot]!, head.table.labels(slot));
     records.push(scratch.series.bytes());
   }
+  const putBeside = (encode: (out: GrowableBytes) => void): void => {
+    scratch.beside.reset();
+    encode(scratch.beside);
+    if (scratch.beside.length > 0) records.push(scratch.beside.copy());
+  };
+  if (metadata.length > 0) putBeside((out) => encodeMetadataRecord(metadata, out));
   for (const { floats, histograms } of parts) {
     if (floats.count > 0) {
       scratch.samples.reset();
@@ -254,12 +315,9 @@ function logBatch(head: Head, parts: readonly BatchPart[], scratch: AppendScratc
       records.push(parts.length === 1 ? scratch.samples.bytes() : scratch.samples.copy());
     }
     if (histograms.length === 0) continue;
-    for (const type of HISTOGRAM_RECORDS) {
-      scratch.histograms.reset();
-      encodeHistogramRecord(type, histograms.filter(({ sample }) => histogramRecordType(sample) === type), scratch.histograms);
-      if (scratch.histograms.length > 0) records.push(scratch.histograms.copy());
-    }
+    for (const type of HISTOGRAM_RECORDS) putBeside((out) => encodeHistogramRecord(type, histograms.filter(({ sample }) => histogramRecordType(sample) === type), out));
   }
+  if (exemplars.length > 0) putBeside((out) => encodeExemplarsRecord(exemplars, out));
   if (records.length > 0) head.wal!.log(records);
 }
 

@@ -17,8 +17,10 @@ import type { Labels } from '@gauntlet/model';
 import { addInterval, type Intervals } from '../block/tombstones.ts';
 import { TsdbError } from '../errors.ts';
 import type { WalWriter } from '../wal/wal-writer.ts';
+import { ExemplarBuffer } from './exemplar-buffer.ts';
 import { LabelOrder } from './label-order.ts';
 import { createMemPostings, type MemPostings } from './mem-postings.ts';
+import { MetadataTable } from './metadata-table.ts';
 import { createRefMap, type RefMap } from './ref-map.ts';
 import { SeriesTable } from './series-table.ts';
 import { createSymbolTable, type SymbolTable } from './symbol-table.ts';
@@ -29,12 +31,25 @@ export interface HeadLease {
   release(): void;
 }
 
+/** What a head keeps. */
+export interface HeadOptions {
+  /** Range of a block, ms. */
+  readonly chunkRangeMs: number;
+  /** Exemplars kept; none by default. */
+  readonly exemplars?: number;
+  /** How much older than the newest sample one may be and still be taken, ms; 0, the default: not older than its series' last one. */
+  readonly outOfOrderWindowMs?: number;
+}
+
 /** Dead slots tolerated before the table is rebuilt. */
 const DEAD_SLOTS_MIN = 1024;
 
 /** Samples in memory; see the head of this file. */
 export class Head {
   readonly chunkRangeMs: number;
+  readonly outOfOrderWindowMs: number;
+  readonly exemplars: ExemplarBuffer;
+  metadata: MetadataTable = new MetadataTable();
   symbols: SymbolTable = createSymbolTable();
   table: SeriesTable;
   postings: MemPostings;
@@ -62,9 +77,11 @@ export class Head {
   #awaited = new Set<HeadLease>();
   #isCollectionDue = false;
 
-  constructor(chunkRangeMs: number) {
-    this.chunkRangeMs = chunkRangeMs;
-    this.table = new SeriesTable(this.symbols, chunkRangeMs);
+  constructor(options: HeadOptions) {
+    this.chunkRangeMs = options.chunkRangeMs;
+    this.outOfOrderWindowMs = options.outOfOrderWindowMs ?? 0;
+    this.exemplars = new ExemplarBuffer(options.exemplars ?? 0, this.outOfOrderWindowMs);
+    this.table = new SeriesTable(this.symbols, this.chunkRangeMs);
     this.postings = createMemPostings(this.symbols);
   }
 
@@ -196,6 +213,7 @@ export class Head {
       const keepUntil = actualMint === Number.POSITIVE_INFINITY ? this.maxTimeMs : actualMint;
       this.refs.retain((ref, slot) => {
         if (table.alive[slot] === 1) return true;
+        this.metadata.clear(slot);
         this.#walExpiries.set(ref, keepUntil);
         this.tombstones.delete(ref);
         return false;
@@ -214,6 +232,7 @@ export class Head {
       firstRefs.push(this.table.refs[slot]!);
     });
     const unlogged = this.unlogged.map((slot) => this.table.refs[slot]!);
+    const metadata = firstRefs.map((_, i) => this.metadata.get(this.refs.get(oldRefs[i]!)));
     this.symbols = createSymbolTable();
     this.table.compact(this.symbols);
     this.order.reset();
@@ -224,6 +243,8 @@ export class Head {
       this.postings.add(slot, this.table.labelIds, this.table.labelStart[slot]!, this.table.labelCount[slot]!);
     }
     for (const [i, ref] of oldRefs.entries()) this.refs.set(ref, this.refs.get(firstRefs[i]!));
+    this.metadata = new MetadataTable();
+    for (const [i, ref] of oldRefs.entries()) if (metadata[i] !== undefined) this.metadata.set(this.refs.get(ref), metadata[i]);
     this.unlogged.splice(0, this.unlogged.length, ...unlogged.map((ref) => this.refs.get(ref)));
   }
 }

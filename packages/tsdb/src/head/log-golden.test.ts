@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
 import { createMatcher } from '@gauntlet/model';
-import { createDb, type Db } from '../db.ts';
+import { createDb, type Db, type DbOptions } from '../db.ts';
 import { createMemoryFileSystem, type MemoryFileSystem } from '../testing/memory-file-system.ts';
 import { dumpAll, lines, type SampleLine, seenSeries, type SeenSeries, sorted } from '../testing/recorded-samples.ts';
 import { decodeHistogramRecord, isHistogramRecord } from '../wal/histogram-record.ts';
@@ -18,6 +18,13 @@ import { listSegments, readSegment } from '../wal/wal-reader.ts';
 const here = dirname(fileURLToPath(import.meta.url));
 const shared = process.env['GAUNTLET_SHARED'] ?? resolve(here, '../../../../../shared');
 const kernels = createKernels();
+
+interface RecordedAnswers {
+  readonly exemplars: readonly {
+    readonly seriesLabels: Readonly<Record<string, string>>;
+    readonly exemplars: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: string; readonly timestamp: number }[];
+  }[];
+}
 
 const roots = [
   { name: 'testdata', root: join(here, '../../testdata/wal'), isThere: true },
@@ -41,7 +48,7 @@ function describeLogs(walRoot: string): void {
     }
     return fs;
   };
-  const open = (fs: MemoryFileSystem): Db => createDb({ fs, dir: 'data', kernels, clock: Date, random: Math.random });
+  const open = (fs: MemoryFileSystem, options: DbOptions = {}): Db => createDb({ fs, dir: 'data', kernels, clock: Date, random: Math.random }, options);
   const recorded = (set: string): SeenSeries[] => lines<SampleLine>(join(walRoot, set, 'restarted.samples.jsonl')).map(seenSeries);
 
   /** Times of out-of-order samples, from Prometheus' second log, which this database does not read. */
@@ -104,9 +111,31 @@ function describeLogs(walRoot: string): void {
     db.close();
   });
 
-  test('records of kinds that are not read are counted by name', () => {
+  test('exemplars that are not kept are counted', () => {
     const db = open(loadData('snappy'));
-    expect([...db.replay.skippedRecords.keys()].sort()).toEqual(['exemplars', 'metadata']);
+    expect([...db.replay.skippedRecords.keys()]).toEqual(['exemplars']);
     db.close();
+  });
+
+  const withAnswers = sets.filter((set) => existsSync(join(walRoot, set, 'restarted.api.json')));
+  (withAnswers.length === 0 ? test.skip : test)('exemplars are as the API gives them (skipped without the recorded answers), after a restart too', () => {
+    for (const set of withAnswers) {
+      const { exemplars } = JSON.parse(readFileSync(join(walRoot, set, 'restarted.api.json'), 'utf8')) as RecordedAnswers;
+      const pairs = (labels: Readonly<Record<string, string>>): string[] => Object.entries(labels).flat();
+      const want = exemplars.map((series) => ({
+        labels: pairs(series.seriesLabels),
+        exemplars: series.exemplars.map(({ labels, value, timestamp }) => ({ labels: pairs(labels), value: Number(value), timeMs: timestamp * 1000 })),
+      }));
+      const fs = loadData(set);
+      for (let start = 0; start < 2; start++) {
+        const db = open(fs, { exemplars: 100 });
+        expect(db.replay.skippedRecords.size).toBe(0);
+        expect(db.exemplars([[createMatcher('=~', '__name__', '.+')]], 0, 2 ** 52)).toEqual(want);
+        expect(db.exemplars([[createMatcher('=', '__name__', 'g')]], 0, 2 ** 52)).toEqual([]);
+        // In the checkpoint set the series has gone into blocks.
+        if (set !== 'checkpoint') expect(db.metadata(['__name__', 'g', 'utf8 näme', '😀'])).toEqual({ type: 'gauge', unit: 'bytes', help: 'A gauge.' });
+        db.close();
+      }
+    }
   });
 }

@@ -11,6 +11,7 @@ import { staleSample } from '../chunkenc/histogram-sample.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { removeCovered, removeTemporaryCheckpoints } from '../wal/checkpoint.ts';
 import { WalCorruptError, walSegmentName } from '../wal/layout.ts';
+import { decodeExemplarsRecord, decodeMetadataRecord } from '../wal/exemplar-record.ts';
 import { decodeHistogramRecord, isHistogramRecord } from '../wal/histogram-record.ts';
 import { decodeSamplesRecord, decodeSeriesRecord, decodeTombstonesRecord, RECORD, RECORD_NAMES, SampleColumns } from '../wal/record.ts';
 import { lastCheckpoint, listSegments, readSegment } from '../wal/wal-reader.ts';
@@ -42,9 +43,9 @@ export interface ReplayReport {
   readonly samplesBeforeMinValid: number;
   /** Samples not after their predecessor. */
   readonly samplesOutOfOrder: number;
-  /** Samples and deletions whose series no record names. */
+  /** Samples, deletions and the like whose series no record names. */
   readonly unknownRefs: number;
-  /** Records of kinds that are not read, by kind. */
+  /** Records that were passed over, by kind: exemplars where none are kept, and kinds that nobody knows yet. */
   readonly skippedRecords: ReadonlyMap<string, number>;
   readonly repair: WalRepair | undefined;
   /** First segment number that is free. */
@@ -106,6 +107,18 @@ export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayRep
     } else if (isHistogramRecord(type)) {
       const leftOut = decodeHistogramRecord(record, visitHistogram);
       if (leftOut > 0) skippedRecords.set(UNREADABLE_HISTOGRAMS, (skippedRecords.get(UNREADABLE_HISTOGRAMS) ?? 0) + leftOut);
+    } else if (type === RECORD.metadata) {
+      decodeMetadataRecord(record, (ref, metadata) => {
+        const slot = head.refs.get(ref);
+        if (slot < 0) counts.unknownRefs++;
+        else head.metadata.set(slot, metadata);
+      });
+    } else if (type === RECORD.exemplars && head.exemplars.size > 0) {
+      decodeExemplarsRecord(record, (ref, exemplar) => {
+        const slot = head.refs.get(ref);
+        if (slot < 0) counts.unknownRefs++;
+        else if (exemplar.timeMs >= head.minValidTimeMs) head.exemplars.add(head.table.labels(slot), exemplar);
+      });
     } else {
       const name = RECORD_NAMES[type] ?? `type ${type}`;
       skippedRecords.set(name, (skippedRecords.get(name) ?? 0) + 1);

@@ -2,7 +2,7 @@
  * Checkpoints: what is still needed of old WAL segments, so that these can go.
  *
  *   1 read the last checkpoint and the segments after it, up to `to`
- *   2 keep series that `keep` wants, samples and deletions from `mint` on; write them to checkpoint.<to>.tmp
+ *   2 keep series that `keep` wants with their latest metadata; samples, exemplars and deletions from `mint` on; write them to checkpoint.<to>.tmp
  *   3 rename to checkpoint.<to>, then remove the segments it covers and older checkpoints
  *
  * A crash at any point leaves a log that replays to the same head. Source: Prometheus tsdb/wlog/checkpoint.go.
@@ -10,6 +10,8 @@
 import { ByteReader, GrowableBytes } from '@gauntlet/bytes';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { CHECKPOINT_PREFIX, checkpointName, walSegmentName } from './layout.ts';
+import type { SeriesMetadata } from '../head/metadata-table.ts';
+import { decodeExemplarsRecord, decodeMetadataRecord, encodeExemplarsRecord, encodeMetadataRecord, type ExemplarEntry } from './exemplar-record.ts';
 import { decodeHistogramRecord, isHistogramRecord } from './histogram-record.ts';
 import { decodeSamplesRecord, decodeTombstonesRecord, encodeSamplesRecord, putTombstone, RECORD, SampleColumns } from './record.ts';
 import { lastCheckpoint, listSegments, readSegment } from './wal-reader.ts';
@@ -27,6 +29,7 @@ export interface CheckpointOptions {
 }
 
 const TEMPORARY_SUFFIX = '.tmp';
+const METADATA_PER_RECORD = 1000;
 const BATCH_BYTES = 1024 * 1024;
 
 /** Removes checkpoints that were not completed. */
@@ -69,6 +72,8 @@ export function createCheckpoint(fs: FileSystem, walDir: string, to: number, opt
   const samples = new SampleColumns();
   const kept = new SampleColumns();
   const out = new GrowableBytes();
+  /** The latest of each series, which is all that is needed. */
+  const metadata = new Map<number, SeriesMetadata>();
   let batch: Uint8Array[] = [];
   let batchBytes = 0;
   const flush = (): void => {
@@ -96,6 +101,12 @@ export function createCheckpoint(fs: FileSystem, walDir: string, to: number, opt
       let isNeeded = false;
       decodeHistogramRecord(record, (_, { timeMs }) => (isNeeded ||= timeMs >= options.mint));
       if (isNeeded) out.putBytes(record);
+    } else if (record[0] === RECORD.exemplars) {
+      const entries: ExemplarEntry[] = [];
+      decodeExemplarsRecord(record, (ref, exemplar) => void (exemplar.timeMs >= options.mint && entries.push({ ref, exemplar })));
+      encodeExemplarsRecord(entries, out);
+    } else if (record[0] === RECORD.metadata) {
+      decodeMetadataRecord(record, (ref, one) => void (options.keep(ref) && metadata.set(ref, one)));
     } else if (record[0] === RECORD.tombstones) {
       decodeTombstonesRecord(record, (ref, mint, maxt) => {
         if (maxt < options.mint || !options.keep(ref)) return;
@@ -113,6 +124,11 @@ export function createCheckpoint(fs: FileSystem, walDir: string, to: number, opt
     const from = previous === undefined ? 0 : previous.segment + 1;
     for (const segment of listSegments(fs, walDir)) if (segment >= from && segment <= to) readSegment(fs, walDir, segment, visit);
     flush();
+    for (const part of inParts([...metadata].map(([ref, one]) => ({ ref, metadata: one })))) {
+      out.reset();
+      encodeMetadataRecord(part, out);
+      writer.log([out.bytes()]);
+    }
     writer.close();
   } catch (error) {
     try {
@@ -127,6 +143,10 @@ export function createCheckpoint(fs: FileSystem, walDir: string, to: number, opt
   fs.rename(temporary, dir);
   fs.fsyncDir(walDir);
   removeCovered(fs, walDir, to);
+}
+
+function* inParts<T>(entries: readonly T[]): Generator<readonly T[]> {
+  for (let i = 0; i < entries.length; i += METADATA_PER_RECORD) yield entries.slice(i, i + METADATA_PER_RECORD);
 }
 
 /** Removes segments and checkpoints that the checkpoint of segment `to` replaces. */
