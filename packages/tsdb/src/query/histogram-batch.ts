@@ -13,6 +13,8 @@ import { decodeHistogramChunk, type HistogramColumns, RESET_HINT } from '../chun
 /** Bytes of decoded histograms that a batch keeps: as much as the columns of a large batch of floats. */
 const KEPT_BYTES_MAX = 32 << 20;
 
+const NO_BUCKETS = new Float64Array(0);
+
 /** Who accounts for the memory; throws when a budget would be passed. */
 export interface HistogramCharge {
   reserve(bytes: number): void;
@@ -95,7 +97,7 @@ export class HistogramBatch {
     this.#seams[id] = 1;
   }
 
-  /** The histogram of an id; STALE_HISTOGRAM for a stale marker. */
+  /** The histogram of an id, the caller's to keep; STALE_HISTOGRAM for a stale marker. */
   get(id: number): FloatHistogram {
     const columns = this.#chunkOf(id);
     const sample = id - this.#firstIds[this.#at]!;
@@ -103,7 +105,9 @@ export class HistogramBatch {
     if (from < 0) return STALE_HISTOGRAM;
     const isCustom = columns.schema === CUSTOM_BUCKETS_SCHEMA;
     const hint = columns.hints[sample]!;
-    const negativeFrom = from + columns.positiveBuckets;
+    const { positiveBuckets, negativeBuckets } = columns;
+    // A copy: whoever keeps one histogram of a chunk must not keep those of all others alive.
+    const buckets = columns.buckets.slice(from, from + positiveBuckets + negativeBuckets);
     return createHistogram({
       schema: columns.schema,
       zeroThreshold: isCustom ? 0 : columns.zeroThreshold,
@@ -112,9 +116,9 @@ export class HistogramBatch {
       sum: columns.sums[sample]!,
       resetHint: (this.#seams[id] === 1 && hint !== RESET_HINT.gauge ? RESET_HINT.unknown : hint) as ResetHint,
       positiveSpans: this.#positiveSpans,
-      positiveBuckets: columns.buckets.subarray(from, negativeFrom),
+      positiveBuckets: negativeBuckets === 0 ? buckets : buckets.subarray(0, positiveBuckets),
       negativeSpans: this.#negativeSpans,
-      negativeBuckets: columns.buckets.subarray(negativeFrom, negativeFrom + columns.negativeBuckets),
+      negativeBuckets: negativeBuckets === 0 ? NO_BUCKETS : buckets.subarray(positiveBuckets),
       customValues: columns.customBounds,
     });
   }
