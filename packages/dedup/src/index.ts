@@ -4,3 +4,7 @@ export { groupReplicas, type ReplicaGroups, splitOverlappingChunks } from './gro
 export { mergeChain } from './merge-chain.ts';
 export { isCounterFunction, mergePenalty, type PenaltyOptions } from './merge-penalty.ts';
 export { DedupBuffer, type ReplicaColumns } from './replica-columns.ts';
+export { isSeam, mergeStable, type StableOptions } from './stable.ts';
+export type { HistogramAt } from './stable-order.ts';
+export type { StableTrace } from './stable-trace.ts';
+export { REACH_MS, UNION, WINDOW_MS, WindowTable } from './stable-windows.ts';

@@ -1,0 +1,241 @@
+/**
+ * What `stable` knows of each window of absolute time before it decides anything: which samples each replica has there and how they are spaced.
+ *
+ *   window      k·10 min ≤ t < (k + 1)·10 min, aligned to 1970; a row per window in which some replica has samples
+ *   starts      rows + 1 blocks of one index per replica: replica r has samples starts[row·R + r] … starts[(row + 1)·R + r] of its own columns there
+ *   least, most smallest and largest distance of those samples to the one before; only used to tell that nothing can be missing
+ *   spacing     d of docs/dedup: the smallest median distance among replicas with at least 3 samples in the window and its two neighbours;
+ *               Infinity where there is none, or it is above half a window: then the result is the union
+ */
+import { type SpacingSummary, summarizeSpacing } from '@gauntlet/kernels';
+import type { ReplicaColumns } from './replica-columns.ts';
+
+/** L of docs/dedup: length of a window, milliseconds. */
+export const WINDOW_MS = 600_000;
+
+/** W of docs/dedup: how far from a sample the replicas' samples can decide about it, milliseconds. */
+export const REACH_MS: number = 4 * WINDOW_MS;
+
+/** A hole is longer than this many spacings. */
+export const HOLE_SPACINGS = 1.5;
+
+/** Leader of a window where the result is the union of all replicas. */
+export const UNION = -1;
+
+const FEWEST_FOR_SPACING = 3;
+/** Part of the best replica's samples that a leader may lack; one sample at least. */
+const LACK = 0.1;
+
+/** Finds the samples of one replica by window; the kernel of packages/kernels or its twin. */
+export type SummarizeSpacing = (replica: ReplicaColumns, out: SpacingSummary) => void;
+
+/** Rows of one series; reused from series to series. */
+export class WindowTable {
+  /** Windows with samples. */
+  rows = 0;
+  /** Number of each window: its start divided by WINDOW_MS. */
+  ids: Float64Array = new Float64Array(0);
+  /** See the head of this file. */
+  starts: Int32Array = new Int32Array(0);
+  #least: Float64Array = new Float64Array(0);
+  #most: Float64Array = new Float64Array(0);
+  /** Exact spacing by row; NaN until asked for. */
+  #spacing: Float64Array = new Float64Array(0);
+  #medians: Float64Array = new Float64Array(0);
+  #replicas: readonly ReplicaColumns[] = [];
+  #gaps: Float64Array = new Float64Array(256);
+  #summaries: SpacingSummary[] = [];
+
+  /** Fills the table. `replicas` are kept until the next call. */
+  build(replicas: readonly ReplicaColumns[], summarize: SummarizeSpacing = summarizeHere): void {
+    const count = replicas.length;
+    this.#replicas = replicas;
+    while (this.#summaries.length < count) this.#summaries.push({ rows: 0, ids: new Float64Array(0), starts: new Int32Array(0), least: new Float64Array(0), most: new Float64Array(0) });
+    let rowsMax = 0;
+    for (let r = 0; r < count; r++) {
+      summarize(replicas[r]!, this.#summaries[r]!);
+      rowsMax += this.#summaries[r]!.rows;
+    }
+    if (rowsMax > this.ids.length || (rowsMax + 1) * count > this.starts.length) {
+      const capacity = Math.max(64, rowsMax, Math.min(this.ids.length * 2, rowsMax * 2));
+      this.ids = new Float64Array(capacity);
+      this.starts = new Int32Array((capacity + 1) * count);
+      this.#least = new Float64Array(capacity);
+      this.#most = new Float64Array(capacity);
+      this.#spacing = new Float64Array(capacity);
+      this.#medians = new Float64Array(capacity * count);
+    }
+    this.#join(count);
+  }
+
+  /** Brings the replicas' rows together in order of time. */
+  #join(count: number): void {
+    const summaries = this.#summaries;
+    const at = new Int32Array(count);
+    const { ids, starts } = this;
+    let rows = 0;
+    while (true) {
+      let id = Infinity;
+      for (let r = 0; r < count; r++) {
+        const { rows: own, ids: ownIds } = summaries[r]!;
+        if (at[r]! < own && ownIds[at[r]!]! < id) id = ownIds[at[r]!]!;
+      }
+      let least = Infinity;
+      let most = 0;
+      for (let r = 0; r < count; r++) {
+        const summary = summaries[r]!;
+        const row = at[r]!;
+        const isThere = row < summary.rows && summary.ids[row] === id;
+        starts[rows * count + r] = row < summary.rows ? summary.starts[row]! : this.#replicas[r]!.timestampsMs.length;
+        if (!isThere) continue;
+        if (summary.least[row]! < least) least = summary.least[row]!;
+        if (summary.most[row]! > most) most = summary.most[row]!;
+        at[r] = row + 1;
+      }
+      if (id === Infinity) break;
+      ids[rows] = id;
+      this.#least[rows] = least;
+      this.#most[rows] = most;
+      rows++;
+    }
+    this.rows = rows;
+    this.#spacing.fill(NaN, 0, rows);
+  }
+
+  /** Index of the first sample of a replica in a row or later. */
+  start(row: number, replica: number): number {
+    return this.starts[row * this.#replicas.length + replica]!;
+  }
+
+  /** Index behind the last sample of a replica in a row. */
+  end(row: number, replica: number): number {
+    return this.starts[(row + 1) * this.#replicas.length + replica]!;
+  }
+
+  /** Whether the window before that of `row` has samples. */
+  isJoinedToPrevious(row: number): boolean {
+    return row > 0 && this.ids[row - 1] === this.ids[row]! - 1;
+  }
+
+  /** Whether the window behind that of `row` has samples. */
+  isJoinedToNext(row: number): boolean {
+    return row + 1 < this.rows && this.ids[row + 1] === this.ids[row]! + 1;
+  }
+
+  /** First row of the window and its neighbours. */
+  #first(row: number): number {
+    return this.isJoinedToPrevious(row) ? row - 1 : row;
+  }
+
+  #last(row: number): number {
+    return this.isJoinedToNext(row) ? row + 1 : row;
+  }
+
+  /**
+   * True if the window and its neighbours show at a glance that every replica with samples is evenly spaced there and has no hole: no distance is
+   * more than 1.5 times the smallest. Then no median is needed.
+   */
+  isEven(row: number): boolean {
+    const first = this.#first(row);
+    const last = this.#last(row);
+    let least = Infinity;
+    let most = 0;
+    for (let k = first; k <= last; k++) {
+      if (this.#least[k]! < least) least = this.#least[k]!;
+      if (this.#most[k]! > most) most = this.#most[k]!;
+    }
+    if (!(most <= HOLE_SPACINGS * least && most <= WINDOW_MS / 2)) return false;
+    const count = this.#replicas.length;
+    for (let r = 0; r < count; r++) {
+      const samples = this.end(last, r) - this.start(first, r);
+      if (samples > 0 && samples < FEWEST_FOR_SPACING) return false;
+    }
+    return true;
+  }
+
+  /** d of a row; Infinity: union. */
+  spacing(row: number): number {
+    const known = this.#spacing[row]!;
+    if (known === known) return known;
+    const first = this.#first(row);
+    const last = this.#last(row);
+    const count = this.#replicas.length;
+    let spacing = Infinity;
+    for (let r = 0; r < count; r++) {
+      const median = this.#median(this.#replicas[r]!.timestampsMs, this.start(first, r), this.end(last, r));
+      this.#medians[row * count + r] = median;
+      if (median < spacing) spacing = median;
+    }
+    if (spacing > WINDOW_MS / 2) spacing = Infinity;
+    this.#spacing[row] = spacing;
+    return spacing;
+  }
+
+  /** Lower median of the distances between neighbours; Infinity for fewer than 3 samples. */
+  #median(times: Float64Array, from: number, to: number): number {
+    const gaps = to - from - 1;
+    if (gaps + 1 < FEWEST_FOR_SPACING) return Infinity;
+    if (gaps > this.#gaps.length) this.#gaps = new Float64Array(2 * gaps);
+    const scratch = this.#gaps;
+    for (let i = 0; i < gaps; i++) scratch[i] = times[from + i + 1]! - times[from + i]!;
+    return select(scratch, gaps, (gaps - 1) >>> 1);
+  }
+
+  /**
+   * Leader of a row: the first replica in label order that has at most max(1, 10 %) samples less than the best, among those whose own spacing is
+   * at most 1.5 d. UNION where there is no d.
+   */
+  leader(row: number): number {
+    const count = this.#replicas.length;
+    const isEven = this.isEven(row);
+    const spacing = isEven ? Infinity : this.spacing(row);
+    if (!isEven && spacing === Infinity) return UNION;
+    let best = 0;
+    for (let r = 0; r < count; r++) {
+      const samples = this.end(row, r) - this.start(row, r);
+      if (samples > best && (isEven || this.#medians[row * count + r]! <= HOLE_SPACINGS * spacing)) best = samples;
+    }
+    // Nobody who is dense enough has samples in this window: the others lead it.
+    const isAnyone = best === 0;
+    if (isAnyone) for (let r = 0; r < count; r++) best = Math.max(best, this.end(row, r) - this.start(row, r));
+    const least = best - Math.max(1, LACK * best);
+    for (let r = 0; r < count; r++) {
+      const samples = this.end(row, r) - this.start(row, r);
+      if (samples < least) continue;
+      if (!isEven && !isAnyone && !(this.#medians[row * count + r]! <= HOLE_SPACINGS * spacing)) continue;
+      // At the live edge the leader's first sample of the window may still be on its way.
+      if (samples === 0 && !(this.isJoinedToPrevious(row) && !this.isJoinedToNext(row) && this.end(row - 1, r) > this.start(row - 1, r))) continue;
+      return r;
+    }
+    return UNION;
+  }
+}
+
+/** The plain TypeScript way: on the columns where they are. */
+export function summarizeHere(replica: ReplicaColumns, out: SpacingSummary): void {
+  summarizeSpacing(replica.timestampsMs, WINDOW_MS, out);
+}
+
+/** The element that would stand at `rank` if the first `count` were sorted; reorders them. */
+function select(items: Float64Array, count: number, rank: number): number {
+  let low = 0;
+  let high = count - 1;
+  while (low < high) {
+    const pivot = items[(low + high) >>> 1]!;
+    let i = low;
+    let j = high;
+    while (i <= j) {
+      while (items[i]! < pivot) i++;
+      while (items[j]! > pivot) j--;
+      if (i <= j) {
+        const swapped = items[i]!;
+        items[i++] = items[j]!;
+        items[j--] = swapped;
+      }
+    }
+    if (rank <= j) high = j;
+    else if (rank >= i) low = i;
+    else return items[rank]!;
+  }
+  return items[rank]!;
+}
