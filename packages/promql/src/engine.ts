@@ -18,16 +18,18 @@ import { readSeries } from './exec/read-series.ts';
 import { lookTimes } from './exec/look-times.ts';
 import { removeDelayedNames, samplesOfHistogram, type StepMatrix } from './exec/step-matrix.ts';
 import { type Answer, SAMPLE_BYTES, stepAnswer } from './exec/step-answer.ts';
-import { subqueryGrid } from './exec/subquery.ts';
+import { SampleCounts } from './exec/sample-counts.ts';
+import { evaluateSubquery, subqueryGrid } from './exec/subquery.ts';
 import type { Expr, MatrixSelector } from './parser/ast.ts';
 import { describeType, valueType } from './parser/check-types.ts';
 import type { ParserOptions } from './parser/options.ts';
 import { parseExpr } from './parser/parse.ts';
 import { quoteString } from './parser/quote.ts';
+import { type Explanation, explainPlan } from './plan/explain.ts';
 import { type Plan, planQuery } from './plan/plan-query.ts';
 import { prepare, type QueryTimes } from './plan/prepare.ts';
 import type { RuleName } from './plan/rule.ts';
-import type { QueryResult } from './query-result.ts';
+import type { QueryResult, QueryStats, SampleStats } from './query-result.ts';
 
 /** Settings of an engine. */
 export interface EngineOptions {
@@ -64,6 +66,12 @@ export interface QueryRequest {
   readonly signal?: AbortSignal;
   /** Cancellation and memory budget from outside; see QueryControl. */
   readonly control?: QueryControl;
+  /** Count samples as Prometheus does for `stats`: `result.stats.counts`. Costs some time per series; false. */
+  readonly counts?: boolean;
+  /** Measure each operator: `result.analysis`. Needs `now`; false. */
+  readonly analyze?: boolean;
+  /** A clock that never goes back, ms; with it `result.stats.timings` is there. */
+  readonly now?: () => number;
   /** `placed` (default): remarks with line and column, at most `annotationsMax` of a kind. `bare`: all, without places, as Thanos answers. */
   readonly remarks?: 'placed' | 'bare';
 }
@@ -85,7 +93,12 @@ export interface Engine {
   instant(query: InstantQuery): Promise<QueryResult>;
   /** Evaluates at startMs, startMs + stepMs, … up to endMs. @throws PromqlError */
   range(query: RangeQuery): Promise<QueryResult>;
+  /** The plan of a query; nothing is read. @throws PromqlError as the query itself would before it reads */
+  explain(query: ExplainQuery): Explanation;
 }
+
+/** What a plan depends on. */
+export type ExplainQuery = Pick<QueryRequest, 'expr' | 'lookbackDeltaMs'> & (Pick<InstantQuery, 'timeMs'> | Pick<RangeQuery, 'startMs' | 'endMs' | 'stepMs'>);
 
 const LOOKBACK_MS = 300_000;
 const NO_STEP_SUBQUERY_INTERVAL_MS = 60_000;
@@ -94,24 +107,56 @@ const NO_STEP_SUBQUERY_INTERVAL_MS = 60_000;
 export function createEngine(options: EngineOptions): Engine {
   return {
     async instant(query) {
-      const expr = parseExpr(query.expr, options.parser);
-      return run(options, query, expr, { startMs: query.timeMs, endMs: query.timeMs, stepMs: 0 }, { startMs: query.timeMs, stepMs: 1, steps: 1 });
+      return run(options, query, planInstant(options, query, query.timeMs));
     },
     async range(query) {
-      const { startMs, endMs, stepMs } = query;
-      const expr = parseExpr(query.expr, options.parser);
-      const type = valueType(expr);
-      if (type !== 'vector' && type !== 'scalar') {
-        throw new PromqlError('ERR_PARSE', `invalid expression type ${quoteString(describeType(type))} for range query, must be Scalar or instant Vector`);
-      }
-      if (!(stepMs >= 1)) throw new PromqlError('ERR_EXECUTION', `evaluate range query: step ${stepMs} ms, wanted at least 1`);
-      const steps = endMs < startMs ? 0 : Math.floor((endMs - startMs) / stepMs) + 1;
-      return run(options, query, expr, { startMs, endMs, stepMs }, { startMs, stepMs, steps });
+      return run(options, query, planRange(options, query, query));
+    },
+    explain(query) {
+      const { plan } = 'timeMs' in query ? planInstant(options, query, query.timeMs) : planRange(options, query, query);
+      return explainPlan(plan);
     },
   };
 }
 
-async function run(options: EngineOptions, query: QueryRequest, expr: Expr, times: QueryTimes, grid: Grid): Promise<QueryResult> {
+/** A query that can be run. */
+interface Planned {
+  readonly plan: Plan;
+  readonly times: QueryTimes;
+  readonly grid: Grid;
+  /** Time of the clock before parsing; undefined without one. */
+  readonly beganMs: number | undefined;
+}
+
+type PlanRequest = Pick<QueryRequest, 'expr' | 'lookbackDeltaMs' | 'now'>;
+
+function planInstant(options: EngineOptions, request: PlanRequest, timeMs: number): Planned {
+  const beganMs = request.now?.();
+  const expr = parseExpr(request.expr, options.parser);
+  const times = { startMs: timeMs, endMs: timeMs, stepMs: 0 };
+  return { plan: planOf(options, request, expr, times), times, grid: { startMs: timeMs, stepMs: 1, steps: 1 }, beganMs };
+}
+
+function planRange(options: EngineOptions, request: PlanRequest, { startMs, endMs, stepMs }: Pick<RangeQuery, 'startMs' | 'endMs' | 'stepMs'>): Planned {
+  const beganMs = request.now?.();
+  const expr = parseExpr(request.expr, options.parser);
+  const type = valueType(expr);
+  if (type !== 'vector' && type !== 'scalar') {
+    throw new PromqlError('ERR_PARSE', `invalid expression type ${quoteString(describeType(type))} for range query, must be Scalar or instant Vector`);
+  }
+  if (!(stepMs >= 1)) throw new PromqlError('ERR_EXECUTION', `evaluate range query: step ${stepMs} ms, wanted at least 1`);
+  const times = { startMs, endMs, stepMs };
+  const steps = endMs < startMs ? 0 : Math.floor((endMs - startMs) / stepMs) + 1;
+  return { plan: planOf(options, request, expr, times), times, grid: { startMs, stepMs, steps }, beganMs };
+}
+
+function planOf(options: EngineOptions, request: PlanRequest, expr: Expr, times: QueryTimes): Plan {
+  const lookbackMs = request.lookbackDeltaMs ?? options.lookbackDeltaMs ?? LOOKBACK_MS;
+  const noStepSubqueryIntervalMs = options.noStepSubqueryIntervalMs ?? NO_STEP_SUBQUERY_INTERVAL_MS;
+  return planQuery(prepare(request.expr, expr, times), { times, lookbackMs, noStepSubqueryIntervalMs }, options.rulesOff);
+}
+
+async function run(options: EngineOptions, query: QueryRequest, { plan, times, grid, beganMs }: Planned): Promise<QueryResult> {
   const annotations = new Annotations();
   const context = new QueryContext({
     queryable: query.queryable,
@@ -129,16 +174,27 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
     signal: query.signal,
     control: query.control,
   });
+  const preparedMs = query.now?.();
+  if (query.counts === true) context.counts = new SampleCounts(grid);
+  if (query.analyze === true) context.analysis = { meters: new Map(), now: query.now ?? (() => 0) };
   try {
-    const isRange = times.stepMs > 0;
-    const { expr: planned } = planOf(options, query, expr, times);
-    context.statsSelectors = statsSelectors(planned);
-    const answer = await answerOf(context, planned, grid, isRange, { func: '', grouping: [], by: false, stepMs: times.stepMs });
+    context.statsSelectors = statsSelectors(plan.expr);
+    const answer = await answerOf(context, plan.expr, grid, times.stepMs > 0, { func: '', grouping: [], by: false, stepMs: times.stepMs });
     const remarks = query.remarks === 'bare' ? annotations.toBareStrings() : annotations.toStrings(query.expr, options.annotationsMax ?? 10);
+    const { counts, analysis } = context;
+    const endedMs = query.now?.();
+    const stats: QueryStats = {
+      samples: context.samples,
+      peakSamples: context.peakSamples,
+      series: context.series,
+      ...(counts === undefined ? {} : { counts: statsOf(counts) }),
+      ...(beganMs === undefined ? {} : { timings: { preparationMs: preparedMs! - beganMs, evaluationMs: endedMs! - preparedMs! } }),
+    };
     // Not spread: columns of an answer may not have been made yet.
     return Object.assign(answer, {
       ...remarks,
-      stats: { samples: context.samples, peakSamples: context.peakSamples, series: context.series },
+      stats,
+      ...(analysis === undefined ? {} : { analysis: explainPlan(plan, (expr) => analysis.meters.get(expr)) }),
       dispose: () => context.releaseAll(),
     });
   } catch (error) {
@@ -148,10 +204,13 @@ async function run(options: EngineOptions, query: QueryRequest, expr: Expr, time
   }
 }
 
-function planOf(options: EngineOptions, query: Pick<QueryRequest, 'expr' | 'lookbackDeltaMs'>, expr: Expr, times: QueryTimes): Plan {
-  const lookbackMs = query.lookbackDeltaMs ?? options.lookbackDeltaMs ?? LOOKBACK_MS;
-  const noStepSubqueryIntervalMs = options.noStepSubqueryIntervalMs ?? NO_STEP_SUBQUERY_INTERVAL_MS;
-  return planQuery(prepare(query.expr, expr, times), { times, lookbackMs, noStepSubqueryIntervalMs }, options.rulesOff);
+function statsOf(counts: SampleCounts): SampleStats {
+  return {
+    totalQueryableSamples: counts.queryable,
+    samplesRead: counts.read,
+    totalQueryableSamplesPerStep: counts.queryablePerStep,
+    samplesReadPerStep: counts.readPerStep,
+  };
 }
 
 async function answerOf(context: QueryContext, expr: Expr, grid: Grid, isRange: boolean, around: Surroundings): Promise<Answer> {
@@ -162,8 +221,7 @@ async function answerOf(context: QueryContext, expr: Expr, grid: Grid, isRange: 
   if (inner.type === 'subquery') {
     const subGrid = subqueryGrid(context, inner, grid);
     if (subGrid.steps === 0) return columns(context, 'matrix', []);
-    const value = await evaluate(context, inner.expr, subGrid, { ...around, stepMs: subGrid.stepMs });
-    return matrixAnswer(context, value, subGrid);
+    return matrixAnswer(context, { type: 'vector', matrix: await evaluateSubquery(context, inner, subGrid, around, true) }, subGrid);
   }
   if (grid.steps === 0) return columns(context, 'matrix', []);
   const value = await evaluate(context, expr, grid, around);
@@ -265,6 +323,7 @@ async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector,
       if (samples.values.length === 0) return;
       const size = (histograms ?? []).reduce((sum, histogram) => (histogram === undefined ? sum : sum + samplesOfHistogram(histogram) - 1), samples.values.length);
       context.samples += size;
+      context.counts?.add(0, size);
       context.hold(size);
       series.push(histograms === undefined ? { labels, ...samples } : { labels, ...samples, histograms });
     } finally {

@@ -39,6 +39,7 @@ export type {
   VectorSelector,
 } from './parser/ast.ts';
 export { createEngine, type Engine, type EngineOptions, type InstantQuery, type QueryRequest, type RangeQuery } from './engine.ts';
+export { type Explanation, formatExplanation, type NodeFigures, type PlanNode } from './plan/explain.ts';
 export type { RuleName } from './plan/rule.ts';
 export type { EngineKernels, QueryControl } from './exec/query-context.ts';
 export type { QueryResult, QueryStats, StepRows } from './query-result.ts';

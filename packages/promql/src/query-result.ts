@@ -1,5 +1,22 @@
 /** What a query answers: series as columns, or one number, or one string, with remarks and counters. */
 import type { FloatHistogram, Labels } from '@gauntlet/model';
+import type { Explanation } from './plan/explain.ts';
+
+/** Samples counted as Prometheus does for `stats`; what each means is in exec/sample-counts.ts. */
+export interface SampleStats {
+  readonly totalQueryableSamples: number;
+  readonly samplesRead: number;
+  /** One entry per step of the query. */
+  readonly totalQueryableSamplesPerStep: Float64Array;
+  readonly samplesReadPerStep: Float64Array;
+}
+
+/** How long parts of a query took, ms. */
+export interface QueryTimings {
+  /** Parsing and planning. */
+  readonly preparationMs: number;
+  readonly evaluationMs: number;
+}
 
 /** Counters of one query. */
 export interface QueryStats {
@@ -9,6 +26,10 @@ export interface QueryStats {
   readonly peakSamples: number;
   /** Series read from storage. */
   readonly series: number;
+  /** Only if asked for. */
+  readonly counts?: SampleStats;
+  /** Only if a clock was given. */
+  readonly timings?: QueryTimings;
 }
 
 /**
@@ -54,6 +75,8 @@ export interface QueryResult {
   readonly warnings: readonly string[];
   readonly infos: readonly string[];
   readonly stats: QueryStats;
+  /** The plan with what each operator took, if asked for. */
+  readonly analysis?: Explanation | undefined;
   /** Gives back the memory charged for the answer; call when it has been written out. */
   dispose(): void;
 }

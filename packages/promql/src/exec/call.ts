@@ -222,7 +222,8 @@ async function timesOfSamples(
   pickMs: (timestampsMs: Float64Array, starts: Float64Array | undefined, at: number) => number,
 ): Promise<StepMatrix> {
   const { steps } = grid;
-  // As Prometheus: an offset beside `@` has no effect inside timestamp().
+  // As Prometheus: beside `@` an offset moves what is read from storage, but not the time that is looked at.
+  const asked = lookTimes(arg, grid);
   const look = lookTimes(arg.timestampMs === undefined ? arg : { timestampMs: arg.timestampMs, originalOffsetMs: 0 }, grid);
   const { kernels } = context;
   const { lookbackMs } = context.settings;
@@ -231,7 +232,7 @@ async function timesOfSamples(
   try {
     const valuesPtr = row.ensure(steps * 9);
     const presentPtr = valuesPtr + steps * 8;
-    const request = { matchers: arg.matchers, read: arg.read, mint: look.askFromMs - lookbackMs + 1, maxt: look.lastMs, hints: { ...around, rangeMs: 0 }, withStarts };
+    const request = { matchers: arg.matchers, read: arg.read, mint: asked.askFromMs - lookbackMs + 1, maxt: asked.lastMs, hints: { ...around, rangeMs: 0 }, withStarts };
     await readSeries(context, request, (labels, timestampsPtr, columnPtr, count, _histograms, starts) => {
       // The kernel says where there is a sample; its time is then looked up.
       const found = kernels.lookback(timestampsPtr, columnPtr, count, look.firstMs, look.stepMs, steps, lookbackMs, valuesPtr, presentPtr);
@@ -245,6 +246,7 @@ async function timesOfSamples(
         out[k] = hi === 0 ? 0 : pickMs(times, starts, hi - 1) / 1000;
       }
       context.samples += found;
+      context.counts?.addSteps(kernels.memory.u8(presentPtr, steps), undefined);
       context.hold(found);
       sink.add(labels, false, valuesPtr, presentPtr, found);
     });

@@ -13,7 +13,7 @@ import { evaluateCall } from './call.ts';
 import { evaluateAggregate } from './aggregate.ts';
 import { evaluateBinary } from './binary.ts';
 import { evaluateVector, type Operators, type Surroundings, type Value } from './operators.ts';
-import type { Grid, QueryContext } from './query-context.ts';
+import type { Analysis, Grid, QueryContext } from './query-context.ts';
 import { isRangeCall, rangeFunctionRows } from './range-function.ts';
 import { MatrixSink, type RowSink, sendRows } from './rows.ts';
 import { OperatorMeter } from './operator-meter.ts';
@@ -25,19 +25,13 @@ import { dropNames, StepMatrix } from './step-matrix.ts';
 /** Evaluates a node. Range vectors and strings are no values: functions read them from the syntax tree. */
 async function evaluateNode(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
   context.poll();
-  const measured = measure(context, expr);
-  if (measured === undefined) return evaluateKind(context, expr, grid, around);
-  const { meter, now, part } = measured;
-  const from = now();
-  try {
+  if (context.analysis === undefined || expr.type === 'paren') return evaluateKind(context, expr, grid, around);
+  return measure(context, context.analysis, expr, grid, async (part, meter) => {
     const value = await evaluateKind(part, expr, grid, around);
     meter.series += value.type === 'scalar' ? 1 : value.matrix.rows;
     meter.samplesOut += value.type === 'scalar' ? value.values.length : value.matrix.count();
     return value;
-  } finally {
-    meter.timeMs += now() - from;
-    context.join(part);
-  }
+  });
 }
 
 async function evaluateKind(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
@@ -80,25 +74,26 @@ async function evaluateNodeRows(context: QueryContext, expr: Expr, grid: Grid, a
   if (expr.type !== 'vectorSelector' && !isRange) return sendRows(context, await evaluateVector(context, expr, grid, around), sink);
   const rows = (inner: QueryContext, to: RowSink): Promise<void> =>
     expr.type === 'vectorSelector' ? selectVectorRows(inner, expr, grid, around, to) : rangeFunctionRows(inner, expr, grid, around, to);
-  const measured = measure(context, expr);
-  if (measured === undefined) return rows(context, sink);
-  const { meter, now, part } = measured;
-  const from = now();
-  try {
-    await rows(part, meter.givesTo(sink, now));
-  } finally {
-    meter.timeMs += now() - from;
-    context.join(part);
-  }
+  const { analysis } = context;
+  if (analysis === undefined) return rows(context, sink);
+  return measure(context, analysis, expr, grid, (part, meter) => rows(part, meter.givesTo(sink, analysis.now)));
 }
 
-/** A part of the query for one node, when the query is analyzed; parentheses are not worth one. */
-function measure(context: QueryContext, expr: Expr): { readonly meter: OperatorMeter; readonly now: () => number; readonly part: QueryContext } | undefined {
-  const { analysis } = context;
-  if (analysis === undefined || expr.type === 'paren') return undefined;
+/** Evaluates a node of an analyzed query as a part of it, with a meter. */
+async function measure<T>(context: QueryContext, analysis: Analysis, expr: Expr, grid: Grid, run: (part: QueryContext, meter: OperatorMeter) => Promise<T>): Promise<T> {
   const meter = new OperatorMeter(context.meter);
   analysis.meters.set(expr, meter);
-  return { meter, now: analysis.now, part: context.part({ meter }) };
+  const counts = new SampleCounts(grid);
+  const part = context.part({ meter, counts });
+  const from = analysis.now();
+  try {
+    return await run(part, meter);
+  } finally {
+    meter.timeMs += analysis.now() - from;
+    meter.totalSamples = counts.queryable;
+    context.join(part);
+    context.counts?.addAll(counts);
+  }
 }
 
 /** The value at the first step, for all of them. */

@@ -178,6 +178,7 @@ export async function smoothedVectorRows(context: QueryContext, selector: Vector
         const found = smoothedMixedSteps(series, look, lookbackMs, remarks, memory.f64(outPtr, grid.steps), present);
         const samples = present.reduce((sum, one, k) => sum + (one === 0 ? 0 : found[k] === undefined ? 1 : samplesOfHistogram(found[k])), 0);
         context.samples += samples;
+        context.counts?.addSteps(present, found);
         if (samples === 0) return;
         context.hold(samples);
         sink.add(labels, false, outPtr, presentPtr, samples, found);
@@ -197,6 +198,7 @@ export async function smoothedVectorRows(context: QueryContext, selector: Vector
       };
       const found = smoothedSteps(w, look.firstMs, look.stepMs, lookbackMs, memory.f64(outPtr, grid.steps), memory.u8(presentPtr, grid.steps));
       context.samples += found;
+      context.counts?.addSteps(memory.u8(presentPtr, grid.steps), undefined);
       if (found === 0) return;
       context.hold(found);
       sink.add(labels, false, outPtr, presentPtr, found);

@@ -63,6 +63,8 @@ export interface MixedWindows {
   readonly lookbackMs: number;
   readonly remarks: Remarks;
   readonly worked: (samples: number) => void;
+  /** Refuses arguments that no window may have, even one without floats. */
+  readonly checkArguments?: ((step: number) => void) | undefined;
 }
 
 /**
@@ -88,6 +90,7 @@ export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Floa
     row.push(undefined);
     if (lo === hi) continue;
     windows.worked(10 * (hi - lo));
+    windows.checkArguments?.(k);
     const ofFloats = present[k] === 1 ? out[k]! : undefined;
     const value = apply({ ...remarks, timesMs, histograms, lo, hi, startMs, endMs, starts, floatTimesMs, floats, floatStarts, floatLo, floatHi, ofFloats, extended });
     present[k] = value === undefined ? 0 : 1;

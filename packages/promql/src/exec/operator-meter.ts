@@ -19,6 +19,8 @@ export interface OperatorFigures {
   readonly series: number;
   /** Samples it gave to the operator above. */
   readonly samplesOut: number;
+  /** Samples it and all below looked at, step by step, as `stats` counts them. */
+  readonly totalSamples: number;
   /** Most samples held at once, as limits count them, by it and all below. */
   readonly peakSamples: number;
   /** Most memory charged at once, by it and all below. */
@@ -33,6 +35,7 @@ export class OperatorMeter implements OperatorFigures {
   samplesRead = 0;
   series = 0;
   samplesOut = 0;
+  totalSamples = 0;
   peakSamples = 0;
   peakBytes = 0;
   #held = 0;

@@ -181,6 +181,12 @@ export class QueryContext {
     }
   }
 
+  /** Samples that Prometheus would hold for a moment beside the others, for comparing peaks; they do not count for the limit. */
+  touch(samples: number): void {
+    const ledger = this.#ledger;
+    if (ledger.current + samples > ledger.peak) ledger.peak = ledger.current + samples;
+  }
+
   /** Samples no longer held. */
   drop(samples: number): void {
     this.#ledger.current -= samples;

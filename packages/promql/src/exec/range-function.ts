@@ -5,9 +5,9 @@
  * rest are in ../functions/range-functions.ts.
  */
 import { WINDOW } from '@gauntlet/kernels';
-import { getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
+import { type FloatHistogram, getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
-import { RANGE_FUNCTIONS, type RangeFunctionCall } from '../functions/range-functions.ts';
+import { RANGE_FUNCTIONS, type RangeFunctionCall, smoothingFactors } from '../functions/range-functions.ts';
 import { START_FUNCTIONS } from '../functions/start-timestamps.ts';
 import type { Call, Expr, MatrixSelector, SubqueryExpr } from '../parser/ast.ts';
 import { absentLabels } from '../functions/absent.ts';
@@ -21,7 +21,7 @@ import { readSeries, type SeriesHistograms } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
 import { lookTimes } from './look-times.ts';
 import { duplicateLabelset, type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
-import { subqueryGrid } from './subquery.ts';
+import { evaluateSubquery, subqueryGrid } from './subquery.ts';
 
 /** Functions that are kernels. */
 const KERNEL_FUNCTIONS: ReadonlyMap<string, number> = new Map([
@@ -118,6 +118,15 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     const startCall = { ...functionCall, metricName: getLabel(labels, METRIC_NAME), anchoredMs, histogramTimesMs: timesMs };
     return withStarts!(startCall, { timestampsMs: floatTimesMs, values: floats, starts: floatStarts! }, memory.f64(outPtr, steps), memory.u8(presentPtr, steps));
   };
+  const countWindows = (timesMs: Float64Array, histograms: readonly FloatHistogram[] | undefined): void =>
+    context.counts?.addWindows(timesMs, look, range.rangeMs, histograms, range.type === 'matrixSelector');
+  /** Holds the samples of a row; when they are counted, beside them the windows that Prometheus holds. */
+  const hold = (found: number): void => {
+    const windows = context.counts?.windowPeaks();
+    if (windows !== undefined) context.touch(windows.max);
+    context.hold(found);
+    if (windows !== undefined) context.touch(windows.last);
+  };
   const visitMixed = (labels: Labels, nameDropped: boolean, t: number, v: number, count: number, stored: SeriesHistograms, starts: Float64Array | undefined): void => {
     const { memory } = kernels;
     const histograms = selector !== undefined && context.statsSelectors.has(selector) ? withoutBuckets(stored, count) : stored;
@@ -142,13 +151,16 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
       lookbackMs: context.settings.lookbackMs,
       remarks: { annotations: context.annotations, metricName: getLabel(labels, METRIC_NAME), pos: functionCall.pos },
       worked: functionCall.worked,
+      checkArguments: call.func === 'double_exponential_smoothing' ? (step: number) => void smoothingFactors(functionCall, step) : undefined,
     };
     const present = memory.u8(presentPtr, steps);
     const found = mixedSteps(series, windows, memory.f64(outPtr, steps), present);
+    countWindows(series.floatTimesMs, undefined);
+    countWindows(series.timesMs, series.histograms);
     context.samples += series.histograms.reduce((sum, histogram) => sum + samplesOfHistogram(histogram), n);
     const samples = present.reduce((sum, one, k) => sum + (one === 0 ? 0 : found[k] === undefined ? 1 : samplesOfHistogram(found[k])), 0);
+    hold(samples);
     if (samples === 0) return;
-    context.hold(samples);
     names.add(labels, nameDropped, sink, outPtr, presentPtr, samples, found);
   };
   const visit = (
@@ -167,8 +179,9 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
       const series = splitSeries(kernels.memory.f64(timestampsPtr, count), kernels.memory.f64(valuesPtr, count), undefined, starts);
       const found = fillFromStarts(labels, series, outPtr, presentPtr);
       context.samples += series.floats.length;
+      countWindows(series.floatTimesMs, undefined);
+      hold(found);
       if (found === 0) return;
-      context.hold(found);
       names.add(labels, nameDropped, sink, outPtr, presentPtr, found);
       return;
     }
@@ -184,8 +197,9 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     }
     const found = fill(t, v, n, outPtr, presentPtr);
     context.samples += n;
+    if (context.counts !== undefined) countWindows(kernels.memory.f64(t, n), undefined);
+    hold(found);
     if (found === 0) return;
-    context.hold(found);
     names.add(labels, nameDropped, sink, outPtr, presentPtr, found);
   };
 
@@ -240,7 +254,7 @@ async function subqueryRows(
 ): Promise<void> {
   const inner = subqueryGrid(context, subquery, grid);
   if (inner.steps === 0) return;
-  const matrix = await evaluateVector(context, subquery.expr, inner, { ...around, stepMs: inner.stepMs });
+  const matrix = await evaluateSubquery(context, subquery, inner, around);
   const held = matrix.count();
   const scratch = new Scratch(context);
   try {

@@ -6,8 +6,10 @@
  *
  * Neither says what this engine does; they are for comparing queries. Source: Prometheus util/stats/query_stats.go (3.14), `QuerySamples`.
  */
+import type { FloatHistogram } from '@gauntlet/model';
 import type { LookTimes } from './look-times.ts';
 import type { Grid } from './query-context.ts';
+import { type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
 
 /** Counts over one grid of steps. */
 export class SampleCounts {
@@ -17,11 +19,14 @@ export class SampleCounts {
   /** One entry per step. */
   readonly queryablePerStep: Float64Array;
   readonly readPerStep: Float64Array;
+  /** Sizes of the windows of the series at hand. */
+  readonly #windows: Float64Array;
 
   constructor(grid: Grid) {
     this.grid = grid;
     this.queryablePerStep = new Float64Array(grid.steps);
     this.readPerStep = new Float64Array(grid.steps);
+    this.#windows = new Float64Array(grid.steps);
   }
 
   /** Samples that one step looked at and read. */
@@ -40,18 +45,19 @@ export class SampleCounts {
     this.readPerStep[step] = this.readPerStep[step]! + samples;
   }
 
-  /** One sample at each step that has one. @param present a byte per step */
-  addSteps(present: Uint8Array): void {
-    for (let k = 0; k < present.length; k++) if (present[k] === 1) this.add(k, 1);
+  /** One sample at each step that has one. @param present a byte per step @param histograms those that are histograms, by step */
+  addSteps(present: Uint8Array, histograms: HistogramRow | undefined): void {
+    for (let k = 0; k < present.length; k++) if (present[k] === 1) this.add(k, sizeOf(histograms?.[k]));
   }
 
   /**
    * The windows `(end − rangeMs, end]` of a series, one per step.
    * @param timestampsMs its samples, ascending
-   * @param sizes what each counts for; undefined: 1
+   * @param histograms the samples, if they are histograms
+   * Their sizes are kept for `windowPeaks`.
    * @param isRead false for a subquery, whose samples are counted as read where they come from
    */
-  addWindows(timestampsMs: Float64Array, look: LookTimes, rangeMs: number, sizes: Float64Array | undefined, isRead: boolean): void {
+  addWindows(timestampsMs: Float64Array, look: LookTimes, rangeMs: number, histograms: readonly FloatHistogram[] | undefined, isRead: boolean): void {
     const count = timestampsMs.length;
     let low = 0;
     let high = 0;
@@ -60,18 +66,28 @@ export class SampleCounts {
       const end = look.firstMs + k * look.stepMs;
       let fresh = 0;
       for (; high < count && timestampsMs[high]! <= end; high++) {
-        const size = sizes === undefined ? 1 : sizes[high]!;
+        const size = sizeOf(histograms?.[high]);
         inWindow += size;
         if (k === 0 || timestampsMs[high]! > end - rangeMs) fresh += size;
       }
       let dropped = 0;
-      for (; low < high && timestampsMs[low]! <= end - rangeMs; low++) dropped += sizes === undefined ? 1 : sizes[low]!;
+      for (; low < high && timestampsMs[low]! <= end - rangeMs; low++) dropped += sizeOf(histograms?.[low]);
       inWindow -= dropped;
       if (inWindow === 0) continue;
+      this.#windows[k] = this.#windows[k]! + inWindow;
       this.addQueryable(k, inWindow);
       // At the first step everything is fresh that is still in the window.
       if (isRead) this.addRead(k, k === 0 ? inWindow : fresh);
     }
+  }
+
+  /** The largest and the last of the windows added since the last call. */
+  windowPeaks(): { readonly max: number; readonly last: number } {
+    let max = 0;
+    for (const size of this.#windows) if (size > max) max = size;
+    const last = this.#windows[this.#windows.length - 1] ?? 0;
+    this.#windows.fill(0);
+    return { max, last };
   }
 
   /** What was evaluated once for all steps. */
@@ -108,4 +124,9 @@ export class SampleCounts {
       this.addRead(k, read);
     }
   }
+}
+
+/** What a sample counts for. */
+function sizeOf(histogram: FloatHistogram | undefined): number {
+  return histogram === undefined ? 1 : samplesOfHistogram(histogram);
 }

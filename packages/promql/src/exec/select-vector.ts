@@ -41,11 +41,13 @@ export async function selectVectorRows(context: QueryContext, selector: VectorSe
         const row = histogramsAt(own, kernels.memory.f64(timestampsPtr, count), kernels.memory.u8(presentPtr, steps), look);
         const samples = row.reduce((sum, histogram) => (histogram === undefined ? sum : sum + samplesOfHistogram(histogram) - 1), found);
         context.samples += samples;
+        context.counts?.addSteps(kernels.memory.u8(presentPtr, steps), row);
         context.hold(samples);
         sink.add(labels, false, valuesPtr, presentPtr, samples, row);
         return;
       }
       context.samples += found;
+      context.counts?.addSteps(kernels.memory.u8(presentPtr, steps), undefined);
       context.hold(found);
       sink.add(labels, false, valuesPtr, presentPtr, found);
     });

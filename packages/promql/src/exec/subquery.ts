@@ -9,8 +9,11 @@
  * Source: Prometheus promql/engine.go, `subqueryTimeRange`.
  */
 import type { SubqueryExpr } from '../parser/ast.ts';
-import type { Grid, QueryContext } from './query-context.ts';
 import { lookTimes } from './look-times.ts';
+import { evaluateVector, type Surroundings } from './operators.ts';
+import type { Grid, QueryContext } from './query-context.ts';
+import { SampleCounts } from './sample-counts.ts';
+import type { StepMatrix } from './step-matrix.ts';
 
 /** Steps of the inner expression; 0 of them when no step falls into any window. */
 export function subqueryGrid(context: QueryContext, subquery: SubqueryExpr, grid: Grid): Grid {
@@ -22,4 +25,22 @@ export function subqueryGrid(context: QueryContext, subquery: SubqueryExpr, grid
   if (startMs <= windowStart) startMs += stepMs;
   // A pinned subquery begins where it is pinned, whatever is around it.
   return { startMs, leadMs: startMs - windowStart + look.firstMs - look.askFromMs, stepMs, steps: look.lastMs < startMs ? 0 : Math.floor((look.lastMs - startMs) / stepMs) + 1 };
+}
+
+/**
+ * Evaluates what a subquery repeats, over the subquery's own grid. Of its samples only those read count for the steps around: its values are
+ * counted where they are used.
+ * @param isWhole the subquery is the whole query
+ */
+export async function evaluateSubquery(context: QueryContext, subquery: SubqueryExpr, grid: Grid, around: Surroundings, isWhole = false): Promise<StepMatrix> {
+  const inner = { ...around, stepMs: grid.stepMs };
+  const { counts } = context;
+  if (counts === undefined) return evaluateVector(context, subquery.expr, grid, inner);
+  const own = new SampleCounts(grid);
+  const part = context.part({ counts: own });
+  const matrix = await evaluateVector(part, subquery.expr, grid, inner);
+  context.join(part);
+  if (isWhole) counts.addQueryable(0, own.queryable);
+  counts.addSubquery(own, isWhole ? undefined : { offsetMs: subquery.originalOffsetMs, rangeMs: subquery.rangeMs });
+  return matrix;
 }

@@ -148,14 +148,8 @@ function predictLinear(call: RangeFunctionCall, timestampsMs: Float64Array, valu
   return slope * call.args[0]![k]! + intercept;
 }
 
-function doubleExponentialSmoothing(
-  call: RangeFunctionCall,
-  _t: Float64Array,
-  values: Float64Array,
-  lo: number,
-  hi: number,
-  k: number,
-): number | undefined {
+/** The factors at a step. @throws PromqlError ERR_EXECUTION if they are out of range */
+export function smoothingFactors(call: Pick<RangeFunctionCall, 'args' | 'pos'>, k: number): { readonly smoothing: number; readonly trendFactor: number } {
   const smoothing = call.args[0]![k]!;
   const trendFactor = call.args[1]![k]!;
   if (smoothing <= 0 || smoothing >= 1) {
@@ -164,6 +158,18 @@ function doubleExponentialSmoothing(
   if (trendFactor <= 0 || trendFactor >= 1) {
     throw new PromqlError('ERR_EXECUTION', `invalid trend factor. Expected: 0 < tf < 1, got: ${formatFixed(trendFactor)}`, { pos: call.pos });
   }
+  return { smoothing, trendFactor };
+}
+
+function doubleExponentialSmoothing(
+  call: RangeFunctionCall,
+  _t: Float64Array,
+  values: Float64Array,
+  lo: number,
+  hi: number,
+  k: number,
+): number | undefined {
+  const { smoothing, trendFactor } = smoothingFactors(call, k);
   if (hi - lo < 2) return undefined;
   let before = 0;
   let smoothed = values[lo]!;
