@@ -1,13 +1,14 @@
 /**
  * Appends native histograms one by one and decides where chunks end, as Prometheus does: where a counter was reset, where the layout
- * cannot be brought together, where a stale marker ends a run, where the kind changes, and after a number of samples.
+ * cannot be brought together, where a stale marker ends a run, where the kind changes, where start timestamps begin or end, and after a
+ * number of samples.
  *
  *   counter   buckets may come; a bucket may go when it was 0     gauge   buckets come and go
  *   the layout grows:  chunk {0 1 3}  +  sample {0 2 3}, bucket 1 was 0   →   {0 1 2 3}
  *
  * Source: Prometheus tsdb/chunkenc/{histogram,float_histogram}.go, `appendable`, `appendableGauge`, `AppendHistogram`.
  */
-import { EMPTY_LAYOUT, encodeHistogramChunk, type EncodedHistograms, type HistogramLayout, type HistogramSample } from './histogram-encoder.ts';
+import { EMPTY_LAYOUT, encodeHistogramChunk, type EncodedHistograms, hasStart, type HistogramLayout, type HistogramSample } from './histogram-encoder.ts';
 import { RESET_HINT } from './histogram-chunk.ts';
 import { fitHistogram } from './histogram-fit.ts';
 
@@ -27,7 +28,7 @@ export class HistogramAppender {
   /** Adds the next sample; times ascend. */
   append(sample: HistogramSample): void {
     const last = this.#samples.at(-1);
-    if (last !== undefined && (last.isFloat !== sample.isFloat || this.#samples.length >= this.#samplesMax)) this.#cut();
+    if (last !== undefined && (last.isFloat !== sample.isFloat || hasStart(last) !== hasStart(sample) || this.#samples.length >= this.#samplesMax)) this.#cut();
     if (this.#samples.length === 0) {
       this.#begin(sample, sample.isGauge ? RESET_HINT.gauge : RESET_HINT.unknown);
       return;

@@ -185,6 +185,9 @@ describe('start timestamps', () => {
     expect([...columns.counts]).toEqual(counts.map((count, i) => (values[i] === STALE ? 0 : count)));
     // As numbers: a start at 0 may come out as −0.
     expect(Array.from(columns.startTimestamps ?? new Float64Array(columns.count), (start) => start + 0)).toEqual(starts);
+    if (starts.every((start) => start === 0)) return;
+    const samples = Array.from({ length: columns.count }, (_, i) => histogramSampleAt(columns, i));
+    expect(encodeHistogramChunk(samples, columns, columns.header)).toEqual({ mint: columns.timestampsMs[0], maxt: columns.timestampsMs.at(-1), encoding, data: Uint8Array.from(Buffer.from(data, 'base64')) });
   });
 
   test('cut anywhere they are refused, with a bit flipped they are refused or something else', () => {

@@ -58,7 +58,9 @@ export function histogramSampleAt(columns: HistogramColumns, sample: number): Hi
   const words = new Uint32Array(columns.sums.buffer, columns.sums.byteOffset + sample * 8, 2);
   const at = columns.bucketAt[sample]!;
   const isStale = at < 0;
+  const startTimestamp = columns.startTimestamps?.[sample] ?? 0;
   return {
+    ...(startTimestamp === 0 ? {} : { startTimestamp }),
     isFloat: columns.isFloat,
     isStale,
     isGauge: columns.hints[sample] === RESET_HINT.gauge,
@@ -77,10 +79,17 @@ export function histogramSampleAt(columns: HistogramColumns, sample: number): Hi
  * Writes samples, at least one, as one chunk.
  * @param samples of one kind, ascending in time; with buckets that `layout` has too
  * @param header how the chunk begins, a RESET_HINT
+ * @param withStarts encoding 5 or 6 instead of 2 or 3; by default if any sample has a start timestamp
  */
-export function encodeHistogramChunk(samples: readonly HistogramSample[], layout: HistogramLayout, header: number): EncodedHistograms {
+export function encodeHistogramChunk(samples: readonly HistogramSample[], layout: HistogramLayout, header: number, withStarts: boolean = samples.some(hasStart)): EncodedHistograms {
   const { isFloat } = samples[0]!;
-  const stream = new HistogramStream(isFloat, layout, header);
+  const stream = new HistogramStream(isFloat, layout, header, withStarts);
   for (const sample of samples) stream.add(sample);
-  return { mint: samples[0]!.timeMs, maxt: samples.at(-1)!.timeMs, encoding: isFloat ? CHUNK_ENCODING.floatHistogram : CHUNK_ENCODING.histogram, data: stream.bytes().slice() };
+  const [integers, floats] = withStarts ? [CHUNK_ENCODING.histogramSt, CHUNK_ENCODING.floatHistogramSt] : [CHUNK_ENCODING.histogram, CHUNK_ENCODING.floatHistogram];
+  return { mint: samples[0]!.timeMs, maxt: samples.at(-1)!.timeMs, encoding: isFloat ? floats : integers, data: stream.bytes().slice() };
+}
+
+/** Whether it is known when a sample's counting began. */
+export function hasStart(sample: HistogramSample): boolean {
+  return sample.startTimestamp !== undefined && sample.startTimestamp !== 0;
 }

@@ -8,6 +8,7 @@
 import { BitWriter } from '@gauntlet/bytes';
 import { CUSTOM_BUCKETS_SCHEMA, RESET_HINT } from './histogram-chunk.ts';
 import type { HistogramLayout, HistogramSample } from './histogram-encoder.ts';
+import { StartTimestampWriter } from './start-timestamps.ts';
 import { bucketCount, bucketIndexes, isSameSpans } from './spans.ts';
 import { writeVarbitInt, writeVarbitUint } from './varbit.ts';
 
@@ -23,6 +24,8 @@ export class HistogramStream {
   /** Samples written. */
   count = 0;
   readonly #writer = new BitWriter(256);
+  /** Of encodings 5 and 6. */
+  readonly #starts: StartTimestampWriter | undefined;
   readonly #positive: number;
   readonly #buckets: number;
   #timeMs = 0;
@@ -35,7 +38,8 @@ export class HistogramStream {
   readonly #leading: Uint8Array;
   readonly #trailing: Uint8Array;
 
-  constructor(isFloat: boolean, layout: HistogramLayout, header: number) {
+  /** @param withStarts whether the chunk has start timestamps: encoding 5 or 6 */
+  constructor(isFloat: boolean, layout: HistogramLayout, header: number, withStarts: boolean = false) {
     this.isFloat = isFloat;
     this.layout = layout;
     this.header = header;
@@ -49,9 +53,9 @@ export class HistogramStream {
     this.#low = new Uint32Array(fields);
     this.#leading = new Uint8Array(fields).fill(NO_WINDOW);
     this.#trailing = new Uint8Array(fields);
-    this.#writer.writeBits(0, 16);
-    // 10 reset, 01 not reset, 11 gauge, 00 unknown.
-    this.#writer.writeByte((header === RESET_HINT.reset ? 2 : header === RESET_HINT.notReset ? 1 : header === RESET_HINT.gauge ? 3 : 0) << 6);
+    this.#starts = withStarts ? new StartTimestampWriter() : undefined;
+    // Count, and reset header or start header: filled in when the bytes are asked for.
+    this.#writer.writeBits(0, 24);
     writeLayout(this.#writer, layout);
   }
 
@@ -63,8 +67,11 @@ export class HistogramStream {
   /** The payload so far; a view valid until the next sample. */
   bytes(): Uint8Array {
     const bytes = this.#writer.bytes();
-    bytes[0] = this.count >>> 8;
+    // 10 reset, 01 not reset, 11 gauge, 00 unknown.
+    const reset = (this.header === RESET_HINT.reset ? 2 : this.header === RESET_HINT.notReset ? 1 : this.header === RESET_HINT.gauge ? 3 : 0) << 6;
+    bytes[0] = (this.count >>> 8) | (this.#starts === undefined ? 0 : reset);
     bytes[1] = this.count & 0xff;
+    bytes[2] = this.#starts === undefined ? reset : this.#starts.header;
     return bytes;
   }
 
@@ -72,8 +79,10 @@ export class HistogramStream {
   add(sample: HistogramSample): void {
     const positive = sample.isStale ? sample.positive : expandCounts(sample.positive, sample.layout.positiveSpans, this.layout.positiveSpans);
     const negative = sample.isStale ? sample.negative : expandCounts(sample.negative, sample.layout.negativeSpans, this.layout.negativeSpans);
+    const previousMs = this.#timeMs;
     if (this.isFloat) this.#addFloat(sample, positive, negative);
     else this.#addInteger(sample, positive, negative);
+    this.#starts?.write(this.#writer, this.count, sample.timeMs, previousMs, sample.startTimestamp ?? 0);
     this.count++;
   }
 

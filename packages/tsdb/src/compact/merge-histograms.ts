@@ -1,19 +1,22 @@
 /**
- * Merges overlapping chunks among which are native histograms: decode all, chain by timestamp, encode anew, a chunk for every run of one
- * kind of at most 120 samples. The slow sibling of what merge-chunks.ts does for floats: samples are objects here.
+ * Merges overlapping chunks among which are native histograms or XOR2 chunks: decode all, chain by timestamp, encode anew, a chunk for every
+ * run of one kind of at most 120 samples. Floats become XOR chunks, those with start timestamps XOR2. The slow sibling of what merge-chunks.ts
+ * does for XOR chunks: samples are objects here.
  */
-import { CHUNK_SLACK_BYTES, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
-import { CHUNK_ENCODING } from '@gauntlet/model';
+import { CHUNK_SLACK_BYTES, type Kernels } from '@gauntlet/kernels';
+import { CHUNK_ENCODING, wordsOf } from '@gauntlet/model';
 import type { BlockChunk } from '../block/block-writer.ts';
 import { HistogramAppender } from '../chunkenc/histogram-appender.ts';
-import { decodeHistogramChunk } from '../chunkenc/histogram-chunk.ts';
+import { encodeFloatColumns } from '../chunkenc/float-chunks.ts';
+import { decodeHistogramChunk, isHistogramEncoding } from '../chunkenc/histogram-chunk.ts';
 import { histogramSampleAt, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { decodeXor2Chunk } from '../chunkenc/xor2-chunk.ts';
 import { TsdbError } from '../errors.ts';
 import { chainOrder } from './chain-samples.ts';
 
 /** Encodings that can be merged. */
 export function isMergeable(encoding: number): boolean {
-  return encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.histogram || encoding === CHUNK_ENCODING.floatHistogram;
+  return encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.xor2 || isHistogramEncoding(encoding);
 }
 
 /** A float sample: bits as little-endian words. */
@@ -21,6 +24,8 @@ interface FloatSample {
   readonly timeMs: number;
   readonly low: number;
   readonly high: number;
+  /** 0 = not known. */
+  readonly start: number;
 }
 
 type Sample = FloatSample | HistogramSample;
@@ -42,6 +47,7 @@ export function mergeMixedChunks(chunks: readonly BlockChunk[], samplesMax: numb
   for (const [i, chunk] of chunks.entries()) {
     starts[i] = samples.length;
     if (chunk.encoding === CHUNK_ENCODING.xor) samples.push(...decodeFloats(kernels, chunk, name));
+    else if (chunk.encoding === CHUNK_ENCODING.xor2) samples.push(...decodeXor2Floats(chunk, name));
     else {
       const columns = decodeHistogramChunk(chunk.encoding, chunk.data, name);
       for (let sample = 0; sample < columns.count; sample++) samples.push(histogramSampleAt(columns, sample));
@@ -58,7 +64,14 @@ export function mergeMixedChunks(chunks: readonly BlockChunk[], samplesMax: numb
   const histograms = new HistogramAppender(samplesMax);
   let floats: FloatSample[] = [];
   const endFloats = (): void => {
-    for (let i = 0; i < floats.length; i += samplesMax) merged.push(encodeFloats(kernels, floats.slice(i, i + samplesMax)));
+    let from = 0;
+    for (let i = 1; i <= floats.length; i++) {
+      // A sample without a start goes into any chunk, one with a start not into one that began without.
+      const isFull = i - from >= samplesMax || (i < floats.length && floats[i]!.start !== 0 && floats[from]!.start === 0);
+      if (i < floats.length && !isFull) continue;
+      merged.push(encodeFloats(kernels, floats.slice(from, i)));
+      from = i;
+    }
     floats = [];
   };
   for (const at of order.subarray(0, count)) {
@@ -87,30 +100,25 @@ function decodeFloats(kernels: Kernels, { data, mint, maxt }: BlockChunk, name: 
     const decoded = kernels.decodeXor(dataPtr, data.length, timesPtr, valuesPtr, count);
     if (decoded !== count) throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${name}: chunk from ${mint} to ${maxt}: XOR data is damaged although its checksum is right`);
     const words = memory.i32(valuesPtr, count * 2);
-    return Array.from(memory.f64(timesPtr, count), (timeMs, i) => ({ timeMs, low: words[i * 2]!, high: words[i * 2 + 1]! }));
+    return Array.from(memory.f64(timesPtr, count), (timeMs, i) => ({ timeMs, low: words[i * 2]!, high: words[i * 2 + 1]!, start: 0 }));
   } finally {
     for (const ptr of [dataPtr, timesPtr, valuesPtr]) memory.free(ptr);
   }
 }
 
+function decodeXor2Floats({ data, mint, maxt }: BlockChunk, name: string): FloatSample[] {
+  const { timestampsMs, values, startTimestamps } = decodeXor2Chunk(data, `${name}, from ${mint} to ${maxt}`);
+  const words = wordsOf(values);
+  return Array.from(timestampsMs, (timeMs, i) => ({ timeMs, low: words[i * 2]!, high: words[i * 2 + 1]!, start: startTimestamps?.[i] ?? 0 }));
+}
+
 function encodeFloats(kernels: Kernels, samples: readonly FloatSample[]): BlockChunk {
-  const { memory } = kernels;
-  const room = xorChunkBytesMax(samples.length);
-  const timesPtr = memory.alloc(samples.length * 8);
-  const valuesPtr = memory.alloc(samples.length * 8);
-  const outPtr = memory.alloc(room);
-  try {
-    const times = memory.f64(timesPtr, samples.length);
-    const words = memory.i32(valuesPtr, samples.length * 2);
-    for (const [i, { timeMs, low, high }] of samples.entries()) {
-      times[i] = timeMs;
-      words[i * 2] = low;
-      words[i * 2 + 1] = high;
-    }
-    const bytes = kernels.encodeXor(timesPtr, valuesPtr, samples.length, outPtr, room);
-    if (bytes < 0) throw new TsdbError('ERR_CHUNK_WRITE', `encode ${samples.length} samples from ${samples[0]!.timeMs}: encoder answered ${bytes}`);
-    return { mint: samples[0]!.timeMs, maxt: samples.at(-1)!.timeMs, encoding: CHUNK_ENCODING.xor, data: memory.u8(outPtr, bytes).slice() };
-  } finally {
-    for (const ptr of [timesPtr, valuesPtr, outPtr]) memory.free(ptr);
+  const values = new Float64Array(samples.length);
+  const words = wordsOf(values);
+  for (const [i, { low, high }] of samples.entries()) {
+    words[i * 2] = low;
+    words[i * 2 + 1] = high;
   }
+  const startTimestamps = samples.every(({ start }) => start === 0) ? undefined : Float64Array.from(samples, ({ start }) => start);
+  return encodeFloatColumns({ timestampsMs: Float64Array.from(samples, ({ timeMs }) => timeMs), values, startTimestamps }, 0, samples.length, kernels);
 }

@@ -7,8 +7,9 @@ import { type Block, openBlock } from '../block/block-reader.ts';
 import { createBlockWriter, type BlockChunk } from '../block/block-writer.ts';
 import { createUlid } from '../block/ulid.ts';
 import { encodeHistogramChunk, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { encodeXor2Chunk } from '../chunkenc/xor2-encoder.ts';
 import { createMemoryFileSystem, type MemoryFileSystem } from '../testing/memory-file-system.ts';
-import { bitsOfNumber, type SampleBits, type SampleSeries, writeSampleBlock } from '../testing/sample-block.ts';
+import { bitsOfNumber, encodeSamples, type SampleBits, type SampleSeries, writeSampleBlock } from '../testing/sample-block.ts';
 import { compactBlocks } from './compact-blocks.ts';
 import { verifyCompaction } from './verify-compaction.ts';
 
@@ -95,14 +96,37 @@ describe('refused', () => {
       const fs = createMemoryFileSystem();
       const blocks = [0, 1, 2].map((i) => {
         const writer = createBlockWriter(fs, 'in', { ulid: ulids[i]!, minTime: 0, maxTime: 100, symbols: ['', '__name__', 'a'] });
-        writer.addSeries(a, [{ mint: 10, maxt: 20, encoding: CHUNK_ENCODING.xor2, data: Uint8Array.of(0, 3, i === 2 ? last : 5) }]);
+        writer.addSeries(a, [{ mint: 10, maxt: 20, encoding: 9, data: Uint8Array.of(0, 3, i === 2 ? last : 5) }]);
         writer.finish();
         return openBlock(fs, `in/${ulids[i]}`);
       });
       verifyCompaction({ fs, kernels }, blocks.slice(0, 2), blocks[2]!);
     };
     expect(() => chunksOf(5)).not.toThrow();
-    expect(() => chunksOf(6)).toThrow(/chunk from 10 to 20 of an input has encoding 4, which cannot be decoded, and no equal on the other side/);
+    expect(() => chunksOf(6)).toThrow(/chunk from 10 to 20 of an input has encoding 9, which cannot be decoded, and no equal on the other side/);
+  });
+
+  describe('start timestamps', () => {
+    const xor2 = (fs: MemoryFileSystem, ulid: string, encoding: number, times: number[], starts: number[]): Block => {
+      const writer = createBlockWriter(fs, 'blocks', { ulid, minTime: 0, maxTime: 100, symbols: ['', '__name__', 'a'] });
+      const columns = { timestampsMs: Float64Array.from(times), values: Float64Array.from(times), startTimestamps: Float64Array.from(starts) };
+      const plain = encodeSamples(kernels, run(...times));
+      writer.addSeries(a, [encoding === CHUNK_ENCODING.xor ? plain : { mint: times[0]!, maxt: times.at(-1)!, encoding, data: encodeXor2Chunk(columns, 0, times.length) }]);
+      writer.finish();
+      return openBlock(fs, `blocks/${ulid}`);
+    };
+    test.each([
+      { name: 'merged', encoding: CHUNK_ENCODING.xor2, starts: [5, 5, 25], error: undefined },
+      { name: 'another start', encoding: CHUNK_ENCODING.xor2, starts: [5, 6, 25], error: /at 20 got 4034000000000000 since 6, want 4034000000000000 since 5/ },
+      { name: 'a start lost', encoding: CHUNK_ENCODING.xor2, starts: [5, 5, 0], error: /at 30 got 403e000000000000, want 403e000000000000 since 25/ },
+      { name: 'all starts lost', encoding: CHUNK_ENCODING.xor, starts: [0, 0, 0], error: /at 10 got 4024000000000000, want 4024000000000000 since 5/ },
+    ])('$name', ({ encoding, starts, error }) => {
+      const fs = createMemoryFileSystem();
+      const blocks = [xor2(fs, ulids[0]!, CHUNK_ENCODING.xor2, [10, 30], [5, 25]), xor2(fs, ulids[1]!, CHUNK_ENCODING.xor2, [20], [5])];
+      const out = xor2(fs, OUT, encoding, [10, 20, 30], starts);
+      if (error === undefined) expect(() => verifyCompaction({ fs, kernels }, blocks, out)).not.toThrow();
+      else expect(() => verifyCompaction({ fs, kernels }, blocks, out)).toThrow(error);
+    });
   });
 
   describe('histograms', () => {

@@ -14,7 +14,8 @@ import { CHUNK_ENCODING, compareLabels, type Labels } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import { chunkSampleCount } from '../block/block-writer.ts';
 import { type Intervals, overlapsIntervals } from '../block/tombstones.ts';
-import { decodeHistogramChunk, type HistogramColumns, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
+import { decodeHistogramChunk, type HistogramColumns, isHistogramEncoding, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
+import { decodeXor2Chunk } from '../chunkenc/xor2-chunk.ts';
 import { TsdbError } from '../errors.ts';
 import { createBlockSource } from '../query/block-source.ts';
 import { ChunkBatch } from '../query/chunk-batch.ts';
@@ -76,6 +77,11 @@ export function verifyCompaction(deps: CompactDeps, inputs: readonly Block[], ou
 
 type Mismatch = (what: string) => TsdbError;
 
+function startText(startTimestamps: Float64Array | undefined, sample: number): string {
+  const start = startTimestamps?.[sample] ?? 0;
+  return start === 0 ? '' : ` since ${start}`;
+}
+
 /** Kernels of another implementation than `used`; the same kind where there is only one. */
 function otherKernels(used: Kernels): Kernels {
   const limits = { maxMemoryBytes: used.memory.maxBytes };
@@ -92,7 +98,7 @@ class SeriesReader {
   #series = -1;
 
   constructor(blocks: readonly Block[], mint: number, maxt: number) {
-    this.#sources = blocks.map(createBlockSource);
+    this.#sources = blocks.map((block) => createBlockSource(block));
     this.#cursors = this.#sources.map((source) => source.cursor(source.index.allPostings(), mint, maxt));
     this.#merge = mergeSeries(this.#cursors);
     this.#batch = new ChunkBatch(this.#sources);
@@ -235,7 +241,7 @@ class SampleComparer {
       for (let chunk = from; chunk < to; chunk++) {
         const encoding = reader!.encoding(chunk);
         isFloat &&= encoding === CHUNK_ENCODING.xor;
-        if (encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.histogram || encoding === CHUNK_ENCODING.floatHistogram) continue;
+        if (encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.xor2 || isHistogramEncoding(encoding)) continue;
         throw fail(`${nameOf(reader!, chunk)} of ${reader === want ? 'an input' : 'the output'} has encoding ${encoding}, which cannot be decoded, and no equal on the other side`);
       }
     }
@@ -243,7 +249,7 @@ class SampleComparer {
     else this.#compareMixed(want, first, end, got, outFirst, outEnd, fail);
   }
 
-  /** Native histograms, perhaps with floats among them: sample by sample, as texts. */
+  /** Native histograms, perhaps with floats among them, and floats with start timestamps: sample by sample, as texts. */
   #compareMixed(want: SeriesReader, first: number, end: number, got: SeriesReader | undefined, outFirst: number, outEnd: number, fail: Mismatch): void {
     const wanted = new Map<number, string[]>();
     for (let chunk = first; chunk < end; chunk++) {
@@ -278,12 +284,21 @@ class SampleComparer {
       for (let i = 0; i < times.length; i++) texts.push([times[i]!, hexOf(words, i)]);
       return texts;
     }
+    if (reader.encoding(chunk) === CHUNK_ENCODING.xor2) {
+      const { timestampsMs, values, startTimestamps } = decodeXor2Chunk(reader.data(chunk), `series ${JSON.stringify(reader.labels)}`);
+      if (timestampsMs[0] !== reader.mint(chunk) || timestampsMs.at(-1) !== reader.maxt(chunk)) {
+        throw fail(`${nameOf(reader, chunk)} has samples from ${timestampsMs[0]} to ${timestampsMs.at(-1)}`);
+      }
+      const words = new Int32Array(values.buffer);
+      for (let i = 0; i < timestampsMs.length; i++) texts.push([timestampsMs[i]!, hexOf(words, i) + startText(startTimestamps, i)]);
+      return texts;
+    }
     const columns = decodeHistogramChunk(reader.encoding(chunk), reader.data(chunk), `series ${JSON.stringify(reader.labels)}`);
     if (columns.timestampsMs[0] !== reader.mint(chunk) || columns.timestampsMs.at(-1) !== reader.maxt(chunk)) {
       throw fail(`${nameOf(reader, chunk)} has samples from ${columns.timestampsMs[0]} to ${columns.timestampsMs.at(-1)}`);
     }
     const sums = new Int32Array(columns.sums.buffer, columns.sums.byteOffset, columns.count * 2);
-    for (let i = 0; i < columns.count; i++) texts.push([columns.timestampsMs[i]!, histogramText(columns, i, hexOf(sums, i))]);
+    for (let i = 0; i < columns.count; i++) texts.push([columns.timestampsMs[i]!, histogramText(columns, i, hexOf(sums, i)) + startText(columns.startTimestamps, i)]);
     return texts;
   }
 

@@ -1,15 +1,17 @@
 /** Takes deleted samples out of a chunk that is passed on encoded: decode, drop, encode. */
 import { CHUNK_SLACK_BYTES, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
-import { CHUNK_ENCODING, type RawChunk } from '@gauntlet/model';
+import { CHUNK_ENCODING, type RawChunk, wordsOf } from '@gauntlet/model';
 import { type Intervals, overlapsIntervals } from '../block/tombstones.ts';
-import { decodeHistogramChunk, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
+import { decodeHistogramChunk, isHistogramEncoding, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
 import { encodeHistogramChunk, histogramSampleAt, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { decodeXor2Chunk } from '../chunkenc/xor2-chunk.ts';
+import { encodeXor2Chunk } from '../chunkenc/xor2-encoder.ts';
 import { TsdbError } from '../errors.ts';
 import { mergeOverlapping } from './decode-batch.ts';
 
 /** Encodings that samples can be taken out of. */
 export function isRecodable(encoding: number): boolean {
-  return encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.histogram || encoding === CHUNK_ENCODING.floatHistogram;
+  return encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.xor2 || isHistogramEncoding(encoding);
 }
 
 /**
@@ -18,6 +20,7 @@ export function isRecodable(encoding: number): boolean {
  * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING
  */
 export function recodeWithout(chunk: RawChunk, intervals: Intervals, kernels: Kernels): RawChunk | undefined {
+  if (chunk.encoding === CHUNK_ENCODING.xor2) return recodeXor2(chunk, intervals);
   if (chunk.encoding !== CHUNK_ENCODING.xor) return recodeHistograms(chunk, intervals);
   const { memory } = kernels;
   const count = (chunk.data[0]! << 8) | chunk.data[1]!;
@@ -40,6 +43,23 @@ export function recodeWithout(chunk: RawChunk, intervals: Intervals, kernels: Ke
   }
 }
 
+function recodeXor2(chunk: RawChunk, intervals: Intervals): RawChunk | undefined {
+  const { count, timestampsMs, values, startTimestamps } = decodeXor2Chunk(chunk.data, `a chunk from ${chunk.mint} to ${chunk.maxt} that has deleted samples`);
+  const words = wordsOf(values);
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const time = timestampsMs[i]!;
+    if (overlapsIntervals(intervals, time, time)) continue;
+    timestampsMs[kept] = time;
+    words[2 * kept] = words[2 * i]!;
+    words[2 * kept + 1] = words[2 * i + 1]!;
+    if (startTimestamps !== undefined) startTimestamps[kept] = startTimestamps[i]!;
+    kept++;
+  }
+  if (kept === 0) return undefined;
+  return { mint: timestampsMs[0]!, maxt: timestampsMs[kept - 1]!, encoding: chunk.encoding, data: encodeXor2Chunk({ timestampsMs, values, startTimestamps }, 0, kept) };
+}
+
 /** As Prometheus writes what is left: nothing is known any more of what came before. */
 function recodeHistograms(chunk: RawChunk, intervals: Intervals): RawChunk | undefined {
   const columns = decodeHistogramChunk(chunk.encoding, chunk.data, `a chunk from ${chunk.mint} to ${chunk.maxt} that has deleted samples`);
@@ -49,5 +69,5 @@ function recodeHistograms(chunk: RawChunk, intervals: Intervals): RawChunk | und
     if (!overlapsIntervals(intervals, time, time)) kept.push(histogramSampleAt(columns, i));
   }
   if (kept.length === 0) return undefined;
-  return encodeHistogramChunk(kept, kept[0]!.layout, columns.header === RESET_HINT.gauge ? RESET_HINT.gauge : RESET_HINT.unknown);
+  return encodeHistogramChunk(kept, kept[0]!.layout, columns.header === RESET_HINT.gauge ? RESET_HINT.gauge : RESET_HINT.unknown, chunk.encoding >= CHUNK_ENCODING.histogramSt);
 }
