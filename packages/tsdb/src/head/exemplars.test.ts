@@ -69,7 +69,10 @@ describe('through the log', () => {
     for (let i = 0; i < 60; i++) {
       const appender = db.appender();
       const ref = appender.append(0, labels, i * 200, i);
-      appender.append(0, ['__name__', 'gone', 's', '2'], Math.min(i, 3) * 200, 1);
+      if (i < 4) {
+        const gone = appender.append(0, ['__name__', 'gone', 's', '2'], i * 200, 1);
+        appender.setMetadata(gone, [], { type: 'gauge', unit: '', help: 'gone' });
+      }
       appender.setMetadata(ref, [], { type: 'counter', unit: 'bytes', help: `after ${Math.floor(i / 20)}` });
       expect(appender.appendExemplar(ref, [], exemplar(i * 200, i))).toBe(true);
       // Older than the one before it in the batch: dropped at commit.
