@@ -1,7 +1,7 @@
 /** Merges by tables, against a naive definition, and by laws; counter resets and grouping by tables. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { labelsFromMap } from '@gauntlet/model';
+import { isStaleNaN, labelsFromMap, wordsOf, writeStaleNaN } from '@gauntlet/model';
 import { applyCounterResets } from './counter-resets.ts';
 import { groupReplicas, splitOverlappingChunks } from './group-replicas.ts';
 import { mergeChain } from './merge-chain.ts';
@@ -268,6 +268,18 @@ describe('counter resets', () => {
     const count = applyCounterResets(timestampsMs, values, samples.length);
     expect(Array.from({ length: count }, (_, i) => [timestampsMs[i], values[i]])).toEqual(expected);
   });
+});
+
+test('counter resets go on over histograms, which stay as they are', () => {
+  const { timestampsMs, values } = replica([[1, 0], [2, 5], [3, NaN], [4, 0], [5, 2], [5, 1], [6, NaN]]);
+  const ids = Int32Array.of(0, -1, -1, 1, -1, -1, 2);
+  // A histogram's stale marker.
+  writeStaleNaN(wordsOf(values), 6);
+  const count = applyCounterResets(timestampsMs, values, 7, ids);
+  expect([...timestampsMs.subarray(0, count)]).toEqual([1, 2, 4, 5, 6]);
+  expect([...values.subarray(0, 4)]).toEqual([0, 5, 0, 7]);
+  expect([...ids.subarray(0, count)]).toEqual([0, -1, 1, -1, 2]);
+  expect(isStaleNaN(wordsOf(values), 4)).toBe(true);
 });
 
 describe('grouping', () => {

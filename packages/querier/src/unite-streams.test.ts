@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
 import { isStaleNaN, wordsOf, writeStaleNaN } from '@gauntlet/model';
 import { createUnite, type DedupFunction, type SampleStream } from './unite-streams.ts';
@@ -60,5 +61,43 @@ describe('histograms among the samples', () => {
     const { values, ids } = createUnite({ dedupFunction, isCounter: true, mint: 0, maxt: 1e9 })([marked, stream([[90_000, undefined, 2]])], () => undefined);
     expect([...ids!]).toEqual([0, 1, 2]);
     expect([0, 1, 2].map((k) => isStaleNaN(wordsOf(values), k))).toEqual([false, true, false]);
+  });
+
+  test.each(['penalty', 'chain'] as const)('%s: a hint that is left is true of the samples that are left', (dedupFunction) => {
+    // The counter is reset now and then; replicas see it at times of their own, with gaps. In its own stream each sample knows of a reset before it.
+    const replica = fc.array(fc.record({ gap: fc.integer({ min: 1, max: 30 }), isFloat: fc.nat(9).map((n) => n === 0) }), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(fc.array(replica, { minLength: 2, maxLength: 4 }), fc.array(fc.integer({ min: 1, max: 600_000 }), { maxLength: 8 }), fc.boolean(), (replicas, resets, isCounter) => {
+        const timeOf: number[] = [];
+        const isNotReset: boolean[] = [];
+        const hasReset = (afterMs: number, untilMs: number): boolean => resets.some((reset) => reset > afterMs && reset <= untilMs);
+        const streams = replicas.map((samples, r) => {
+          let timeMs = r;
+          let last: number | undefined;
+          return stream(
+            samples.map(({ gap, isFloat }): readonly [number, number | undefined, number?] => {
+              timeMs += gap * 1000;
+              if (isFloat) {
+                // What follows begins a chunk, and knows of nothing before it.
+                last = undefined;
+                return [timeMs, 1];
+              }
+              isNotReset.push(last !== undefined && !hasReset(last, timeMs));
+              last = timeMs;
+              return [timeMs, undefined, timeOf.push(timeMs) - 1];
+            }),
+          );
+        });
+        const { timestampsMs, ids } = createUnite({ dedupFunction, isCounter, mint: 0, maxt: 500_000 })(streams, (id) => (isNotReset[id] = false));
+        let last: number | undefined;
+        for (const [k, id] of (ids ?? []).entries()) {
+          if (id < 0) continue;
+          expect(timeOf[id]).toBe(timestampsMs[k]);
+          if (last !== undefined && isNotReset[id]!) expect(hasReset(last, timeOf[id]!)).toBe(false);
+          last = timeOf[id];
+        }
+      }),
+      { numRuns: 1000 },
+    );
   });
 });

@@ -64,6 +64,14 @@ describe('over blocks', () => {
     expect(await overBucket(argv)).toMatchObject({ code: 0, out });
   });
 
+  test('native histograms', async () => {
+    const recorded = join(import.meta.dirname, '../../tsdb/testdata/tsdb/out-of-order');
+    const ask = async (...argv: string[]): Promise<string> => (await query(['instant', '--time=1772424060', `--block-dir=${recorded}`, ...argv])).out;
+    expect(await ask('late_hist offset 1m')).toBe('late_hist{i="0"} => Count: 1.000000, Sum: 0.289449, Buckets: [(0.25,0.35355339059327373]:1] @[1772424060]\n');
+    expect(await ask('-o', 'json', 'late_hist offset 1m')).toBe('[{"metric":{"__name__":"late_hist","i":"0"},"histogram":[1772424060,{"count":"1","sum":"0.2894493006169796","buckets":[[0,"0.25","0.35355339059327373","1"]]}]}]\n');
+    expect(await ask('histogram_count(late_hist)')).toBe('{i="0"} => 2 @[1772424060]\n');
+  });
+
   test('an expression from standard input', async () => {
     expect(await query(['instant', '--time=3660', '-', `--block-dir=${join(blocks, IDS[0])}`], { readInput: () => Promise.resolve('count(\nup)\n') })).toMatchObject({ code: 0, out: '{} => 1 @[3660]\n' });
   });
