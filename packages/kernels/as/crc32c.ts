@@ -30,6 +30,24 @@ export function crc32c(ptr: usize, length: u32, seed: u32): f64 {
       entry(0, <u32>(b >> 56));
     ptr += 16;
   }
+  if (ptr + 8 <= end) {
+    const a = load<u64>(ptr) ^ <u64>crc;
+    crc =
+      entry(7, <u32>a & 0xff) ^
+      entry(6, <u32>(a >> 8) & 0xff) ^
+      entry(5, <u32>(a >> 16) & 0xff) ^
+      entry(4, <u32>(a >> 24) & 0xff) ^
+      entry(3, <u32>(a >> 32) & 0xff) ^
+      entry(2, <u32>(a >> 40) & 0xff) ^
+      entry(1, <u32>(a >> 48) & 0xff) ^
+      entry(0, <u32>(a >> 56));
+    ptr += 8;
+  }
+  if (ptr + 4 <= end) {
+    const a = load<u32>(ptr) ^ crc;
+    crc = entry(3, a & 0xff) ^ entry(2, (a >> 8) & 0xff) ^ entry(1, (a >> 16) & 0xff) ^ entry(0, a >> 24);
+    ptr += 4;
+  }
   while (ptr < end) {
     crc = entry(0, (crc ^ load<u8>(ptr)) & 0xff) ^ (crc >>> 8);
     ptr++;

@@ -3,6 +3,7 @@ export { heapBase } from './memory';
 export { countXorSamples, decodeXor, decodeXorChunks } from './xor-decode';
 export { encodeXor } from './xor-encode';
 export { crc32c } from './crc32c';
+export { decodeSeriesEntries } from './series-entries';
 export { writeFloat } from './float-text';
 export { writePointsJson, writeStepsJson, writeStepTexts } from './points-json';
 export { countStale, dropStale, lookback, windowFunction } from './windows';

@@ -4,11 +4,12 @@ import { createFloatTextTwin } from './js/float-text.ts';
 import { createHashTwin } from './js/crc32c.ts';
 import { createAggregateTwin } from './js/aggregate.ts';
 import { createSpacingTwin } from './js/spacing.ts';
+import { createSeriesEntryTwin } from './js/series-entries.ts';
 import { createWindowTwin } from './js/windows.ts';
 import { createXorTwin } from './js/xor.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
-import type { FloatTextKernels, HashKernels, Kernels, XorKernels } from './kernels.ts';
+import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels } from './kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 
@@ -23,7 +24,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
+interface ModuleExports extends XorKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
   readonly heapBase: () => number;
 }
 
@@ -88,6 +89,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
   return {
     ...createXorTwin(memory),
     ...createHashTwin(memory),
+    ...createSeriesEntryTwin(memory),
     ...createFloatTextTwin(memory),
     ...createWindowTwin(memory),
     ...createAggregateTwin(memory),

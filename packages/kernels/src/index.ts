@@ -12,6 +12,7 @@ export {
   type KernelMemory,
   type Kernels,
   POINT_JSON_BYTES_MAX,
+  type SeriesEntryKernels,
   STEP_JSON_ROOM,
   STEP_TEXT_BYTES,
   xorChunkBytesMax,

@@ -131,8 +131,36 @@ export interface FloatTextKernels {
   writeStepsJson(textPtr: number, valuesPtr: number, presentPtr: number, steps: number, outPtr: number, outMax: number): number;
 }
 
+/** Entries of the series section of a TSDB index. */
+export interface SeriesEntryKernels {
+  /**
+   * Decodes entries, their checksums compared. Gives up at the first that is no ordinary one: cut by the end of the bytes, damaged, with a number,
+   * time or reference beyond 2^53 − 1, or without room. Whoever calls decodes that one by other means, which can say what is wrong.
+   * @param bytesPtr `length` bytes of the section
+   * @param offsetsPtr `count` 32-bit offsets of entries in the bytes
+   * @param mint chunks that do not touch [mint, maxt] are left out
+   * @param symbolsPtr out: 32-bit symbol ordinals, name, value, …, entry after entry
+   * @param chunksPtr out: three Float64 columns of `chunkMax` each: first and last time of a chunk, ms, and its reference
+   * @param endsPtr out: per entry two 32-bit integers, the symbols and the chunks up to its end
+   * @returns entries decoded
+   */
+  decodeSeriesEntries(
+    bytesPtr: number,
+    length: number,
+    offsetsPtr: number,
+    count: number,
+    mint: number,
+    maxt: number,
+    symbolsPtr: number,
+    symbolMax: number,
+    chunksPtr: number,
+    chunkMax: number,
+    endsPtr: number,
+  ): number;
+}
+
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, HashKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
+export interface Kernels extends XorKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

@@ -242,7 +242,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
   };
   const view = (mint: number, maxt: number): SourceView => {
     assertOpen();
-    const sources: SeriesSource[] = overlappingBlocks(blocks, mint, maxt).map(createBlockSource);
+    const sources: SeriesSource[] = overlappingBlocks(blocks, mint, maxt).map((block) => createBlockSource(block, kernels));
     if (head.isInitialized && maxt >= head.minTimeMs) sources.push(createHeadSource(head));
     return { sources, warnings: warningsFor(mint, maxt) };
   };

@@ -58,6 +58,8 @@ export interface IndexReader extends LabelIndex {
   readSeries(ref: number, out: SeriesEntry, chunksWanted?: boolean): void;
   /** Labels of a decoded entry. */
   labelsOf(entry: SeriesEntry): Labels;
+  /** Bytes of the series section from an entry on, unchecked; shorter where the section ends. Valid until the next call of anything here. */
+  seriesBytes(ref: number, length: number): Uint8Array;
 }
 
 /** Length of a series entry guessed for the first read of it, bytes. */
@@ -155,6 +157,10 @@ export function openIndex(source: ByteSource, name: string): IndexReader {
       const labels: string[] = [];
       for (let i = 0; i < entry.labelCount * 2; i++) labels.push(symbols.lookup(entry.symbols[i]!));
       return labels;
+    },
+    seriesBytes(ref, length) {
+      const offset = ref * SERIES_ALIGN;
+      return offset < toc.series ? source.view(offset, 0) : source.view(offset, Math.max(Math.min(length, seriesEnd - offset), 0));
     },
   };
 }

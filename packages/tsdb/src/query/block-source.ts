@@ -8,19 +8,23 @@
  *   refs    ├c1┤├c2┤├c3┤   (gap ≤ 16 KiB)  ├c9┤          (far)  ├c70┤
  *   runs    [───────────────────────────────────+guess]         [─────+guess]
  */
-import { type Block } from '../block/block-reader.ts';
-import { isCovered } from '../block/tombstones.ts';
+import type { Kernels } from '@gauntlet/kernels';
+import type { Block } from '../block/block-reader.ts';
+import { type Intervals, isCovered } from '../block/tombstones.ts';
 import { type ChunkFrame, frameChunk } from '../chunks/chunk-reader.ts';
 import { chunkCorrupt, chunkRefOffset, chunkRefSegment } from '../chunks/layout.ts';
 import { be32 } from '../index-file/layout.ts';
 import type { Postings } from '../index-file/postings.ts';
 import { createSeriesEntry } from '../index-file/series-entry.ts';
+import { EntryBatch } from './entry-batch.ts';
 import { type ChunkRequest, CursorFields, type SeriesSource } from './series-source.ts';
 
 /** Gap up to which reading through is cheaper than another read. */
 const GAP_BYTES_MAX = 16 * 1024;
 /** First guess of a chunk's length with its frame: float chunks end near 1 KiB. */
 const TAIL_BYTES = 1100;
+/** Series from which on entries are decoded by the batch. */
+const BATCHED_MIN = 16;
 
 class BlockCursor extends CursorFields {
   readonly #block: Block;
@@ -28,37 +32,77 @@ class BlockCursor extends CursorFields {
   readonly #from: number;
   readonly #to: number;
   readonly #entry = createSeriesEntry();
+  readonly #batch: EntryBatch | undefined;
   #position = 0;
+  /** Next entry of the batch. */
+  #inBatch = 0;
 
-  constructor(block: Block, postings: Postings, from: number, to: number) {
+  constructor(block: Block, postings: Postings, from: number, to: number, kernels: Kernels | undefined) {
     super();
     this.#block = block;
     this.#postings = postings;
     this.#from = from;
     this.#to = to;
+    // A few entries are read faster than columns for many are made.
+    this.#batch = kernels === undefined || postings.length < BATCHED_MIN ? undefined : new EntryBatch(block.index, kernels, from, to);
   }
 
   next(): boolean {
-    const entry = this.#entry;
     while (this.#position < this.#postings.length) {
-      const ref = this.#postings[this.#position++]!;
-      this.#block.index.readSeries(ref, entry);
-      const intervals = this.#block.tombstones.size === 0 ? undefined : this.#block.tombstones.get(ref);
-      this.reserve(entry.chunkCount);
-      let count = 0;
-      for (let i = 0; i < entry.chunkCount; i++) {
-        const mint = entry.mint[i]!;
-        const maxt = entry.maxt[i]!;
-        if (maxt < this.#from || mint > this.#to) continue;
-        if (intervals !== undefined && isCovered(intervals, mint, maxt)) continue;
-        this.mint[count] = mint;
-        this.maxt[count] = maxt;
-        this.refs[count++] = entry.refs[i]!;
+      const batch = this.#batch;
+      if (batch !== undefined && this.#inBatch >= batch.count) {
+        this.#inBatch = 0;
+        batch.fill(this.#postings, this.#position);
       }
-      if (count === 0) continue;
-      return this.accept(this.#block.index.labelsOf(entry), count, intervals);
+      const found = batch === undefined || batch.count === 0 ? this.#readEntry(this.#postings[this.#position++]!) : this.#takeEntry(batch, this.#inBatch++, this.#postings[this.#position++]!);
+      if (found) return true;
     }
     return false;
+  }
+
+  /** An entry of the batch; false when none of its chunks is wanted. */
+  #takeEntry(batch: EntryBatch, i: number, ref: number): boolean {
+    const { ends } = batch;
+    const chunksFrom = i === 0 ? 0 : ends[i * 2 - 1]!;
+    const chunksEnd = ends[i * 2 + 1]!;
+    if (chunksFrom === chunksEnd) return false;
+    const intervals = this.#intervalsOf(ref);
+    this.reserve(chunksEnd - chunksFrom);
+    let count = 0;
+    for (let at = chunksFrom; at < chunksEnd; at++) {
+      if (intervals !== undefined && isCovered(intervals, batch.mint[at]!, batch.maxt[at]!)) continue;
+      this.mint[count] = batch.mint[at]!;
+      this.maxt[count] = batch.maxt[at]!;
+      this.refs[count++] = batch.refs[at]!;
+    }
+    if (count === 0) return false;
+    const labels: string[] = [];
+    const { symbols } = this.#block.index;
+    for (let at = i === 0 ? 0 : ends[i * 2 - 2]!; at < ends[i * 2]!; at++) labels.push(symbols.lookup(batch.symbols[at]!));
+    return this.accept(labels, count, intervals);
+  }
+
+  /** Reads an entry on its own; false when none of its chunks is wanted. */
+  #readEntry(ref: number): boolean {
+    const entry = this.#entry;
+    this.#block.index.readSeries(ref, entry);
+    const intervals = this.#intervalsOf(ref);
+    this.reserve(entry.chunkCount);
+    let count = 0;
+    for (let i = 0; i < entry.chunkCount; i++) {
+      const mint = entry.mint[i]!;
+      const maxt = entry.maxt[i]!;
+      if (maxt < this.#from || mint > this.#to) continue;
+      if (intervals !== undefined && isCovered(intervals, mint, maxt)) continue;
+      this.mint[count] = mint;
+      this.maxt[count] = maxt;
+      this.refs[count++] = entry.refs[i]!;
+    }
+    return count > 0 && this.accept(this.#block.index.labelsOf(entry), count, intervals);
+  }
+
+  #intervalsOf(ref: number): Intervals | undefined {
+    return this.#block.tombstones.size === 0 ? undefined : this.#block.tombstones.get(ref);
   }
 }
 
@@ -73,8 +117,8 @@ interface ReadPlan {
   regionAt: number[];
 }
 
-/** Makes a source of an open block. */
-export function createBlockSource(block: Block): SeriesSource {
+/** Makes a source of an open block. @param kernels decode its series entries; without them TypeScript does */
+export function createBlockSource(block: Block, kernels?: Kernels): SeriesSource {
   let tailBytes = TAIL_BYTES;
   const plan: ReadPlan = { runs: 0, first: [], offset: [], length: [], regionAt: [] };
   const frame: ChunkFrame = { encodingAt: 0, payloadBytes: 0, end: 0 };
@@ -108,7 +152,7 @@ export function createBlockSource(block: Block): SeriesSource {
     index: block.index,
     mint: block.meta.minTime,
     maxt: block.meta.maxTime - 1,
-    cursor: (refs, mint, maxt) => new BlockCursor(block, refs, mint, maxt),
+    cursor: (refs, mint, maxt) => new BlockCursor(block, refs, mint, maxt, kernels),
     labelsOf(ref) {
       block.index.readSeries(ref, entry, false);
       return block.index.labelsOf(entry);

@@ -189,6 +189,6 @@ export function overlappingBlocks(blocks: readonly Block[], mint: number, maxt: 
 
 /** A `Queryable` over open blocks, which stay the caller's to close. */
 export function createBlockQueryable(blocks: readonly Block[], kernels: Kernels): Queryable & ChunkQueryable {
-  const { queryable, chunkQueryable } = createQueryables((mint, maxt) => ({ sources: overlappingBlocks(blocks, mint, maxt).map(createBlockSource), warnings: [] }), kernels);
+  const { queryable, chunkQueryable } = createQueryables((mint, maxt) => ({ sources: overlappingBlocks(blocks, mint, maxt).map((block) => createBlockSource(block, kernels)), warnings: [] }), kernels);
   return { ...queryable, ...chunkQueryable };
 }
