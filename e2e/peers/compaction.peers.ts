@@ -367,7 +367,8 @@ describeWithPeers('compaction of what two Prometheus have shipped', ['prometheus
       const metas = unmarked(await blocksOf(name));
       return metas.length === 3 && metas[0]!.compaction.sources.length === 8 && metas[0]!;
     }, { process: compactor.process, timeoutMs: 90_000 });
-    expect(merged.compaction).toMatchObject({ level: before!.compaction.level + 1 });
+    // One level, or more when the compactor looked while only some of the late blocks were there.
+    expect(merged.compaction.level).toBeGreaterThan(before!.compaction.level);
     expect(merged.compaction.sources).toEqual([...before!.compaction.sources, ...lateBlocks.map((path) => path.split('/')[1]!)].sort());
     const union = new Set([...dump(folderOf(data, blocks.slice(0, 4))), ...['again', 'own'].flatMap((part) => dump(join(late, part)))]);
     expect(dump(await fetchBlock(merged.ulid))).toEqual([...union].sort());
