@@ -74,6 +74,7 @@ async function evaluateOver(all: readonly FoundBlock[], job: QueryJob, deps: Eva
       lookbackDeltaMs: job.lookbackDeltaMs,
       maxSamples: job.samplesMax,
       delayedNameRemoval: job.features.includes('promql-delayed-name-removal'),
+      useStartTimestamps: job.features.includes('use-start-timestamps'),
       parser: parserOptionsOf(job.features),
     });
     const query = { expr: job.text, queryable: found.queryable, signal, control: budget };

@@ -9,7 +9,7 @@ import type { ToolDeps } from './tool.ts';
 export const EXPRESSION_ARGUMENT: NonNullable<Command<FlagTable>['arguments']> = { usage: '<expr>|-', min: 1, max: 1 };
 
 /** Features of PromQL that are off by default, by their names in Prometheus. */
-export const PROMQL_FEATURES = ['promql-experimental-functions', 'promql-extended-range-selectors', 'promql-binop-fill-modifiers', 'promql-delayed-name-removal'] as const;
+export const PROMQL_FEATURES = ['promql-experimental-functions', 'promql-extended-range-selectors', 'promql-binop-fill-modifiers', 'promql-delayed-name-removal', 'use-start-timestamps'] as const;
 /** One of {@link PROMQL_FEATURES}. */
 export type PromqlFeature = (typeof PROMQL_FEATURES)[number];
 

@@ -186,10 +186,10 @@ function timestamps(call: Call, scope: Scope): Vectors {
   if (arg.type !== 'vectorSelector') {
     return settle(scope.vectors(arg, scope).map((samples, k) => samples.map((sample) => renamed(sample, times[k]! / 1000, query))), scope);
   }
-  // As in Prometheus, an offset beside `@` has no effect inside timestamp().
+  // As in Prometheus, an offset beside `@` moves what is read from storage, but not the time that is looked at.
   const isPinned = arg.timestampMs !== undefined || arg.startOrEnd !== undefined;
   const looks = times.map((time) => lookTime(isPinned ? { ...arg, originalOffsetMs: 0, offsetExpr: undefined } : arg, time, query));
-  const found = selectPoints(arg, scope, looks);
+  const found = selectPoints(arg, scope, looks, times.map((time) => lookTime(arg, time, query)));
   return settle(found.map((samples) => samples.map(({ labels, point }) => renamed({ labels, value: 0, dropName: false }, point.timeMs / 1000, query))), scope);
 }
 

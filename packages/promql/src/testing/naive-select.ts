@@ -108,12 +108,15 @@ export function newestPoint(points: readonly StoredPoint[], atMs: number, lookba
   return found === undefined || found.value === 'stale' ? undefined : { timeMs: found.timeMs, value: found.value };
 }
 
-/** An instant selector: per time the newest samples, with the times they have (for `timestamp`). */
-export function selectPoints(selector: VectorSelector, scope: Scope, looks: readonly number[]): { readonly labels: Labels; readonly point: Point }[][] {
+/**
+ * An instant selector: per time the newest samples, with the times they have (for `timestamp`).
+ * @param asked the times for which storage is read
+ */
+export function selectPoints(selector: VectorSelector, scope: Scope, looks: readonly number[], asked: readonly number[] = looks): { readonly labels: Labels; readonly point: Point }[][] {
   const { query } = scope;
   const series = matchingSeries(selector.matchers, query).map(({ labels, ...columns }) => ({
     labels,
-    points: storedPoints({ labels, ...columns }, Math.min(...looks) - query.lookbackMs + 1, Math.max(...looks), scope.histograms),
+    points: storedPoints({ labels, ...columns }, Math.min(...asked) - query.lookbackMs + 1, Math.max(...asked), scope.histograms),
   }));
   return looks.map((look) =>
     series.flatMap(({ labels, points }) => {
