@@ -5,12 +5,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
-import { createMatcher, detectReset, type FloatHistogram, isStaleHistogram, isStaleNaN, RESET_HINTS, withResetHint, wordsOf } from '@gauntlet/model';
+import { CHUNK_ENCODING, createMatcher, detectReset, type FloatHistogram, isStaleHistogram, isStaleNaN, RESET_HINTS, type SeriesBatch, withResetHint, wordsOf } from '@gauntlet/model';
 import { type Block, BLOCK_FILES, openBlock } from '../block/block-reader.ts';
 import { type BlockChunk, createBlockWriter } from '../block/block-writer.ts';
 import { formatTombstones, type Intervals } from '../block/tombstones.ts';
 import { HistogramAppender } from '../chunkenc/histogram-appender.ts';
 import { EMPTY_LAYOUT, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { encodeXor2Chunk } from '../chunkenc/xor2-encoder.ts';
 import { createMemoryFileSystem } from '../testing/memory-file-system.ts';
 import { bitsOfNumber, encodeSamples, type SampleBits } from '../testing/sample-block.ts';
 import { HistogramBatch } from './histogram-batch.ts';
@@ -169,6 +170,36 @@ describe('floats and histograms from blocks that overlap', () => {
     expect(await hints([writeBlock(1, [[sample(10, 5), sample(20, 6), sample(30, 1), sample(40, 2)]], [])])).toEqual([unknown, notReset, unknown, notReset]);
     expect(await hints([writeBlock(1, [[sample(10, 5), sample(20, 6), sample(30, 1), sample(40, 2)]], [20, 30])])).toEqual([unknown, unknown]);
     expect(await hints([writeBlock(1, [[sample(10, 5), sample(40, 9)]], []), writeBlock(2, [[sample(20, 6), sample(30, 7)]], [])])).toEqual([unknown, unknown, notReset, unknown]);
+  });
+});
+
+describe('start timestamps', () => {
+  const write = (number: number, chunks: readonly BlockChunk[]): Block => {
+    const fs = createMemoryFileSystem();
+    const ulid = `0000000000000000000000000${number}`;
+    const writer = createBlockWriter(fs, 'data', { ulid, minTime: 0, maxTime: 1000, symbols: ['', '__name__', 's0'] });
+    writer.addSeries(['__name__', 's0'], chunks);
+    writer.finish();
+    return openBlock(fs, `data/${ulid}`);
+  };
+  const xor2 = (times: readonly number[], starts?: readonly number[]): BlockChunk => {
+    const columns = { timestampsMs: Float64Array.from(times), values: Float64Array.from(times), startTimestamps: starts && Float64Array.from(starts) };
+    return { mint: times[0]!, maxt: times.at(-1)!, encoding: CHUNK_ENCODING.xor2, data: encodeXor2Chunk(columns, 0, times.length) };
+  };
+  const xor = (times: readonly number[]): BlockChunk => encodeSamples(kernels, times.map((time): SampleBits => [time, bitsOfNumber(time)]));
+
+  test.each([
+    { name: 'beside their samples, 0 where a chunk has none', blocks: [[xor2([10, 20, 30], [5, 5, 25]), xor([40, 50])]], times: [10, 20, 30, 40, 50], starts: [5, 5, 25, 0, 0] },
+    { name: 'cut with their samples', blocks: [[xor2([1, 10, 20], [5, 6, 7]), xor2([30, 40, 99], [8, 9, 10])]], times: [10, 20, 30, 40], starts: [6, 7, 8, 9] },
+    { name: 'where blocks overlap', blocks: [[xor2([10, 20, 30], [5, 5, 25])], [xor([15, 40])], [xor2([12, 35], [1, 2])]], times: [10, 12, 15, 20, 30, 35, 40], starts: [5, 1, 0, 5, 25, 2, 0] },
+    { name: 'absent when no sample has one', blocks: [[xor2([10, 20])], [xor([15])]], times: [10, 15, 20], starts: undefined },
+  ])('$name', async ({ blocks, times, starts }) => {
+    const open = blocks.map((chunks, i) => write(i, chunks));
+    const found: SeriesBatch[] = [];
+    for await (const { timestampsMs, values, startTimestamps, ...batch } of createBlockQueryable(open, kernels).select({ matchers: [createMatcher('=', '__name__', 's0')], mint: 10, maxt: 90 })) {
+      found.push({ ...batch, timestampsMs: timestampsMs.slice(), values: values.slice(), ...(startTimestamps && { startTimestamps: startTimestamps.slice() }) });
+    }
+    expect(found.map(({ timestampsMs, values, startTimestamps, histograms }) => [[...timestampsMs], [...values], startTimestamps && [...startTimestamps], histograms])).toEqual([[times, times, starts, undefined]]);
   });
 });
 
