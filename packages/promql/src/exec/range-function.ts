@@ -7,7 +7,7 @@
 import { WINDOW } from '@gauntlet/kernels';
 import { type FloatHistogram, getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
-import { RANGE_FUNCTIONS, type RangeFunctionCall, smoothingFactors } from '../functions/range-functions.ts';
+import { LOOK_BEHIND_MS, RANGE_FUNCTIONS, type RangeFunctionCall, smoothingFactors } from '../functions/range-functions.ts';
 import { START_FUNCTIONS } from '../functions/start-timestamps.ts';
 import type { Call, Expr, MatrixSelector, SubqueryExpr } from '../parser/ast.ts';
 import { absentLabels } from '../functions/absent.ts';
@@ -206,7 +206,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
   try {
     if (range.type === 'subquery') await subqueryRows(context, range, grid, inner, visit);
     else {
-      const before = extended === undefined ? 0 : context.settings.lookbackMs;
+      const before = extended === undefined ? (LOOK_BEHIND_MS.get(call.func) ?? 0) : context.settings.lookbackMs;
       const after = range.vector.smoothed ? context.settings.lookbackMs : 0;
       const request = {
         matchers: range.vector.matchers,

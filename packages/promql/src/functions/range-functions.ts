@@ -184,6 +184,9 @@ function doubleExponentialSmoothing(
   return smoothed;
 }
 
+/** How far before their window some range functions look, ms; the rest see its samples only. */
+export const LOOK_BEHIND_MS: ReadonlyMap<string, number> = new Map([]);
+
 /** Range functions by name; those that are kernels are listed in ../exec/range-function.ts. */
 export const RANGE_FUNCTIONS: ReadonlyMap<string, RangeFunction> = new Map([
   ['quantile_over_time', overWindows(quantileOverTime)],

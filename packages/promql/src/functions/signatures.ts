@@ -13,12 +13,15 @@ export interface FunctionSignature {
    */
   readonly variadic: number;
   readonly returnType: ValueType;
-  /** Needs `experimentalFunctions`. */
-  readonly experimental: boolean;
+  /** The switch of the parser without which there is no such function; undefined = always there. */
+  readonly needs: FunctionSwitch | undefined;
 }
 
-function define(name: string, argTypes: readonly ValueType[], returnType: ValueType, variadic = 0, experimental = false): [string, FunctionSignature] {
-  return [name, { name, argTypes, variadic, returnType, experimental }];
+/** Switches of the parser that let functions in: Prometheus' experimental ones, those of Thanos' own engine. */
+export type FunctionSwitch = 'experimentalFunctions' | 'xFunctions';
+
+function define(name: string, argTypes: readonly ValueType[], returnType: ValueType, variadic = 0, needs?: FunctionSwitch): [string, FunctionSignature] {
+  return [name, { name, argTypes, variadic, returnType, needs }];
 }
 
 /** All functions by name (names are case-sensitive). */
@@ -48,8 +51,8 @@ export const FUNCTION_SIGNATURES: ReadonlyMap<string, FunctionSignature> = new M
   define('deg', ['vector'], 'vector'),
   define('delta', ['matrix'], 'vector'),
   define('deriv', ['matrix'], 'vector'),
-  define('double_exponential_smoothing', ['matrix', 'scalar', 'scalar'], 'vector', 0, true),
-  define('end', [], 'scalar', 0, true),
+  define('double_exponential_smoothing', ['matrix', 'scalar', 'scalar'], 'vector', 0, 'experimentalFunctions'),
+  define('end', [], 'scalar', 0, 'experimentalFunctions'),
   define('exp', ['vector'], 'vector'),
   define('first_over_time', ['matrix'], 'vector'),
   define('floor', ['vector'], 'vector'),
@@ -57,14 +60,14 @@ export const FUNCTION_SIGNATURES: ReadonlyMap<string, FunctionSignature> = new M
   define('histogram_count', ['vector'], 'vector'),
   define('histogram_fraction', ['scalar', 'scalar', 'vector'], 'vector'),
   define('histogram_quantile', ['scalar', 'vector'], 'vector'),
-  define('histogram_quantiles', ['vector', 'string', 'scalar', 'scalar'], 'vector', 9, true),
+  define('histogram_quantiles', ['vector', 'string', 'scalar', 'scalar'], 'vector', 9, 'experimentalFunctions'),
   define('histogram_stddev', ['vector'], 'vector'),
   define('histogram_stdvar', ['vector'], 'vector'),
   define('histogram_sum', ['vector'], 'vector'),
   define('hour', ['vector'], 'vector', 1),
   define('idelta', ['matrix'], 'vector'),
   define('increase', ['matrix'], 'vector'),
-  define('info', ['vector', 'vector'], 'vector', 1, true),
+  define('info', ['vector', 'vector'], 'vector', 1, 'experimentalFunctions'),
   define('irate', ['matrix'], 'vector'),
   define('label_join', ['vector', 'string', 'string', 'string'], 'vector', -1),
   define('label_replace', ['vector', 'string', 'string', 'string', 'string'], 'vector'),
@@ -72,10 +75,10 @@ export const FUNCTION_SIGNATURES: ReadonlyMap<string, FunctionSignature> = new M
   define('ln', ['vector'], 'vector'),
   define('log10', ['vector'], 'vector'),
   define('log2', ['vector'], 'vector'),
-  define('mad_over_time', ['matrix'], 'vector', 0, true),
-  define('max_of', ['scalar', 'scalar'], 'scalar', 0, true),
+  define('mad_over_time', ['matrix'], 'vector', 0, 'experimentalFunctions'),
+  define('max_of', ['scalar', 'scalar'], 'scalar', 0, 'experimentalFunctions'),
   define('max_over_time', ['matrix'], 'vector'),
-  define('min_of', ['scalar', 'scalar'], 'scalar', 0, true),
+  define('min_of', ['scalar', 'scalar'], 'scalar', 0, 'experimentalFunctions'),
   define('min_over_time', ['matrix'], 'vector'),
   define('minute', ['vector'], 'vector', 1),
   define('month', ['vector'], 'vector', 1),
@@ -84,7 +87,7 @@ export const FUNCTION_SIGNATURES: ReadonlyMap<string, FunctionSignature> = new M
   define('present_over_time', ['matrix'], 'vector'),
   define('quantile_over_time', ['scalar', 'matrix'], 'vector'),
   define('rad', ['vector'], 'vector'),
-  define('range', [], 'scalar', 0, true),
+  define('range', [], 'scalar', 0, 'experimentalFunctions'),
   define('rate', ['matrix'], 'vector'),
   define('resets', ['matrix'], 'vector'),
   define('round', ['vector', 'scalar'], 'vector', 1),
@@ -93,24 +96,24 @@ export const FUNCTION_SIGNATURES: ReadonlyMap<string, FunctionSignature> = new M
   define('sin', ['vector'], 'vector'),
   define('sinh', ['vector'], 'vector'),
   define('sort', ['vector'], 'vector'),
-  define('sort_by_label', ['vector', 'string'], 'vector', -1, true),
-  define('sort_by_label_desc', ['vector', 'string'], 'vector', -1, true),
+  define('sort_by_label', ['vector', 'string'], 'vector', -1, 'experimentalFunctions'),
+  define('sort_by_label_desc', ['vector', 'string'], 'vector', -1, 'experimentalFunctions'),
   define('sort_desc', ['vector'], 'vector'),
   define('sqrt', ['vector'], 'vector'),
-  define('start', [], 'scalar', 0, true),
-  define('start_timestamp', ['vector'], 'vector', 0, true),
+  define('start', [], 'scalar', 0, 'experimentalFunctions'),
+  define('start_timestamp', ['vector'], 'vector', 0, 'experimentalFunctions'),
   define('stddev_over_time', ['matrix'], 'vector'),
   define('stdvar_over_time', ['matrix'], 'vector'),
-  define('step', [], 'scalar', 0, true),
+  define('step', [], 'scalar', 0, 'experimentalFunctions'),
   define('sum_over_time', ['matrix'], 'vector'),
   define('tan', ['vector'], 'vector'),
   define('tanh', ['vector'], 'vector'),
   define('time', [], 'scalar'),
   define('timestamp', ['vector'], 'vector'),
-  define('ts_of_first_over_time', ['matrix'], 'vector', 0, true),
-  define('ts_of_last_over_time', ['matrix'], 'vector', 0, true),
-  define('ts_of_max_over_time', ['matrix'], 'vector', 0, true),
-  define('ts_of_min_over_time', ['matrix'], 'vector', 0, true),
+  define('ts_of_first_over_time', ['matrix'], 'vector', 0, 'experimentalFunctions'),
+  define('ts_of_last_over_time', ['matrix'], 'vector', 0, 'experimentalFunctions'),
+  define('ts_of_max_over_time', ['matrix'], 'vector', 0, 'experimentalFunctions'),
+  define('ts_of_min_over_time', ['matrix'], 'vector', 0, 'experimentalFunctions'),
   define('vector', ['scalar'], 'vector'),
   define('year', ['vector'], 'vector', 1),
 ]);

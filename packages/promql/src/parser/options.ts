@@ -3,6 +3,8 @@
 export interface ParserOptions {
   /** Functions and aggregators marked experimental, `promql-experimental-functions`. Default false. */
   readonly experimentalFunctions?: boolean;
+  /** `xrate`, `xincrease` and `xdelta` of Thanos' engine, `--query.enable-x-functions`. Default false. */
+  readonly xFunctions?: boolean;
   /** Arithmetic in ranges and offsets. Default true. */
   readonly durationExpressions?: boolean;
   /** `anchored` and `smoothed`, `promql-extended-range-selectors`. Default false. */
@@ -15,6 +17,7 @@ export interface ParserOptions {
 export function completeParserOptions(options: ParserOptions = {}): Required<ParserOptions> {
   return {
     experimentalFunctions: options.experimentalFunctions ?? false,
+    xFunctions: options.xFunctions ?? false,
     durationExpressions: options.durationExpressions ?? true,
     extendedRangeSelectors: options.extendedRangeSelectors ?? false,
     binopFillModifiers: options.binopFillModifiers ?? false,

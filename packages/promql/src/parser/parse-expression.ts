@@ -189,8 +189,10 @@ function parseArguments(stream: TokenStream): Expr[] {
 function parseCall(stream: TokenStream, name: Token): Expr {
   const args = parseArguments(stream);
   const signature = FUNCTION_SIGNATURES.get(name.text);
-  if (signature === undefined) throw stream.error(name, `unknown function with name ${quoteString(name.text)}`);
-  if (signature.experimental && !stream.options.experimentalFunctions) throw stream.error(name, `function ${quoteString(name.text)} is not enabled`);
+  const isOff = signature?.needs !== undefined && !stream.options[signature.needs];
+  // Prometheus knows nothing of Thanos' functions.
+  if (signature === undefined || (isOff && signature.needs === 'xFunctions')) throw stream.error(name, `unknown function with name ${quoteString(name.text)}`);
+  if (isOff) throw stream.error(name, `function ${quoteString(name.text)} is not enabled`);
   return { type: 'call', func: name.text, args, pos: { start: name.start, end: stream.lastEnd } };
 }
 

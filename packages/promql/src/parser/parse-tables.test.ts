@@ -16,7 +16,7 @@ import { parseExpr } from './parse.ts';
 import { prettifyExpr } from './prettify.ts';
 import { printExpr } from './print.ts';
 
-const EVERYTHING: ParserOptions = { experimentalFunctions: true, extendedRangeSelectors: true, binopFillModifiers: true };
+const EVERYTHING: ParserOptions = { experimentalFunctions: true, xFunctions: true, extendedRangeSelectors: true, binopFillModifiers: true };
 const RUNS = Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 2000);
 const FIRST_SEED = Number(process.env['GAUNTLET_SEED'] ?? 1);
 
@@ -47,7 +47,7 @@ describe('every function', () => {
   const signatures = [...FUNCTION_SIGNATURES.values()].filter(({ name }) => name !== 'info');
   const callOf = (name: string, args: readonly string[]): string => `${name}(${args.join(', ')})`;
 
-  test.each(signatures.map((signature) => [signature.name, signature] as const))('%s', (name, { argTypes, variadic, returnType, experimental }) => {
+  test.each(signatures.map((signature) => [signature.name, signature] as const))('%s', (name, { argTypes, variadic, returnType, needs }) => {
     const least = variadic === 0 ? argTypes.length : argTypes.length - 1;
     const most = variadic < 0 ? Number.POSITIVE_INFINITY : argTypes.length - (variadic === 0 ? 0 : 1) + variadic;
     const args = (count: number): string[] => Array.from({ length: count }, (_none, i) => SAMPLE_OF[(argTypes[i] ?? argTypes.at(-1)!) as keyof typeof SAMPLE_OF]);
@@ -66,7 +66,8 @@ describe('every function', () => {
         expect(outcome(callOf(name, wrong))).toBe(`1:${column}: parse error: expected type ${describeType(argTypes[i]!)} in call to function "${name}", got ${describeType(type)}`);
       }
     }
-    expect(outcome(callOf(name, args(least)), {})).toBe(experimental ? `1:1: parse error: function "${name}" is not enabled` : 'accepted');
+    const isOff = { experimentalFunctions: `function "${name}" is not enabled`, xFunctions: `unknown function with name "${name}"` };
+    expect(outcome(callOf(name, args(least)), {})).toBe(needs === undefined ? 'accepted' : `1:1: parse error: ${isOff[needs]}`);
     // Function names are as they are written; only keywords may be written in capitals.
     expect(outcome(callOf(name.toUpperCase(), args(least)))).toBe(`1:1: parse error: unknown function with name "${name.toUpperCase()}"`);
   });

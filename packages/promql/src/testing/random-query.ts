@@ -47,7 +47,7 @@ class QueryGenerator {
     this.#random = random;
     this.#everything = options.everything ?? false;
     this.#onUse = options.onUse ?? ((): void => undefined);
-    const usable = [...FUNCTION_SIGNATURES.values()].filter(({ returnType, experimental }) => returnType === 'vector' && (this.#everything || !experimental));
+    const usable = [...FUNCTION_SIGNATURES.values()].filter(({ returnType, needs }) => returnType === 'vector' && (this.#everything || needs === undefined));
     this.#vectorFunctions = usable.map(({ name }) => name);
   }
 
