@@ -8,7 +8,7 @@ test('selections of a growing head come in label order, however they are sorted'
   const step = fc.record({ add: fc.array(labels, { maxLength: 20 }), keep: fc.nat(3) });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
-      const head = new Head(1000);
+      const head = new Head({ chunkRangeMs: 1000 });
       for (const { add, keep } of steps) {
         for (const one of add) head.getOrCreateSeries(one);
         const slots = head.postings.allPostings().filter((slot) => slot % 4 <= keep);

@@ -5,7 +5,7 @@ import { Head } from '../head/head.ts';
 import { matchPostings } from './match-postings.ts';
 
 function headOf(all: readonly Labels[]): Head {
-  const head = new Head(7_200_000);
+  const head = new Head({ chunkRangeMs: 7_200_000 });
   for (const labels of all) head.getOrCreateSeries(labels);
   return head;
 }
