@@ -4,13 +4,17 @@ import type { Elementwise } from './math.ts';
 
 const DAY_MS = 86_400_000;
 /** 400 years of the Gregorian calendar have the same days every time. */
-const CYCLE_SECONDS = 146_097 * 86_400;
+const CYCLE_SECONDS = 146_097n * 86_400n;
+/** Go counts seconds from the year −292277022399 in 64 bits without sign: earlier times come out at the other end. */
+const GO_FIRST_SECOND = -9_223_372_028_741_760_000n;
 
 /** A Date has ±8.64e15 ms; times beyond are moved by whole calendar cycles, which keeps everything but the year. */
 function dateOf(seconds: number): { readonly date: Date; readonly cycles: number } {
   const whole = toInt64(seconds);
-  const cycles = Math.abs(whole) > 8e12 ? Math.floor(whole / CYCLE_SECONDS) : 0;
-  return { date: new Date((whole - cycles * CYCLE_SECONDS) * 1000), cycles };
+  if (Math.abs(whole) <= 8e12) return { date: new Date(whole * 1000), cycles: 0 };
+  const exact = BigInt(whole) < GO_FIRST_SECOND ? BigInt(whole) + 2n ** 64n : BigInt(whole);
+  const rest = ((exact % CYCLE_SECONDS) + CYCLE_SECONDS) % CYCLE_SECONDS;
+  return { date: new Date(Number(rest) * 1000), cycles: Number((exact - rest) / CYCLE_SECONDS) };
 }
 
 /** Go's conversion of a float to int64 on x86: what does not fit becomes the smallest integer. */

@@ -114,6 +114,8 @@ function changeOver({ timesMs, histograms, starts, lo, hi }: HistogramWindow, is
   let schema = Math.min(last.schema, before.schema);
   let isGauge = first.resetHint === RESET_HINTS.gauge || last.resetHint === RESET_HINTS.gauge;
   let isMixed = usesCustomBuckets(last) !== isCustom;
+  // Prometheus keeps this remark beside the other where the last sample is the odd one, and drops it where one in between is.
+  if (isCounter && isGauge && isMixed) annotations.histogramNotCounter(metricName, pos);
   for (let i = lo + 1; isCounter && i < hi - 1; i++) {
     const histogram = histograms[i]!;
     schema = Math.min(schema, histogram.schema);

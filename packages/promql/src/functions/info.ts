@@ -24,6 +24,8 @@ interface InfoSeries {
   readonly labels: Labels;
   readonly key: string;
   readonly sampleMs: Float64Array;
+  /** 1 where that sample is a native histogram. */
+  readonly isHistogram: Uint8Array;
 }
 
 /** Evaluates the join; `base` is the evaluated first argument and is used up. */
@@ -39,16 +41,11 @@ export async function infoJoin(context: QueryContext, call: Call, grid: Grid, ar
     const name = getLabel(base.labels[row]!, METRIC_NAME);
     enriched[row] = nameMatchers.every((matcher) => matcher.matches(name)) ? 0 : 1;
   }
+  const { steps } = grid;
   const info = await readInfoSeries(context, call, grid, around, base, enriched, nameMatchers, dataMatchers);
-  const byKey = new Map<string, InfoSeries[]>();
-  for (const series of info) {
-    const known = byKey.get(series.key);
-    if (known === undefined) byKey.set(series.key, [series]);
-    else known.push(series);
-  }
+  const byKey = newestByKey(info, base);
   const infoNames = [...new Set(info.map((series) => getLabel(series.labels, METRIC_NAME)))];
 
-  const { steps } = grid;
   const held = base.count();
   const out = new StepMatrix(context, steps, base.rows);
   const rows = new Map<string, number>();
@@ -61,7 +58,7 @@ export async function infoJoin(context: QueryContext, call: Call, grid: Grid, ar
       if (base.present[i] === 0) continue;
       let result: Labels | undefined = labels;
       if (enriched[row] === 1) {
-        const matches = candidates.map((series) => newest(series, k)).filter((series) => series !== undefined);
+        const matches = candidates.map((series) => series[k]).filter((series) => series !== undefined);
         result = matches.length === 0 && dropsWithoutMatch ? undefined : withInfoLabels(labels, matches, dataMatchers);
       }
       if (result === undefined) continue;
@@ -132,15 +129,16 @@ async function readInfoSeries(
       const times = kernels.memory.f64(timestampsPtr, count);
       const present = kernels.memory.u8(ptr + steps * 8, steps);
       const sampleMs = new Float64Array(steps).fill(NaN);
+      const isHistogram = new Uint8Array(steps);
       let hi = 0;
       for (let k = 0; k < steps; k++) {
         const ref = look.firstMs + k * look.stepMs;
         while (hi < count && times[hi]! <= ref) hi++;
         if (present[k] === 0) continue;
-        if (histograms?.at(hi - 1) !== undefined) throw new PromqlError('ERR_EXECUTION', 'info sample should be float');
+        if (histograms?.at(hi - 1) !== undefined) isHistogram[k] = 1;
         sampleMs[k] = times[hi - 1]!;
       }
-      series.push({ labels, key: infoKey(getLabel(labels, METRIC_NAME), labels), sampleMs });
+      series.push({ labels, key: infoKey(getLabel(labels, METRIC_NAME), labels), sampleMs, isHistogram });
     });
   } finally {
     kernels.memory.free(ptr);
@@ -173,20 +171,37 @@ function timesOfFirstSelector(root: Expr): { readonly timestampMs: number | unde
   return find(root) ?? { timestampMs: undefined, originalOffsetMs: 0 };
 }
 
-/** The series with the newest sample at a step. @throws PromqlError ERR_EXECUTION when two have equally new ones */
-function newest(candidates: readonly InfoSeries[], k: number): InfoSeries | undefined {
-  let best: InfoSeries | undefined;
-  for (const series of candidates) {
-    const at = series.sampleMs[k]!;
-    if (Number.isNaN(at)) continue;
-    const known = best?.sampleMs[k];
-    if (best === undefined || known! < at) best = series;
-    else if (known === at) {
-      const message = `found duplicate series for info metric: existing ${formatLabels(best.labels)} @ ${at}, new ${formatLabels(series.labels)} @ ${at}`;
-      throw new PromqlError('ERR_EXECUTION', message);
-    }
+/**
+ * By name and identifying labels the series that counts at each step.
+ * @throws PromqlError ERR_EXECUTION where series contradict each other at a step that has something to add labels to, whether they match it or not
+ */
+function newestByKey(info: readonly InfoSeries[], base: StepMatrix): Map<string, (InfoSeries | undefined)[]> {
+  const byKey = new Map<string, (InfoSeries | undefined)[]>();
+  if (info.length === 0) return byKey;
+  const { steps } = base;
+  const hasBase = new Uint8Array(steps);
+  for (let row = 0; row < base.rows; row++) {
+    for (let k = 0; k < steps; k++) hasBase[k] = hasBase[k]! | base.present[row * steps + k]!;
   }
-  return best;
+  for (const series of info) {
+    let best = byKey.get(series.key);
+    if (best === undefined) byKey.set(series.key, (best = Array.from({ length: steps }, () => undefined)));
+    for (let k = 0; k < steps; k++) if (hasBase[k] === 1) best[k] = newer(best[k], series, k);
+  }
+  return byKey;
+}
+
+/** The series with the newer sample at a step. */
+function newer(best: InfoSeries | undefined, series: InfoSeries, k: number): InfoSeries | undefined {
+  const at = series.sampleMs[k]!;
+  if (Number.isNaN(at)) return best;
+  if (series.isHistogram[k] === 1) throw new PromqlError('ERR_EXECUTION', 'info sample should be float');
+  const known = best?.sampleMs[k];
+  if (best !== undefined && known === at) {
+    const message = `found duplicate series for info metric: existing ${formatLabels(best.labels)} @ ${at}, new ${formatLabels(series.labels)} @ ${at}`;
+    throw new PromqlError('ERR_EXECUTION', message);
+  }
+  return best === undefined || known! < at ? series : best;
 }
 
 function withInfoLabels(labels: Labels, matches: readonly InfoSeries[], dataMatchers: readonly Matcher[]): Labels {
