@@ -21,6 +21,7 @@ import { readSeries, type SeriesHistograms } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
 import { lookTimes } from './look-times.ts';
 import { duplicateLabelset, type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
+import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { evaluateSubquery, subqueryGrid } from './subquery.ts';
 
 /** Functions that are kernels. */
@@ -80,6 +81,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     stepMs: grid.stepMs,
     steps,
     rangeMs: range.rangeMs,
+    lookBehindMs: selector === undefined ? 0 : (LOOK_BEHIND_MS.get(call.func) ?? 0),
     args,
     annotations: context.annotations,
     worked: (samples) => context.worked(samples, 0),
@@ -206,7 +208,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
   try {
     if (range.type === 'subquery') await subqueryRows(context, range, grid, inner, visit);
     else {
-      const before = extended === undefined ? (LOOK_BEHIND_MS.get(call.func) ?? 0) : context.settings.lookbackMs;
+      const before = extended === undefined ? functionCall.lookBehindMs : context.settings.lookbackMs;
       const after = range.vector.smoothed ? context.settings.lookbackMs : 0;
       const request = {
         matchers: range.vector.matchers,
@@ -222,6 +224,7 @@ async function windowRows(context: QueryContext, call: Call, grid: Grid, around:
     row.free();
     work.free();
     fresh.free();
+    names.free();
   }
 }
 
@@ -294,7 +297,8 @@ class RowNames {
   readonly #pos: Expr['pos'];
   #name: string | undefined;
   #first: Labels[] = [];
-  #seen: Set<string> | undefined;
+  #firstBytes = 0;
+  #seen: KeyTable | undefined;
 
   constructor(context: QueryContext, call: Call, pos: Expr['pos']) {
     this.#context = context;
@@ -335,15 +339,26 @@ class RowNames {
     if (this.#seen === undefined) {
       if (this.#name === undefined || this.#name === metadata) {
         this.#name = metadata;
+        const bytes = bytesOfLabels(rest);
+        this.#context.reserve(bytes);
+        this.#firstBytes += bytes;
         this.#first.push(rest);
         return;
       }
-      this.#seen = new Set(this.#first.map(labelsKey));
+      this.#seen = new KeyTable(this.#context);
+      for (const labels of this.#first) this.#seen.idOf(labelsKey(labels));
       this.#first = [];
     }
-    const key = labelsKey(rest);
-    if (this.#seen.has(key)) throw duplicateLabelset();
-    this.#seen.add(key);
+    const known = this.#seen.size;
+    if (this.#seen.idOf(labelsKey(rest)) < known) throw duplicateLabelset();
+  }
+
+  /** Gives the memory charge back. */
+  free(): void {
+    this.#seen?.free();
+    this.#context.release(this.#firstBytes);
+    this.#firstBytes = 0;
+    this.#first = [];
   }
 }
 

@@ -4,6 +4,7 @@
  * Source: Prometheus promql/functions.go (3.14).
  */
 import { detectReset, type FloatHistogram, HistogramMean, histogramsEqual, HistogramSum } from '@gauntlet/model';
+import { PromqlError } from '../errors.ts';
 import { extendedRateOfHistograms, type HistogramWindow, instantRateOfHistograms, rateOfHistograms, type Remarks } from './histogram-rate.ts';
 import { isStartReset } from './start-timestamps.ts';
 
@@ -33,6 +34,11 @@ function hasFloats(window: MixedWindow): boolean {
 function ofFloatsOnly(window: MixedWindow): number | undefined {
   if (hasFloats(window)) window.annotations.histogramIgnoredInMixedRange(window.metricName, window.pos);
   return window.ofFloats;
+}
+
+/** Functions that are not made for histograms. */
+function refused({ pos }: MixedWindow): never {
+  throw new PromqlError('ERR_EXECUTION', 'native histograms are not supported in extended range functions', { pos });
 }
 
 /** Functions that want one kind of samples. */
@@ -172,6 +178,9 @@ const MIXED_FUNCTIONS: ReadonlyMap<string, MixedFunction> = new Map<string, Mixe
   ['ts_of_last_over_time', (window) => last(window).timeMs / 1000],
   ['changes', transitions(false, (a, b) => a !== b && !(Number.isNaN(a) && Number.isNaN(b)), (a, b) => !histogramsEqual(a, b))],
   ['resets', transitions(true, (a, b) => b < a, (a, b) => detectReset(b, a))],
+  ['xdelta', refused],
+  ['xincrease', refused],
+  ['xrate', refused],
 ]);
 
 /** What a range function does with a window that holds histograms. */

@@ -8,6 +8,7 @@ import { PromqlError } from '../errors.ts';
 import type { PositionRange } from '../parser/ast.ts';
 import { formatFixed } from './go-format.ts';
 import { quantileOf } from './quantile.ts';
+import { X_LOOK_BEHIND_MS, xChange } from './x-functions.ts';
 
 /** One call; the window of step k is (end − rangeMs, end] with end = firstEndMs + k · endStepMs. */
 export interface RangeFunctionCall {
@@ -18,6 +19,8 @@ export interface RangeFunctionCall {
   readonly stepMs: number;
   readonly steps: number;
   readonly rangeMs: number;
+  /** How far before a window samples may be, ms: what LOOK_BEHIND_MS says, 0 over a subquery. */
+  readonly lookBehindMs: number;
   /** Scalar arguments, one value per step. */
   readonly args: readonly Float64Array[];
   readonly annotations: Annotations;
@@ -185,7 +188,11 @@ function doubleExponentialSmoothing(
 }
 
 /** How far before their window some range functions look, ms; the rest see its samples only. */
-export const LOOK_BEHIND_MS: ReadonlyMap<string, number> = new Map([]);
+export const LOOK_BEHIND_MS: ReadonlyMap<string, number> = new Map([
+  ['xdelta', X_LOOK_BEHIND_MS],
+  ['xincrease', X_LOOK_BEHIND_MS],
+  ['xrate', X_LOOK_BEHIND_MS],
+]);
 
 /** Range functions by name; those that are kernels are listed in ../exec/range-function.ts. */
 export const RANGE_FUNCTIONS: ReadonlyMap<string, RangeFunction> = new Map([
@@ -198,4 +205,7 @@ export const RANGE_FUNCTIONS: ReadonlyMap<string, RangeFunction> = new Map([
   ['deriv', overWindows(deriv)],
   ['predict_linear', overWindows(predictLinear)],
   ['double_exponential_smoothing', overWindows(doubleExponentialSmoothing)],
+  ['xdelta', xChange({ isCounter: false, isRate: false })],
+  ['xincrease', xChange({ isCounter: true, isRate: false })],
+  ['xrate', xChange({ isCounter: true, isRate: true })],
 ]);

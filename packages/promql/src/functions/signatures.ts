@@ -115,5 +115,8 @@ export const FUNCTION_SIGNATURES: ReadonlyMap<string, FunctionSignature> = new M
   define('ts_of_max_over_time', ['matrix'], 'vector', 0, 'experimentalFunctions'),
   define('ts_of_min_over_time', ['matrix'], 'vector', 0, 'experimentalFunctions'),
   define('vector', ['scalar'], 'vector'),
+  define('xdelta', ['matrix'], 'vector', 0, 'xFunctions'),
+  define('xincrease', ['matrix'], 'vector', 0, 'xFunctions'),
+  define('xrate', ['matrix'], 'vector', 0, 'xFunctions'),
   define('year', ['vector'], 'vector', 1),
 ]);

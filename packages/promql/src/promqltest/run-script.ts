@@ -23,6 +23,7 @@ export interface ScriptEngine {
 /** The parser switches scripts are written for: everything on. */
 export const SCRIPT_PARSER_OPTIONS: Required<ParserOptions> = {
   experimentalFunctions: true,
+  xFunctions: true,
   durationExpressions: true,
   extendedRangeSelectors: true,
   binopFillModifiers: true,

@@ -146,7 +146,8 @@ function rangeFunction(call: Call, range: MatrixSelector | SubqueryExpr, scope: 
   if (extended !== 'no' && !allowed.includes(call.func)) throw new NaiveError(`${extended} modifier`);
   const keepsName = call.func === 'first_over_time' || call.func === 'last_over_time';
 
-  const series = selectWindows(range, scope).map(({ labels, dropName, windows }) => {
+  const lookBehindMs = call.func.startsWith('x') ? 3_600_000 : 0;
+  const series = selectWindows(range, scope, lookBehindMs).map(({ labels, dropName, windows }) => {
     const metricName = getLabel(labels, '__name__');
     const values = windows.map((window, k) => {
       const call_ = { func: call.func, args: args.map((values) => values[k]!), timeMs: times[k]!, extended, remarks: { annotations, metricName, pos } } as const;

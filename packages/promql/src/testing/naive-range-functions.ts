@@ -10,7 +10,7 @@
 import { detectReset, type FloatHistogram, HistogramMean, histogramsEqual, HistogramSum } from '@gauntlet/model';
 import { type Remarks } from './naive-interpolate.ts';
 import { extreme, fitLine, mean, medianDeviation, quantile, sum, varianceOverTime } from './naive-math.ts';
-import { anchoredPoints, changeBetween, extendedChange, extendedHistogramChange, extrapolated, histogramChange } from './naive-rate.ts';
+import { anchoredPoints, changeBetween, extendedChange, extendedHistogramChange, extendedByX, extrapolated, histogramChange } from './naive-rate.ts';
 import { NaiveError, type NaiveValue } from './naive-samples.ts';
 import type { Point, Window } from './naive-select.ts';
 
@@ -60,6 +60,11 @@ export function applyToWindow(call: RangeCall, window: Window): NaiveValue | und
       return transitions(call, window, (a, b) => a !== b && !(Number.isNaN(a) && Number.isNaN(b)), (a, b) => !histogramsEqual(a, b));
     case 'resets':
       return transitions(call, window, (a, b) => b < a, (a, b) => detectReset(b, a));
+    case 'xrate':
+    case 'xincrease':
+    case 'xdelta':
+      if (points.some(({ timeMs, value }) => typeof value !== 'number' && timeMs > window.startMs)) throw new NaiveError('histograms');
+      return extendedByX(func, { ...window, points: points.filter(({ value }) => typeof value === 'number') });
     default:
       return ofFloats(call, points);
   }

@@ -170,3 +170,28 @@ export function extendedHistogramChange(window: Window, isSmoothed: boolean, isC
   }
   return asGauge(isRate ? divHistogram(change, (endMs - startMs) / 1000) : change);
 }
+
+/** `xrate`, `xincrease`, `xdelta`: from the last sample before the window to the last in it. */
+export function extendedByX(func: string, { points, startMs, endMs, appearedMs }: Window): number | undefined {
+  const values = (some: readonly Point[]): number[] => some.map(({ value }) => value as number);
+  const before = points.findLast(({ timeMs }) => timeMs <= startMs);
+  let used = [...(before === undefined ? [] : [before]), ...points.filter(({ timeMs }) => timeMs > startMs)];
+  if (used.length === 0) return undefined;
+  const rangeMs = endMs - startMs;
+  const spacingOf = (some: readonly Point[]): number => (some.at(-1)!.timeMs - some[0]!.timeMs) / (some.length - 1);
+  const isIncrease = func === 'xincrease';
+  if (isIncrease && endMs <= appearedMs! + rangeMs && values(used).every((value, i, all) => i === 0 || value === all[i - 1])) return values(used)[0]!;
+  if (!isIncrease && startMs - used[0]!.timeMs > spacingOf(used)) {
+    if (used.length < 3) return 0;
+    used = used.slice(1);
+  }
+  let change = values(used).at(-1)! - values(used)[0]!;
+  if (func !== 'xdelta') {
+    let lost = 0;
+    [0, ...values(used)].forEach((value, i, all) => (lost += i > 0 && value < all[i - 1]! ? all[i - 1]! : 0));
+    change += lost;
+  }
+  const [first, last] = [used[0]!.timeMs, used.at(-1)!.timeMs];
+  if (!isIncrease && first <= startMs && endMs - last < spacingOf(used)) change *= rangeMs / (last - first);
+  return func === 'xrate' ? change / (rangeMs / 1000) : change;
+}

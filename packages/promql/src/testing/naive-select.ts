@@ -19,7 +19,9 @@ export interface Point {
 /** The samples of a series for one evaluation time. */
 export interface Window {
   readonly points: readonly Point[];
-  /** The range proper: (startMs, endMs]; points may lie outside for `anchored` and `smoothed`. */
+  /** Time of the first float of the series in all that was read for the query. */
+  readonly appearedMs: number | undefined;
+  /** The range proper: (startMs, endMs]; points may lie outside for `anchored`, `smoothed` and functions that look before it. */
   readonly startMs: number;
   readonly endMs: number;
 }
@@ -175,12 +177,12 @@ function freshPoints(points: readonly StoredPoint[]): Point[] {
 }
 
 /** A range vector. */
-export function selectWindows(range: MatrixSelector | SubqueryExpr, scope: Scope): WindowSeries[] {
+export function selectWindows(range: MatrixSelector | SubqueryExpr, scope: Scope, lookBehindMs = 0): WindowSeries[] {
   const { query } = scope;
   const selector = range.type === 'matrixSelector' ? range.vector : range;
   const rangeMs = rangeLength(range, query);
   const ends = scope.times.map((time) => lookTime(selector, time, query));
-  let [before, after] = [0, 0];
+  let [before, after] = [range.type === 'matrixSelector' ? lookBehindMs : 0, 0];
   if (range.type === 'matrixSelector' && (range.vector.anchored || range.vector.smoothed)) before = query.lookbackMs;
   if (range.type === 'matrixSelector' && range.vector.smoothed) after = query.lookbackMs;
   const first = Math.min(...ends) - rangeMs - before + 1;
@@ -193,6 +195,7 @@ export function selectWindows(range: MatrixSelector | SubqueryExpr, scope: Scope
     labels,
     dropName,
     windows: ends.map((endMs) => ({
+      appearedMs: points.find(({ value }) => typeof value === 'number')?.timeMs,
       points: points.filter(({ timeMs }) => timeMs > endMs - rangeMs - before && timeMs <= endMs + after),
       startMs: endMs - rangeMs,
       endMs,

@@ -8,7 +8,7 @@ import type { ParserOptions } from '../parser/options.ts';
 export { randomFrom } from './random-data.ts';
 
 /** What the parser must be told for queries with everything. */
-export const EVERYTHING: ParserOptions = { experimentalFunctions: true, durationExpressions: true, extendedRangeSelectors: true, binopFillModifiers: true };
+export const EVERYTHING: ParserOptions = { experimentalFunctions: true, xFunctions: true, durationExpressions: true, extendedRangeSelectors: true, binopFillModifiers: true };
 
 export interface RandomQueryOptions {
   /** Experimental functions, `fill`, `anchored`, `smoothed` and arithmetic in durations too; false. */
