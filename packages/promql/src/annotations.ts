@@ -11,6 +11,8 @@ import { formatG, formatG2 } from './functions/go-format.ts';
 
 const WARNING = 'PromQL warning: ';
 const INFO = 'PromQL info: ';
+/** Different texts kept; there can be one per metric name, and readers are shown ten. */
+const ENTRIES_MAX = 10_000;
 
 /** What was done to histograms when something about them was noticed. */
 export type HistogramOperation = 'addition' | 'subtraction' | 'aggregation';
@@ -90,7 +92,7 @@ export class Annotations {
   startTimeOverlap(metricName: string, pos: PositionRange): void {
     const text = `${WARNING}sample has start time that overlaps with previous sample timestamp for metric ${quoteString(metricName)}`;
     const occurrences = (this.#entries.get(text)?.occurrences ?? 0) + 1;
-    this.#entries.set(text, { pos, monotonicity: undefined, occurrences });
+    this.#set(text, { pos, monotonicity: undefined, occurrences });
   }
 
   histogramNotCounter(metricName: string, pos: PositionRange): void {
@@ -153,7 +155,7 @@ export class Annotations {
             maxDiff: Math.max(known.maxDiff, more.maxDiff),
             count: known.count + more.count,
           };
-    this.#entries.set(text, { pos: first?.pos ?? pos, monotonicity: merged });
+    this.#set(text, { pos: first?.pos ?? pos, monotonicity: merged });
   }
 
   /**
@@ -202,7 +204,11 @@ export class Annotations {
 
   /** The same remark made again moves to the later place, as in Prometheus. */
   #add(message: string, pos: PositionRange): void {
-    this.#entries.set(message, { pos, monotonicity: undefined });
+    this.#set(message, { pos, monotonicity: undefined });
+  }
+
+  #set(message: string, entry: Entry): void {
+    if (this.#entries.size < ENTRIES_MAX || this.#entries.has(message)) this.#entries.set(message, entry);
   }
 }
 

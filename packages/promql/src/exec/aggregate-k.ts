@@ -20,7 +20,7 @@ export function aggregateK(context: QueryContext, expr: AggregateExpr, param: Fl
     context.drop(held);
     return matrix;
   }
-  const result = expr.op === 'limit_ratio' ? limitRatio(param, matrix) : limitK(expr, param, matrix);
+  const result = expr.op === 'limit_ratio' ? limitRatio(context, param, matrix) : limitK(context, expr, param, matrix);
   context.drop(held);
   context.hold(result.count());
   return result;
@@ -54,7 +54,7 @@ export function checkParameter(context: QueryContext, expr: AggregateExpr, param
 }
 
 /** Per step and series a fixed fraction, chosen by the hash of the labels. */
-function limitRatio(param: Float64Array, matrix: StepMatrix): StepMatrix {
+function limitRatio(context: QueryContext, param: Float64Array, matrix: StepMatrix): StepMatrix {
   const { steps } = matrix;
   for (let row = 0; row < matrix.rows; row++) {
     const offset = hashFraction(matrix.labels[row]!);
@@ -63,6 +63,7 @@ function limitRatio(param: Float64Array, matrix: StepMatrix): StepMatrix {
       const taken = ratio !== 0 && ((ratio >= 0 && offset < ratio) || (ratio < 0 && offset >= 1 + ratio));
       if (!taken) matrix.present[row * steps + k] = 0;
     }
+    context.worked(steps, 1);
   }
   matrix.keepRows((row) => matrix.hasValues(row));
   return matrix;
@@ -74,9 +75,9 @@ function hashFraction(labels: Labels): number {
 }
 
 /** Per step the first k series of each group. */
-function limitK(expr: AggregateExpr, param: Float64Array, matrix: StepMatrix): StepMatrix {
+function limitK(context: QueryContext, expr: AggregateExpr, param: Float64Array, matrix: StepMatrix): StepMatrix {
   const { steps } = matrix;
-  const { groupOf, firstRow } = groupRows(expr, matrix);
+  const { groupOf, firstRow } = groupRows(context, expr, matrix);
   const taken = new Int32Array(firstRow.length);
   for (let k = 0; k < steps; k++) {
     const limit = Math.min(Math.trunc(param[k]!), matrix.rows);
@@ -88,6 +89,7 @@ function limitK(expr: AggregateExpr, param: Float64Array, matrix: StepMatrix): S
       if (taken[group]! < limit) taken[group] = taken[group]! + 1;
       else matrix.present[i] = 0;
     }
+    context.worked(matrix.rows, 0);
   }
   matrix.keepRows((row) => matrix.hasValues(row));
   return matrix;

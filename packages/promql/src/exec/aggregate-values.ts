@@ -6,6 +6,7 @@ import { quantileOf } from '../functions/quantile.ts';
 import type { AggregateExpr } from '../parser/ast.ts';
 import { quoteString } from '../parser/quote.ts';
 import { noteIgnored } from './aggregate-histograms.ts';
+import { KeyTable } from './key-table.ts';
 import { groupingKey, groupLabels, labelsKey } from './labels.ts';
 import type { QueryContext } from './query-context.ts';
 import { StepMatrix } from './step-matrix.ts';
@@ -19,21 +20,17 @@ export interface Grouping {
 }
 
 /** Groups rows by the labels an aggregation names. */
-export function groupRows(expr: AggregateExpr, matrix: StepMatrix): Grouping {
+export function groupRows(context: QueryContext, expr: AggregateExpr, matrix: StepMatrix): Grouping {
   const keyOf = groupingKey(expr.without ? [...expr.grouping, '__name__'] : expr.grouping, expr.without);
   const groupOf = new Int32Array(matrix.rows);
   const firstRow: number[] = [];
-  const groups = new Map<string, number>();
+  const keys = new KeyTable(context);
   for (let row = 0; row < matrix.rows; row++) {
-    const key = keyOf(matrix.labels[row]!);
-    let group = groups.get(key);
-    if (group === undefined) {
-      group = firstRow.length;
-      groups.set(key, group);
-      firstRow.push(row);
-    }
+    const group = keys.idOf(keyOf(matrix.labels[row]!));
+    if (group === firstRow.length) firstRow.push(row);
     groupOf[row] = group;
   }
+  keys.free();
   return { groupOf, firstRow };
 }
 
@@ -47,7 +44,10 @@ export function aggregateQuantile(context: QueryContext, expr: AggregateExpr, q:
   const held = matrix.count();
   noteIgnored(context, expr, expr.expr.pos, matrix, () => true);
   matrix.dropHistograms();
-  const { groupOf, firstRow } = groupRows(expr, matrix);
+  const { groupOf, firstRow } = groupRows(context, expr, matrix);
+  // A list per group, and what the largest needs to turn its values.
+  const bytes = 64 * firstRow.length + (8 + 8 * Math.min(steps, STEP_BLOCK)) * matrix.rows;
+  context.reserve(bytes);
   const rowsOf: number[][] = firstRow.map(() => []);
   for (let row = 0; row < matrix.rows; row++) rowsOf[groupOf[row]!]!.push(row);
   const out = new StepMatrix(context, steps, firstRow.length);
@@ -78,6 +78,7 @@ export function aggregateQuantile(context: QueryContext, expr: AggregateExpr, q:
       context.worked((to - from) * rows.length, 0);
     }
   });
+  context.release(bytes);
   matrix.release();
   context.drop(held);
   context.hold(out.count());
@@ -106,7 +107,7 @@ export function countValues(context: QueryContext, expr: AggregateExpr, matrix: 
   const held = matrix.count();
   const grouping = expr.without ? expr.grouping : [...expr.grouping, label];
   const out = new StepMatrix(context, steps);
-  const rows = new Map<string, number>();
+  const keys = new KeyTable(context);
   for (let row = 0; row < matrix.rows; row++) {
     // Value by value: rows of one group share the result series of equal values.
     let lastText = '';
@@ -118,14 +119,9 @@ export function countValues(context: QueryContext, expr: AggregateExpr, matrix: 
       const text = histogram === undefined ? formatF(matrix.values[i]!) : formatHistogram(histogram);
       if (lastRow === -1 || text !== lastText) {
         const labels = groupLabels(withLabel(matrix.labels[row]!, label, text), grouping, expr.without);
-        const key = labelsKey(labels);
-        let known = rows.get(key);
-        if (known === undefined) {
-          known = out.addRow(labels, false);
-          rows.set(key, known);
-        }
         lastText = text;
-        lastRow = known;
+        lastRow = keys.idOf(labelsKey(labels));
+        if (lastRow === out.rows) out.addRow(labels, false);
       }
       const at = lastRow * steps + k;
       out.values[at] = out.present[at] === 1 ? out.values[at]! + 1 : 1;
@@ -133,6 +129,7 @@ export function countValues(context: QueryContext, expr: AggregateExpr, matrix: 
     }
     context.worked(steps, 1);
   }
+  keys.free();
   matrix.release();
   context.drop(held);
   context.hold(out.count());

@@ -12,6 +12,7 @@ import { aggregateK } from './aggregate-k.ts';
 import { ChoosingSink } from './choose-by-value.ts';
 import { aggregateQuantile, countValues } from './aggregate-values.ts';
 import { evaluateRows, evaluateScalar, evaluateVector, type Surroundings } from './operators.ts';
+import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { groupingKey, groupLabels } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { MatrixSink, type RowSink, Scratch, sendRows } from './rows.ts';
@@ -74,7 +75,10 @@ class AggregateSink implements RowSink {
   readonly #expr: AggregateExpr;
   readonly #steps: number;
   readonly #keyOf: (labels: Labels) => string;
-  readonly #groups = new Map<string, Group>();
+  readonly #keys: KeyTable;
+  /** By number of the key. */
+  readonly #groups: Group[] = [];
+  #labelBytes = 0;
   readonly #stateBytes: number;
   /** Samples that came in and are counted as held until the aggregation is done. */
   #held = 0;
@@ -86,15 +90,11 @@ class AggregateSink implements RowSink {
     this.#steps = steps;
     this.#keyOf = groupingKey(expr.without ? [...expr.grouping, '__name__'] : expr.grouping, expr.without);
     this.#stateBytes = accumulatorBytes(op, steps);
+    this.#keys = new KeyTable(context);
   }
 
   add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {
-    const key = this.#keyOf(labels);
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      group = { labels: groupLabels(labels, this.#expr.grouping, this.#expr.without), statePtr: this.#newState(), dropName: false, histograms: undefined };
-      this.#groups.set(key, group);
-    }
+    const group = this.#groups[this.#keys.idOf(this.#keyOf(labels))] ?? this.#newGroup(labels);
     if (dropName) group.dropName = true;
     if (histograms !== undefined) this.#takeHistograms(group, labels, presentPtr, histograms);
     this.#context.kernels.accumulate(this.#op, valuesPtr, presentPtr, this.#steps, group.statePtr);
@@ -115,6 +115,16 @@ class AggregateSink implements RowSink {
     });
   }
 
+  #newGroup(labels: Labels): Group {
+    const own = groupLabels(labels, this.#expr.grouping, this.#expr.without);
+    const bytes = bytesOfLabels(own);
+    this.#context.reserve(bytes);
+    this.#labelBytes += bytes;
+    const group = { labels: own, statePtr: this.#newState(), dropName: false, histograms: undefined };
+    this.#groups.push(group);
+    return group;
+  }
+
   #newState(): number {
     const { kernels } = this.#context;
     this.#context.reserve(this.#stateBytes);
@@ -131,7 +141,7 @@ class AggregateSink implements RowSink {
     try {
       const valuesPtr = row.ensure(this.#steps * 9);
       const presentPtr = valuesPtr + this.#steps * 8;
-      for (const group of this.#groups.values()) {
+      for (const group of this.#groups) {
         const found = this.#context.kernels.finishAggregate(this.#op, group.statePtr, this.#steps, valuesPtr, presentPtr);
         if (group.histograms !== undefined) hasHistograms = true;
         const histograms = group.histograms?.finish(this.#context, this.#expr, this.#context.kernels, valuesPtr, presentPtr);
@@ -148,11 +158,14 @@ class AggregateSink implements RowSink {
   }
 
   free(): void {
-    for (const group of this.#groups.values()) {
+    for (const group of this.#groups) {
       this.#context.kernels.memory.free(group.statePtr);
       this.#context.release(this.#stateBytes);
       group.histograms?.release(this.#context);
     }
-    this.#groups.clear();
+    this.#groups.length = 0;
+    this.#keys.free();
+    this.#context.release(this.#labelBytes);
+    this.#labelBytes = 0;
   }
 }

@@ -13,15 +13,19 @@ import { PromqlError } from '../errors.ts';
 import type { BinaryExpr } from '../parser/ast.ts';
 import { applyColumns, applyOp, changesQuantity, isComparison } from './binary-ops.ts';
 import { applyHistogramOp } from './histogram-ops.ts';
+import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { dropMetadata, filterLabels, labelsKey } from './labels.ts';
 import { type MatchGroups, matchGroups, matchLabels } from './match-signature.ts';
 import type { QueryContext } from './query-context.ts';
 import { duplicateLabelset, StepMatrix } from './step-matrix.ts';
 
+/** Heap bytes of a pair while the result is made: an object in a list, or an entry of a Map. */
+const PAIR_BYTES = 96;
+
 /** Evaluates an operator between two vectors; both operands are used up. */
 export function matchVectors(context: QueryContext, expr: BinaryExpr, lhs: StepMatrix, rhs: StepMatrix): StepMatrix {
   const matching = expr.matching!;
-  const groups = matchGroups(matching, lhs, rhs);
+  const groups = matchGroups(context, matching, lhs, rhs);
   const swapped = matching.card === 'one-to-many';
   const sides: Sides = swapped
     ? { many: rhs, one: lhs, manyGroups: groups.rhs, oneGroups: groups.lhs, swapped }
@@ -71,23 +75,33 @@ function pairRows(context: QueryContext, expr: BinaryExpr, sides: Sides, groups:
     partnerOf[group] = row;
   }
   const pairs: { readonly row: number; readonly partner: number; readonly labels: Labels }[] = [];
+  /** Until they lie in the result. */
+  let pairBytes = 0;
   const seenGroups = new Uint8Array(groups.count);
-  const seenLabels = matching.card === 'one-to-one' ? undefined : new Set<string>();
+  const giveUp = (): undefined => {
+    seenLabels?.free();
+    context.release(pairBytes);
+  };
+  const seenLabels = matching.card === 'one-to-one' ? undefined : new KeyTable(context);
   for (let row = 0; row < many.rows; row++) {
     const group = manyGroups[row]!;
     const partner = partnerOf[group]!;
     if (partner === -1) continue;
     const labels = resultLabels(context, expr, many.labels[row]!, one.labels[partner]!);
     if (seenLabels === undefined) {
-      if (seenGroups[group] === 1) return undefined;
+      if (seenGroups[group] === 1) return giveUp();
       seenGroups[group] = 1;
     } else {
-      const key = labelsKey(labels);
-      if (seenLabels.has(key)) return undefined;
-      seenLabels.add(key);
+      const known = seenLabels.size;
+      if (seenLabels.idOf(labelsKey(labels)) < known) return giveUp();
     }
+    const bytes = PAIR_BYTES + bytesOfLabels(labels);
+    context.reserve(bytes);
+    pairBytes += bytes;
     pairs.push({ row, partner, labels });
+    context.worked(0, 1);
   }
+  seenLabels?.free();
 
   const filters = isComparison(expr.op) && !expr.returnBool;
   const out = new StepMatrix(context, steps, pairs.length);
@@ -110,6 +124,7 @@ function pairRows(context: QueryContext, expr: BinaryExpr, sides: Sides, groups:
     }
     context.worked(steps, 1);
   }
+  context.release(pairBytes);
   out.keepRows((row) => out.hasValues(row));
   return out;
 }
@@ -127,9 +142,10 @@ function matchSteps(context: QueryContext, expr: BinaryExpr, sides: Sides, group
   const oneToOne = matching.card === 'one-to-one';
 
   const out = new StepMatrix(context, steps, many.rows);
-  const outRows = new Map<string, number>();
+  const outRows = new KeyTable(context);
   /** Result row of a pair (row of "many", row of "one"; −1 where filled). */
   const pairRowsKnown = new Map<number, number>();
+  let knownBytes = 0;
   const rowOf = (manyRow: number, oneRow: number): number => {
     const pair = (manyRow + 1) * (one.rows + 1) + oneRow + 1;
     const known = pairRowsKnown.get(pair);
@@ -137,12 +153,10 @@ function matchSteps(context: QueryContext, expr: BinaryExpr, sides: Sides, group
     const manyLabels = manyRow === -1 ? matchLabels(matching, one.labels[oneRow]!) : many.labels[manyRow]!;
     const oneLabels = oneRow === -1 ? matchLabels(matching, many.labels[manyRow]!) : one.labels[oneRow]!;
     const labels = resultLabels(context, expr, manyLabels, oneLabels);
-    const key = labelsKey(labels);
-    let row = outRows.get(key);
-    if (row === undefined) {
-      row = out.addRow(labels, expr.returnBool);
-      outRows.set(key, row);
-    }
+    const row = outRows.idOf(labelsKey(labels));
+    if (row === out.rows) out.addRow(labels, expr.returnBool);
+    context.reserve(PAIR_BYTES);
+    knownBytes += PAIR_BYTES;
     pairRowsKnown.set(pair, row);
     return row;
   };
@@ -228,6 +242,8 @@ function matchSteps(context: QueryContext, expr: BinaryExpr, sides: Sides, group
     remark = undefined;
     context.worked(many.rows + one.rows, 0);
   }
+  outRows.free();
+  context.release(knownBytes);
   out.keepRows((row) => out.hasValues(row));
   return out;
 }

@@ -12,6 +12,7 @@
 import type { Labels } from '@gauntlet/model';
 import type { AggregateExpr } from '../parser/ast.ts';
 import { checkParameter } from './aggregate-k.ts';
+import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { groupingKey } from './labels.ts';
 import type { QueryContext } from './query-context.ts';
 import type { RowSink } from './rows.ts';
@@ -44,10 +45,15 @@ export class ChoosingSink implements RowSink {
   readonly #steps: number;
   readonly #wantMax: boolean;
   readonly #keyOf: (labels: Labels) => string;
-  readonly #groups = new Map<string, GroupHeaps>();
+  readonly #keys: KeyTable;
+  /** By number of the key. */
+  readonly #groups: GroupHeaps[] = [];
+  /** Of rows that were among the best when they came. */
   readonly #labels: Labels[] = [];
   readonly #dropName: boolean[] = [];
   #reserved = 0;
+  /** Whether a value of the row at hand was taken. */
+  #isTaken = false;
   /** Samples that came in and are counted as held until the choice is made. */
   #held = 0;
   #isHistogramIgnored = false;
@@ -59,25 +65,24 @@ export class ChoosingSink implements RowSink {
     this.#steps = steps;
     this.#wantMax = expr.op === 'topk';
     this.#keyOf = groupingKey(expr.without ? [...expr.grouping, '__name__'] : expr.grouping, expr.without);
+    this.#keys = new KeyTable(context);
   }
 
   add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {
     this.#held += found;
     const row = this.#labels.length;
-    this.#labels.push(labels);
-    this.#dropName.push(dropName);
-    const key = this.#keyOf(labels);
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      group = this.#newGroup();
-      this.#groups.set(key, group);
-    }
+    const group = this.#groups[this.#keys.idOf(this.#keyOf(labels))] ?? this.#newGroup();
     const { memory } = this.#context.kernels;
     const values = memory.f64(valuesPtr, this.#steps);
     const present = memory.u8(presentPtr, this.#steps);
     if (histograms !== undefined) this.#leaveOut(histograms, present);
     if (this.#wantMax) this.#offerMax(group, row, values, present);
     else this.#offerMin(group, row, values, present);
+    if (!this.#isTaken) return;
+    this.#isTaken = false;
+    this.#reserve(bytesOfLabels(labels));
+    this.#labels.push(labels);
+    this.#dropName.push(dropName);
   }
 
   #leaveOut(histograms: HistogramRow, present: Uint8Array): void {
@@ -114,6 +119,7 @@ export class ChoosingSink implements RowSink {
     if (size < limit) {
       if (size === group.capacity) this.#grow(group, Math.min(limit, size * 2));
       const at = k * group.capacity;
+      this.#isTaken = true;
       group.values[at + size] = value;
       group.rows[at + size] = row;
       group.sizes[k] = size + 1;
@@ -125,6 +131,7 @@ export class ChoosingSink implements RowSink {
     const root = group.values[at]!;
     const isBetter = this.#wantMax ? root < value : root > value;
     if (!isBetter && !(Number.isNaN(root) && !Number.isNaN(value))) return;
+    this.#isTaken = true;
     group.values[at] = value;
     group.rows[at] = row;
     if (limit > 1) siftDown(group, at, size, this.#wantMax);
@@ -135,7 +142,9 @@ export class ChoosingSink implements RowSink {
     const steps = this.#steps;
     const capacity = Math.min(FIRST_CAPACITY, maxOf(this.#param));
     this.#reserve(steps * (STEP_BYTES + capacity * SLOT_BYTES));
-    return { capacity, values: new Float64Array(steps * capacity), rows: new Int32Array(steps * capacity), sizes: new Int32Array(steps), roots: new Float64Array(steps).fill(NaN) };
+    const group = { capacity, values: new Float64Array(steps * capacity), rows: new Int32Array(steps * capacity), sizes: new Int32Array(steps), roots: new Float64Array(steps).fill(NaN) };
+    this.#groups.push(group);
+    return group;
   }
 
   #grow(group: GroupHeaps, capacity: number): void {
@@ -174,9 +183,9 @@ export class ChoosingSink implements RowSink {
 
   #inOrderOfValues(): StepMatrix {
     let size = 0;
-    for (const { sizes } of this.#groups.values()) size += sizes[0]!;
+    for (const { sizes } of this.#groups) size += sizes[0]!;
     const out = new StepMatrix(this.#context, 1, size);
-    for (const group of this.#groups.values()) {
+    for (const group of this.#groups) {
       for (const slot of bestFirst(group.values.subarray(0, group.sizes[0]), this.#wantMax)) {
         const row = group.rows[slot]!;
         const at = out.addRow(this.#labels[row]!, this.#dropName[row]!);
@@ -191,7 +200,7 @@ export class ChoosingSink implements RowSink {
     const steps = this.#steps;
     /** Row of the result by row of the input; −1 for rows that are nowhere among the best. */
     const rowOf = new Int32Array(this.#labels.length).fill(-1);
-    for (const { rows, sizes, capacity } of this.#groups.values()) {
+    for (const { rows, sizes, capacity } of this.#groups) {
       for (let k = 0; k < steps; k++) for (let at = k * capacity; at < k * capacity + sizes[k]!; at++) rowOf[rows[at]!] = 0;
     }
     let count = 0;
@@ -200,7 +209,7 @@ export class ChoosingSink implements RowSink {
     rowOf.forEach((mark, row) => {
       if (mark === 0) rowOf[row] = out.addRow(this.#labels[row]!, this.#dropName[row]!);
     });
-    for (const { rows, values, sizes, capacity } of this.#groups.values()) {
+    for (const { rows, values, sizes, capacity } of this.#groups) {
       for (let k = 0; k < steps; k++) {
         for (let at = k * capacity; at < k * capacity + sizes[k]!; at++) {
           const cell = rowOf[rows[at]!]! * steps + k;
@@ -216,7 +225,8 @@ export class ChoosingSink implements RowSink {
   free(): void {
     this.#context.release(this.#reserved);
     this.#reserved = 0;
-    this.#groups.clear();
+    this.#groups.length = 0;
+    this.#keys.free();
   }
 }
 

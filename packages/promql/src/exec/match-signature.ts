@@ -1,7 +1,9 @@
 /** Match groups of vector matching: which series of two vectors belong together, by `on (…)` or `ignoring (…)`. */
 import { type Labels, METRIC_NAME } from '@gauntlet/model';
 import type { VectorMatching } from '../parser/ast.ts';
+import { KeyTable } from './key-table.ts';
 import { filterLabels, groupingKey } from './labels.ts';
+import type { QueryContext } from './query-context.ts';
 import type { StepMatrix } from './step-matrix.ts';
 
 /** Match group of every row on both sides. */
@@ -12,23 +14,19 @@ export interface MatchGroups {
 }
 
 /** Numbers the match groups of two vectors. */
-export function matchGroups(matching: VectorMatching, lhs: StepMatrix, rhs: StepMatrix): MatchGroups {
+export function matchGroups(context: QueryContext, matching: VectorMatching, lhs: StepMatrix, rhs: StepMatrix): MatchGroups {
   const keyOf = matching.on ? groupingKey(matching.labels, false) : groupingKey([...matching.labels, METRIC_NAME], true);
-  const groups = new Map<string, number>();
+  const keys = new KeyTable(context);
   const number = (matrix: StepMatrix): Int32Array => {
     const ids = new Int32Array(matrix.rows);
     for (let row = 0; row < matrix.rows; row++) {
-      const key = keyOf(matrix.labels[row]!);
-      let id = groups.get(key);
-      if (id === undefined) {
-        id = groups.size;
-        groups.set(key, id);
-      }
-      ids[row] = id;
+      ids[row] = keys.idOf(keyOf(matrix.labels[row]!));
     }
     return ids;
   };
-  return { lhs: number(lhs), rhs: number(rhs), count: groups.size };
+  const groups = { lhs: number(lhs), rhs: number(rhs), count: keys.size };
+  keys.free();
+  return groups;
 }
 
 /** The labels two series of a match group have in common. */

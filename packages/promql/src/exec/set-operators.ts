@@ -8,7 +8,7 @@ import { mergeDuplicates, type StepMatrix } from './step-matrix.ts';
 /** Evaluates a set operator; both operands are used up. */
 export function combineSets(context: QueryContext, expr: BinaryExpr, lhs: StepMatrix, rhs: StepMatrix): StepMatrix {
   const { steps } = lhs;
-  const groups = matchGroups(expr.matching!, lhs, rhs);
+  const groups = matchGroups(context, expr.matching!, lhs, rhs);
   // The side that decides, as one presence row per match group.
   const decider = expr.op === 'or' ? lhs : rhs;
   const deciderGroups = expr.op === 'or' ? groups.lhs : groups.rhs;

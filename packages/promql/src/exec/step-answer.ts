@@ -10,6 +10,8 @@ import type { StepMatrix } from './step-matrix.ts';
 /** What an answer consists of, remarks aside. */
 export type Answer = Pick<QueryResult, 'type' | 'labels' | 'offsets' | 'timestampsMs' | 'values' | 'histograms' | 'steps' | 'string'>;
 
+/** Heap bytes of a row while an answer is put in order. */
+const ROW_BYTES = 32;
 /** Bytes of one sample in an answer's columns. */
 export const SAMPLE_BYTES = 16;
 
@@ -22,7 +24,7 @@ interface Columns {
 
 /** An answer over a matrix, which is used up. */
 export function stepAnswer(context: QueryContext, matrix: StepMatrix, grid: Grid): Answer {
-  const rows = rowsInOrder(matrix);
+  const rows = rowsInOrder(context, matrix);
   const labels = Array.from(rows, (row) => matrix.labels[row]!);
   const steps: StepRows = { startMs: grid.startMs, stepMs: grid.stepMs, steps: grid.steps, rows, values: matrix.values, present: matrix.present };
   let columns: Columns | undefined;
@@ -47,10 +49,15 @@ export function stepAnswer(context: QueryContext, matrix: StepMatrix, grid: Grid
 }
 
 /** Rows that have a value, by labels. */
-function rowsInOrder(matrix: StepMatrix): Int32Array {
+function rowsInOrder(context: QueryContext, matrix: StepMatrix): Int32Array {
+  // Three lists of numbers at a time.
+  context.reserve(matrix.rows * ROW_BYTES);
   const rows: number[] = [];
   for (let row = 0; row < matrix.rows; row++) if (matrix.hasValues(row)) rows.push(row);
-  const isBefore = (a: number, b: number): number => compareLabels(matrix.labels[a]!, matrix.labels[b]!);
+  const isBefore = (a: number, b: number): number => {
+    context.worked(1, 0);
+    return compareLabels(matrix.labels[a]!, matrix.labels[b]!);
+  };
   // What selectors give is in order already.
   let isSorted = true;
   for (let i = 1; i < rows.length && isSorted; i++) isSorted = isBefore(rows[i - 1]!, rows[i]!) <= 0;

@@ -10,6 +10,7 @@
  */
 import { type FloatHistogram, getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
+import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { dropMetadata, labelsKey } from './labels.ts';
 import type { QueryContext } from './query-context.ts';
 
@@ -45,6 +46,8 @@ export class StepMatrix {
   /** Native histograms by row; undefined if the matrix has none. */
   histograms: (HistogramRow | undefined)[] | undefined;
   #histogramBytes = 0;
+  /** Charged for label sets. */
+  #labelBytes = 0;
 
   constructor(context: QueryContext, steps: number, rowsExpected: number = Math.max(16, Math.min(1024, Math.floor(FIRST_CELLS / steps)))) {
     this.#context = context;
@@ -58,9 +61,26 @@ export class StepMatrix {
   /** Adds a row without values. @returns its index */
   addRow(labels: Labels, dropName: boolean): number {
     if (this.rows === this.#capacity) this.#grow();
+    const bytes = bytesOfLabels(labels);
+    this.#context.reserve(bytes);
+    this.#labelBytes += bytes;
     this.labels.push(labels);
     this.dropName.push(dropName);
     return this.rows++;
+  }
+
+  /** Gives a row other labels. */
+  setLabels(row: number, labels: Labels): void {
+    const bytes = Math.max(0, bytesOfLabels(labels) - bytesOfLabels(this.labels[row]!));
+    this.#context.reserve(bytes);
+    this.#labelBytes += bytes;
+    this.labels[row] = labels;
+    this.#context.worked(0, 1);
+  }
+
+  /** The query that pays for it. */
+  get context(): QueryContext {
+    return this.#context;
   }
 
   #grow(): void {
@@ -178,9 +198,10 @@ export class StepMatrix {
 
   /** Gives the memory charge back; the matrix must not be used afterwards. */
   release(): void {
-    this.#context.release(this.#capacity * this.steps * BYTES_PER_CELL + this.#histogramBytes);
+    this.#context.release(this.#capacity * this.steps * BYTES_PER_CELL + this.#histogramBytes + this.#labelBytes);
     this.#capacity = 0;
     this.#histogramBytes = 0;
+    this.#labelBytes = 0;
   }
 }
 
@@ -196,15 +217,19 @@ export function duplicateLabelset(): PromqlError {
 export function mergeDuplicates(matrix: StepMatrix): StepMatrix {
   if (matrix.rows < 2) return matrix;
   const { steps, values, present } = matrix;
-  const byKey = new Map<string, number>();
-  let merged: Set<number> | undefined;
+  const keys = new KeyTable(matrix.context);
+  /** First row of every key. */
+  const firstOf = new Int32Array(matrix.rows);
+  /** 1 for rows that went into another. */
+  let merged: Uint8Array | undefined;
   for (let row = 0; row < matrix.rows; row++) {
-    const key = labelsKey(matrix.labels[row]!);
-    const first = byKey.get(key);
-    if (first === undefined) {
-      byKey.set(key, row);
+    const known = keys.size;
+    const id = keys.idOf(labelsKey(matrix.labels[row]!));
+    if (id === known) {
+      firstOf[id] = row;
       continue;
     }
+    const first = firstOf[id]!;
     for (let k = 0; k < steps; k++) {
       if (present[row * steps + k] === 0) continue;
       if (present[first * steps + k] === 1) throw duplicateLabelset();
@@ -216,10 +241,11 @@ export function mergeDuplicates(matrix: StepMatrix): StepMatrix {
         else matrix.setHistogram(first, k, histogram);
       }
     }
-    (merged ??= new Set()).add(row);
+    (merged ??= new Uint8Array(matrix.rows))[row] = 1;
   }
+  keys.free();
   const dropped = merged;
-  if (dropped !== undefined) matrix.keepRows((row) => !dropped.has(row));
+  if (dropped !== undefined) matrix.keepRows((row) => dropped[row] === 0);
   return matrix;
 }
 

@@ -8,6 +8,7 @@
  * buckets, neither is evaluated.
  * Source: Prometheus promql/quantile.go (3.14).
  */
+import { bytesOfLabels, KeyTable } from '../exec/key-table.ts';
 import { dropMetadata, filterLabels, labelsKey } from '../exec/labels.ts';
 import type { Grid, QueryContext } from '../exec/query-context.ts';
 import { mergeDuplicates, StepMatrix } from '../exec/step-matrix.ts';
@@ -18,6 +19,8 @@ import { formatOpenMetrics } from './go-format.ts';
 /** Relative difference between neighbouring counts that is taken for rounding. */
 const SMALL_DELTA = 1e-12;
 const MIN_NORMAL = 2 ** -1022;
+/** Heap bytes of one bucket in its group's lists, and while they are sorted. */
+const BUCKET_BYTES = 64;
 
 /** One quantile per step, and the places messages point to. */
 export interface QuantileArgument {
@@ -131,7 +134,8 @@ function warnOutside(context: QueryContext, argument: QuantileArgument): void {
 }
 
 function groupBuckets(context: QueryContext, matrix: StepMatrix, pos: PositionRange): BucketGroup[] {
-  const groups = new Map<string, BucketGroup>();
+  const keys = new KeyTable(context);
+  const groups: BucketGroup[] = [];
   for (let row = 0; row < matrix.rows; row++) {
     if (!hasFloats(matrix, row)) continue;
     const labels = matrix.labels[row]!;
@@ -142,18 +146,33 @@ function groupBuckets(context: QueryContext, matrix: StepMatrix, pos: PositionRa
       continue;
     }
     const rest = filterLabels(labels, (name) => name !== 'le');
-    const key = labelsKey(rest);
-    let group = groups.get(key);
-    if (group === undefined) {
-      group = { labels: rest, dropName: matrix.dropName[row]!, rows: [], bounds: [] };
-      groups.set(key, group);
+    const id = keys.idOf(labelsKey(rest));
+    if (id === groups.length) {
+      context.reserve(bytesOfLabels(rest));
+      groups.push({ labels: rest, dropName: matrix.dropName[row]!, rows: [], bounds: [] });
     }
-    let at = group.rows.length;
-    while (at > 0 && group.bounds[at - 1]! > bound) at--;
-    group.rows.splice(at, 0, row);
-    group.bounds.splice(at, 0, bound);
+    const group = groups[id]!;
+    group.rows.push(row);
+    group.bounds.push(bound);
   }
-  return [...groups.values()];
+  keys.free();
+  context.reserve(matrix.rows * BUCKET_BYTES);
+  for (const group of groups) sortBuckets(group);
+  return groups;
+}
+
+/** By bound; buckets with equal bounds stay as they came. A bound that is no number stays where it is, and nothing moves past it. */
+function sortBuckets({ rows, bounds }: BucketGroup): void {
+  if (bounds.every((bound, i) => i === 0 || bounds[i - 1]! <= bound)) return;
+  let part = 0;
+  const partOf = bounds.map((bound) => (Number.isNaN(bound) ? part++ : part));
+  const keys = bounds.map((bound) => (Number.isNaN(bound) ? Infinity : bound));
+  const order = bounds.map((_bound, i) => i).sort((i, j) => partOf[i]! - partOf[j]! || (keys[i]! === keys[j]! ? i - j : keys[i]! < keys[j]! ? -1 : 1));
+  const [oldRows, oldBounds] = [[...rows], [...bounds]];
+  order.forEach((from, to) => {
+    rows[to] = oldRows[from]!;
+    bounds[to] = oldBounds[from]!;
+  });
 }
 
 /** Whether some step of a row is no native histogram. */

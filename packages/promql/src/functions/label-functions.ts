@@ -43,7 +43,7 @@ function relabel(matrix: StepMatrix, dst: string, valueFor: (labels: Labels) => 
     const labels = matrix.labels[row]!;
     const value = valueFor(labels);
     if (value === undefined) continue;
-    matrix.labels[row] = withLabel(labels, dst, value);
+    matrix.setLabels(row, withLabel(labels, dst, value));
     // A name set on purpose is not removed later.
     if (dst === METRIC_NAME) matrix.dropName[row] = false;
   }

@@ -2,6 +2,9 @@
 import { compareLabels, getLabel } from '@gauntlet/model';
 import type { StepMatrix } from '../exec/step-matrix.ts';
 
+/** Heap bytes of a row while rows are put in order. */
+const ROW_BYTES = 64;
+
 /** By value; NaN last both ways. Matrices of more than one step stay as they are: range results are ordered by labels. */
 export function sortByValue(matrix: StepMatrix, descending: boolean): StepMatrix {
   if (matrix.steps !== 1) return matrix;
@@ -29,7 +32,13 @@ export function sortByLabel(matrix: StepMatrix, names: readonly string[], descen
 
 /** Orders rows of a one-step matrix. */
 function reorder(matrix: StepMatrix, compare: (a: number, b: number) => number): StepMatrix {
-  const order = Array.from({ length: matrix.rows }, (_unused, row) => row).sort(compare);
+  const { context } = matrix;
+  const bytes = matrix.rows * ROW_BYTES;
+  context.reserve(bytes);
+  const order = Array.from({ length: matrix.rows }, (_unused, row) => row).sort((a, b) => {
+    context.worked(1, 0);
+    return compare(a, b);
+  });
   const labels = order.map((row) => matrix.labels[row]!);
   const dropName = order.map((row) => matrix.dropName[row]!);
   const values = Float64Array.from(order, (row) => matrix.values[row]!);
@@ -39,6 +48,7 @@ function reorder(matrix: StepMatrix, compare: (a: number, b: number) => number):
   matrix.dropName = dropName;
   matrix.values.set(values);
   matrix.present.set(present);
+  context.release(bytes);
   return matrix;
 }
 
