@@ -49,7 +49,7 @@ const DIFFERENT: readonly (readonly [RegExp, string])[] = [
   [/^query\/(query-range-res-.*-(5m|1h)|query-range-res-auto|query-param-resolution-(5m|1h))$/, 'downsampled data is not read yet'],
   [/^query-options\/query-range-auto$/, 'downsampled data is not read yet'],
   [/^query\/(format-query|parse-query)$/, 'Thanos has no such endpoint; we answer as Prometheus does'],
-  [/^query\/query-(range-)?explain-|^query\/query-param-analyze$/, 'the operators of another engine'],
+  [/^query\/query-(range-)?explain-thanos$|^query\/query-param-analyze$/, 'the operators of another engine: explain-query.test.ts'],
   [/^query\/query-bad-duplicate-match$|^query\/query-range-bad-exec-error$/, 'the Prometheus in that Thanos named the later series first; 3.14 sorts the two'],
   [/^query-dead-store\/series-partial$/, 'Thanos loses the warning of /series; we say that a store is missing'],
   [/^query-options\/query-xrate$/, 'x-functions are refused'],

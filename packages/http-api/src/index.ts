@@ -15,6 +15,7 @@ export {
 export { encodeQueryResult, type EncodeOptions, type ResultColumns } from './encode-query-result.ts';
 export { type ApiStyle, errorTypeOf, statusOf } from './error-type.ts';
 export { HttpApiError, type HttpApiErrorCode } from './errors.ts';
+export { answerExplain, type ExplainDeps, parseExplainQuery, parseExplainRangeQuery } from './explain-query.ts';
 export { answerFormatQuery } from './format-query.ts';
 export { JsonBuffer, PIECE_BYTES, type PointKernels } from './json-buffer.ts';
 export type { MetadataDeps, MetadataQueryable } from './label-calls.ts';
@@ -48,6 +49,7 @@ export type {
   PointJson,
   QueryAnalysisJson,
   QueryDataJson,
+  QueryExplanationJson,
   QueryStatsJson,
   RecordingRuleJson,
   RuleGroupJson,

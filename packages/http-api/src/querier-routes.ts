@@ -7,6 +7,7 @@ import type { ParserOptions } from '@gauntlet/promql';
 import { answerNoExemplars, answerNoMetadata, answerNoTargets } from './absent-parts.ts';
 import { answerAlerts } from './alerts.ts';
 import type { ApiAnswer } from './api-answer.ts';
+import { parseExplainQuery, parseExplainRangeQuery } from './explain-query.ts';
 import { answerFormatQuery } from './format-query.ts';
 import type { MetadataDeps, MetadataQueryable } from './label-calls.ts';
 import { answerLabelValues } from './label-values.ts';
@@ -29,6 +30,8 @@ export interface QuerierRoutesDeps {
   now(): number;
   /** Runs a query to its answer; never rejects. The signal is the client's. */
   runQuery(call: QueryCall, request: ApiRequest): Promise<ApiAnswer>;
+  /** Explains a query; may throw. */
+  explainQuery(call: QueryCall): ApiAnswer;
   /** The data for label and series requests. */
   queryable(read: ReadOptions, request: ApiRequest): MetadataQueryable;
   /** Rule groups of all that have rules; absent: there are none. */
@@ -54,6 +57,8 @@ export function createQuerierRoutes(deps: QuerierRoutesDeps): readonly ApiRoute[
   return [
     route('/query', GET_POST, 'query', (request) => deps.runQuery(parseInstantQuery(request.params, deps.defaults, deps.now()), request)),
     route('/query_range', GET_POST, 'query_range', (request) => deps.runQuery(parseRangeQuery(request.params, deps.defaults), request)),
+    route('/query_explain', GET_POST, 'query', (request) => deps.explainQuery(parseExplainQuery(request.params, deps.defaults, deps.now()))),
+    route('/query_range_explain', GET_POST, 'query', (request) => deps.explainQuery(parseExplainRangeQuery(request.params, deps.defaults))),
     route('/series', GET_POST, 'series', (request) => answerSeries(request.params, metadata(request))),
     route('/labels', GET_POST, 'label_names', (request) => answerLabels(request.params, metadata(request))),
     route('/label/:name/values', GET, 'label_values', (request) => answerLabelValues(request.path['name']!, request.params, metadata(request))),

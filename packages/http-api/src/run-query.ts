@@ -2,15 +2,16 @@
  * Answers a query call: evaluate, then write JSON as it is asked for. Meant to run in a worker; nothing here touches a socket.
  * Errors become answers: whoever calls has always something to send.
  */
-import { formatGoDuration, type Queryable } from '@gauntlet/model';
+import type { Queryable } from '@gauntlet/model';
 import { type Engine, PromqlError, type QueryControl, type QueryResult } from '@gauntlet/promql';
 import { type ApiAnswer, answerError, isPromqlRemark, TRUNCATED_WARNING } from './api-answer.ts';
 import { badData } from './api-params.ts';
 import { encodeQueryResult, type ResultColumns } from './encode-query-result.ts';
 import type { ApiStyle } from './error-type.ts';
+import { analysisJson } from './explain-query.ts';
 import type { PointKernels } from './json-buffer.ts';
 import type { QueryCall, ReadOptions } from './query-call.ts';
-import type { QueryAnalysisJson, QueryStatsJson } from './types.ts';
+import type { QueryStatsJson } from './types.ts';
 
 export interface QueryDeps {
   readonly engine: Engine;
@@ -31,6 +32,8 @@ export interface QueryDeps {
   now(): number;
   /** Default `thanos`: remarks without places, all among the warnings, and always an `analysis`. */
   readonly style?: ApiStyle;
+  /** `stats=all` also answers per step; feature flag `promql-per-step-stats` of Prometheus; false. */
+  readonly perStepStats?: boolean;
 }
 
 /** The limit in force, ms. */
@@ -82,7 +85,6 @@ function timedOut(): PromqlError {
 
 /** Evaluates and answers. The answer's body is written while it is read; the result is given back when that ends. */
 export async function runQuery(call: QueryCall, deps: QueryDeps): Promise<ApiAnswer> {
-  const startMs = deps.now();
   const style = deps.style ?? 'thanos';
   const deadline = new Deadline(timeoutOf(call, deps), deps);
   let result: QueryResult;
@@ -96,7 +98,6 @@ export async function runQuery(call: QueryCall, deps: QueryDeps): Promise<ApiAns
   } finally {
     deadline.clear();
   }
-  const evalSeconds = (deps.now() - startMs) / 1000;
   const limited = limitSeries(result, call.limit ?? 0);
   const warnings = [...result.warnings, ...(style === 'thanos' ? result.infos : []), ...(limited === result ? [] : [TRUNCATED_WARNING]), ...(call.warnings ?? [])];
   const body = encodeQueryResult(limited, {
@@ -104,8 +105,8 @@ export async function runQuery(call: QueryCall, deps: QueryDeps): Promise<ApiAns
     timeMs: call.kind === 'instant' ? call.timeMs : call.startMs,
     warnings,
     infos: style === 'thanos' ? [] : result.infos,
-    stats: call.stats ? statsOf(result, evalSeconds) : undefined,
-    analysis: call.analyze ? analysisOf(call, result, evalSeconds) : style === 'thanos' ? {} : undefined,
+    stats: call.stats ? statsOf(call, result, deps) : undefined,
+    analysis: result.analysis !== undefined ? analysisJson(result.analysis) : style === 'thanos' ? {} : undefined,
     poll: () => deps.control?.poll(),
   });
   return { status: 200, noStore: warnings.some((warning) => !isPromqlRemark(warning)), body: disposing(body, result) };
@@ -119,6 +120,9 @@ function evaluate(call: QueryCall, deps: QueryDeps, deadline: Deadline): Promise
     control: deadline,
     signal: deadline.signal,
     remarks: deps.style === 'prometheus' ? ('placed' as const) : ('bare' as const),
+    counts: call.stats,
+    analyze: call.analyze && deps.style !== 'prometheus',
+    now: () => deps.now(),
     ...(lookbackDeltaMs === undefined ? {} : { lookbackDeltaMs }),
   };
   if (call.kind === 'instant') return deps.engine.instant({ ...request, timeMs: call.timeMs });
@@ -144,14 +148,27 @@ function* disposing(body: Iterable<Uint8Array<ArrayBuffer>>, result: QueryResult
   }
 }
 
-function statsOf(result: QueryResult, seconds: number): QueryStatsJson {
+function statsOf(call: QueryCall, { stats }: QueryResult, { style, perStepStats }: QueryDeps): QueryStatsJson {
+  const { preparationMs, evaluationMs } = stats.timings!;
+  const { totalQueryableSamples, samplesRead, totalQueryableSamplesPerStep, samplesReadPerStep } = stats.counts!;
+  const [startMs, stepMs] = call.kind === 'instant' ? [call.timeMs, 1] : [call.startMs, call.stepMs];
+  const perStep = (samples: Float64Array): (readonly [number, number])[] => Array.from(samples, (count, k) => [(startMs + k * stepMs) / 1000, count] as const);
+  const [preparation, evaluation] = [preparationMs / 1000, evaluationMs / 1000];
   return {
-    timings: { evalTotalTime: seconds, resultSortTime: 0, queryPreparationTime: 0, innerEvalTime: seconds, execQueueTime: 0, execTotalTime: seconds },
-    samples: { totalQueryableSamples: result.stats.samples, peakSamples: result.stats.peakSamples },
+    timings: {
+      evalTotalTime: preparation + evaluation,
+      resultSortTime: 0,
+      queryPreparationTime: preparation,
+      innerEvalTime: evaluation,
+      execQueueTime: 0,
+      execTotalTime: preparation + evaluation,
+    },
+    samples: {
+      ...(perStepStats === true ? { totalQueryableSamplesPerStep: perStep(totalQueryableSamplesPerStep) } : {}),
+      totalQueryableSamples,
+      ...(perStepStats === true && style === 'prometheus' ? { samplesReadPerStep: perStep(samplesReadPerStep) } : {}),
+      ...(style === 'prometheus' ? { samplesRead } : {}),
+      peakSamples: stats.peakSamples,
+    },
   };
-}
-
-function analysisOf(call: QueryCall, result: QueryResult, seconds: number): QueryAnalysisJson {
-  const { samples, peakSamples } = result.stats;
-  return { name: `[query] ${call.query}`, executionTime: formatGoDuration(seconds * 1000), peakSamples, totalSamples: samples };
 }

@@ -159,7 +159,7 @@ describe('data', () => {
     const { data } = JSON.parse(await get('query?query=up&stats=all&analyze=1')) as { data: Record<string, unknown> };
     expect(Object.keys(data)).toEqual(['resultType', 'result', 'stats', 'analysis']);
     expect(data['stats']).toMatchObject({ timings: { resultSortTime: 0, execQueueTime: 0 }, samples: { totalQueryableSamples: 2 } });
-    expect(data['analysis']).toMatchObject({ name: '[query] up', totalSamples: 2 });
+    expect(data['analysis']).toMatchObject({ name: '[vectorSelector] {[__name__="up"]} 0 mod 1', peakSamples: 2, totalSamples: 2, series: 2, samplesIn: 6, samplesOut: 2 });
     expect((data['analysis'] as { executionTime: string }).executionTime).toMatch(/µs$/);
   });
 

@@ -45,7 +45,15 @@ export interface QueryStatsJson {
     readonly execQueueTime: number;
     readonly execTotalTime: number;
   };
-  readonly samples: { readonly totalQueryableSamples: number; readonly peakSamples: number };
+  readonly samples: {
+    /** Only where asked for per step: seconds and samples. */
+    readonly totalQueryableSamplesPerStep?: readonly (readonly [seconds: number, samples: number])[];
+    readonly totalQueryableSamples: number;
+    readonly samplesReadPerStep?: readonly (readonly [seconds: number, samples: number])[];
+    /** Prometheus alone has it. */
+    readonly samplesRead?: number;
+    readonly peakSamples: number;
+  };
 }
 
 /** `data.analysis`: what took how long; empty unless asked for. */
@@ -54,8 +62,23 @@ export interface QueryAnalysisJson {
   /** As Go prints durations: `1.5ms`. */
   readonly executionTime?: string;
   readonly peakSamples?: number;
+  /** Samples looked at by the operator and all below. */
   readonly totalSamples?: number;
+  /** Series it gave to the operator above; this and what follows is not Thanos'. */
+  readonly series?: number;
+  readonly samplesIn?: number;
+  readonly samplesOut?: number;
+  /** Most memory charged at once by the operator and all below. */
+  readonly peakBytes?: number;
   readonly children?: readonly QueryAnalysisJson[];
+}
+
+/** `data` of query_explain and query_range_explain: an operator of the plan. */
+export interface QueryExplanationJson {
+  readonly name: string;
+  /** What planning has decided about it; not Thanos'. */
+  readonly notes?: readonly string[];
+  readonly children?: readonly QueryExplanationJson[];
 }
 
 interface QueryDataExtras {

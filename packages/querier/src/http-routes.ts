@@ -32,6 +32,8 @@ export interface HttpRoutesOptions {
 const COMPUTED: ReadonlyMap<string, ApiRoute> = new Map<string, ApiRoute>([
   ['/query', 'query'],
   ['/query_range', 'query_range'],
+  ['/query_explain', 'query_explain'],
+  ['/query_range_explain', 'query_range_explain'],
   ['/series', 'series'],
   ['/labels', 'labels'],
   ['/label/:name/values', 'label_values'],
@@ -52,6 +54,7 @@ export function addApiRoutes(options: HttpRoutesOptions): void {
     parser: {},
     now: clock,
     runQuery: notHere,
+    explainQuery: notHere,
     queryable: notHere,
     stores: () =>
       endpoints.status().map((status) => ({

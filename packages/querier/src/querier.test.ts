@@ -121,6 +121,15 @@ describe('a querier over two replicas', () => {
     expect(counts.sort()).toEqual(['requests_total 1', 'up 1']);
   });
 
+  test('a query is explained, and analyzed, in a worker', async () => {
+    const name = '[matrixSelector] rate({[job="x" __name__="requests_total"]}[5m0s] 0 mod 1)';
+    const expr = encodeURIComponent('sum(rate(requests_total{job="x"}[5m]))');
+    const explained = (await get(`query_explain?query=${expr}&time=${end}&engine=thanos`)).data as unknown;
+    expect(explained).toMatchObject({ name: '[aggregate] sum by ([])', children: [{ name }] });
+    const { analysis } = (await get(`query?query=${expr}&time=${end}&engine=thanos&analyze=true`)).data as unknown as { analysis: unknown };
+    expect(analysis).toMatchObject({ name: '[aggregate] sum by ([])', series: 1, children: [{ name, series: 1 }] });
+  });
+
   test('stores are listed with what they announce', async () => {
     expect((await get('stores')).data).toMatchObject({ sidecar: expect.arrayContaining([expect.objectContaining({ name: a.address, lastError: null, labelSets: [{ replica: 'a' }] })]) });
   });

@@ -34,7 +34,7 @@ export interface WorkerSettings {
 }
 
 /** HTTP endpoints whose answers are computed. */
-export type ApiRoute = 'query' | 'query_range' | 'series' | 'labels' | 'label_values' | 'format_query' | 'parse_query' | 'rules' | 'alerts';
+export type ApiRoute = 'query' | 'query_range' | 'query_explain' | 'query_range_explain' | 'series' | 'labels' | 'label_values' | 'format_query' | 'parse_query' | 'rules' | 'alerts';
 
 interface TaskBase {
   /** For messages and the ledger. */

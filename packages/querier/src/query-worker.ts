@@ -9,11 +9,14 @@ import {
   ApiParams,
   type ReadOptions,
   answerError,
+  answerExplain,
   answerFormatQuery,
   answerLabelValues,
   answerLabels,
   answerParseQuery,
   answerSeries,
+  parseExplainQuery,
+  parseExplainRangeQuery,
   parseInstantQuery,
   parseRangeQuery,
   runQuery,
@@ -102,8 +105,14 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
   };
   const { defaults } = settings;
   const metadata = { queryable, defaults, now: Date.now, signal: task.signal };
+  const lookbackDeltaMs = (maxResolutionMs: number): number | undefined => lookbackFor(settings.lookbackDeltaMs, settings.dynamicLookback, maxResolutionMs);
   try {
     switch (request.route) {
+      case 'query_explain':
+      case 'query_range_explain': {
+        const call = request.route === 'query_explain' ? parseExplainQuery(params, defaults, Date.now()) : parseExplainRangeQuery(params, defaults);
+        return answerExplain(call, { engine: computer.engine, lookbackDeltaMs });
+      }
       case 'query':
       case 'query_range': {
         const call = request.route === 'query' ? parseInstantQuery(params, defaults, Date.now()) : parseRangeQuery(params, defaults);
@@ -111,7 +120,7 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
           engine: computer.engine,
           kernels: computer.kernels,
           queryable,
-          lookbackDeltaMs: (maxResolutionMs) => lookbackFor(settings.lookbackDeltaMs, settings.dynamicLookback, maxResolutionMs),
+          lookbackDeltaMs,
           timeoutMs: settings.timeoutMs,
           control,
           signal: task.signal,

@@ -9,6 +9,7 @@ import express from 'express';
 import { createKernels } from '@gauntlet/kernels';
 import { createEngine, type ParserOptions } from '@gauntlet/promql';
 import type { MetadataQueryable } from '../label-calls.ts';
+import { answerExplain } from '../explain-query.ts';
 import { createQuerierRoutes } from '../querier-routes.ts';
 import { API_DEFAULTS, type ApiDefaults, type ReadOptions } from '../query-call.ts';
 import { runQuery } from '../run-query.ts';
@@ -53,6 +54,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       runQuery: (call, { signal }) =>
         // A clock that advances by a microsecond per look: stats are then the same in every run.
         runQuery(call, { engine, kernels, queryable: read, signal, now: () => ++ticks / 1000, ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }) }),
+      explainQuery: (call) => answerExplain(call, { engine }),
       queryable: read,
       stores: () => options.stores ?? [],
       buildInfo: { version: '3.14.0', revision: 'abc', branch: 'main', buildUser: '', buildDate: '', goVersion: 'go1.26.8' },
