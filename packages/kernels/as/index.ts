@@ -2,6 +2,7 @@
 export { heapBase } from './memory';
 export { countXorSamples, decodeXor, decodeXorChunks } from './xor-decode';
 export { encodeXor } from './xor-encode';
+export { decodeXor2 } from './xor2-decode';
 export { crc32c } from './crc32c';
 export { decodeSeriesEntries } from './series-entries';
 export { writeFloat } from './float-text';

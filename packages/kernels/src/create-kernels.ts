@@ -7,11 +7,13 @@ import { createSpacingTwin } from './js/spacing.ts';
 import { createSeriesEntryTwin } from './js/series-entries.ts';
 import { createWindowTwin } from './js/windows.ts';
 import { createXorTwin } from './js/xor.ts';
+import { createXor2Twin } from './js/xor2.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
 import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels } from './kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
+import type { Xor2Kernels } from './xor2-kernels.ts';
 
 /** Options of `createKernels`. */
 export interface KernelOptions {
@@ -24,7 +26,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
+interface ModuleExports extends XorKernels, Xor2Kernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
   readonly heapBase: () => number;
 }
 
@@ -88,6 +90,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
   const memory = new LinearMemory(createPlainBacking(initialPages * PAGE_BYTES), TWIN_START, maxPages * PAGE_BYTES);
   return {
     ...createXorTwin(memory),
+    ...createXor2Twin(memory),
     ...createHashTwin(memory),
     ...createSeriesEntryTwin(memory),
     ...createFloatTextTwin(memory),

@@ -3,6 +3,7 @@ export { createKernels, type KernelOptions } from './create-kernels.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
 export { formatFloat, formatTimestamp } from './js/float-text.ts';
 export { type SpacingSummary, summarizeSpacing } from './js/spacing.ts';
+export { decodeXor2Columns, XOR2_REFUSAL } from './js/xor2.ts';
 export {
   BATCH_NO_ROOM,
   CHUNK_SLACK_BYTES,
@@ -29,3 +30,4 @@ export {
   type WindowFunction,
   type WindowKernels,
 } from './window-kernels.ts';
+export type { Xor2Kernels } from './xor2-kernels.ts';

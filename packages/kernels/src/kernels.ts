@@ -10,6 +10,7 @@
  */
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
+import type { Xor2Kernels } from './xor2-kernels.ts';
 
 /** The linear memory and who has which part of it. */
 export interface KernelMemory {
@@ -160,7 +161,7 @@ export interface SeriesEntryKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
+export interface Kernels extends XorKernels, Xor2Kernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }
