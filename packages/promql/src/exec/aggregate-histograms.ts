@@ -10,7 +10,7 @@ import { type HistogramRow, samplesOfHistogram, type StepMatrix } from './step-m
 /** Histograms of one group of `sum` or `avg`. */
 export class GroupHistograms {
   readonly #isMean: boolean;
-  /** By step; `mixed` once exponential and custom buckets met. */
+  /** By step; `mixed` once exponential and custom buckets met, or where a float came first. */
   readonly #sums: (HistogramSum | HistogramMean | 'mixed' | undefined)[] = [];
 
   /** Charged for the accumulators. */
@@ -20,12 +20,20 @@ export class GroupHistograms {
     this.#isMean = isMean;
   }
 
-  /** Adds the histogram of a series at a step; it is not kept. */
-  add(context: QueryContext, expr: AggregateExpr, labels: Labels, k: number, histogram: FloatHistogram): void {
+  /**
+   * Adds the histogram of a series at a step; it is not kept.
+   * @param isAfterFloat whether the group's first sample at that step was a float: then histograms are no longer looked at
+   */
+  add(context: QueryContext, expr: AggregateExpr, labels: Labels, k: number, histogram: FloatHistogram, isAfterFloat: boolean): void {
     context.worked(10, 0);
     const sum = this.#sums[k];
     if (sum === 'mixed') return;
     if (sum === undefined) {
+      if (isAfterFloat) {
+        while (this.#sums.length < k) this.#sums.push(undefined);
+        this.#sums[k] = 'mixed';
+        return;
+      }
       // Counts and what their rounding lost.
       const bytes = 2 * 16 * samplesOfHistogram(histogram);
       context.reserve(bytes);
@@ -34,6 +42,7 @@ export class GroupHistograms {
       this.#sums[k] = this.#isMean ? new HistogramMean(histogram) : new HistogramSum(histogram);
     } else if (!sum.add(histogram)) {
       context.annotations.mixedExponentialCustom(getLabel(labels, METRIC_NAME), expr.expr.pos);
+      if (sum.boundsReconciled) context.annotations.mismatchedCustomBuckets('aggregation', expr.expr.pos);
       this.#sums[k] = 'mixed';
     }
   }

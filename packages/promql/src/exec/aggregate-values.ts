@@ -87,13 +87,10 @@ export function aggregateQuantile(context: QueryContext, expr: AggregateExpr, q:
 
 function warnOutside(context: QueryContext, expr: AggregateExpr, q: Float64Array): void {
   const { pos } = expr.param!;
-  let min = Infinity;
-  let max = -Infinity;
-  for (const value of q) {
-    if (Number.isNaN(value)) context.annotations.invalidQuantile(NaN, pos);
-    if (value < min) min = value;
-    if (value > max) max = value;
-  }
+  // As in Prometheus, extremes of numbers with NaN among them are NaN, and NaN is no more than 1 and no less than 0.
+  if (q.some(Number.isNaN)) return context.annotations.invalidQuantile(NaN, pos);
+  const max = q.reduce((a, b) => Math.max(a, b), -Infinity);
+  const min = q.reduce((a, b) => Math.min(a, b), Infinity);
   if (max > 1) context.annotations.invalidQuantile(max, pos);
   if (min < 0) context.annotations.invalidQuantile(min, pos);
 }

@@ -105,12 +105,13 @@ class AggregateSink implements RowSink {
   #takeHistograms(group: Group, labels: Labels, presentPtr: number, histograms: HistogramRow): void {
     const { op } = this.#expr;
     if (op === 'count' || op === 'group') return;
+    // Before the view: making room for it may detach views.
+    const floats = op === 'sum' || op === 'avg' ? this.#floatsOf(group) : undefined;
     const present = this.#context.kernels.memory.u8(presentPtr, this.#steps);
-    const isSum = op === 'sum' || op === 'avg';
     histograms.forEach((histogram, k) => {
       if (histogram === undefined) return;
       present[k] = 0;
-      if (isSum) (group.histograms ??= new GroupHistograms(op === 'avg')).add(this.#context, this.#expr, labels, k, histogram);
+      if (floats !== undefined) (group.histograms ??= new GroupHistograms(op === 'avg')).add(this.#context, this.#expr, labels, k, histogram, floats[k] === 1);
       else this.#context.annotations.histogramIgnoredInAggregation(op, this.#expr.expr.pos);
     });
   }
@@ -123,6 +124,20 @@ class AggregateSink implements RowSink {
     const group = { labels: own, statePtr: this.#newState(), dropName: false, histograms: undefined };
     this.#groups.push(group);
     return group;
+  }
+
+  /** 1 at the steps at which a group has floats so far. */
+  #floatsOf(group: Group): Uint8Array {
+    const { kernels } = this.#context;
+    const row = new Scratch(this.#context);
+    try {
+      const valuesPtr = row.ensure(this.#steps * 9);
+      const presentPtr = valuesPtr + this.#steps * 8;
+      kernels.finishAggregate(this.#op, group.statePtr, this.#steps, valuesPtr, presentPtr);
+      return kernels.memory.u8(presentPtr, this.#steps).slice();
+    } finally {
+      row.free();
+    }
   }
 
   #newState(): number {

@@ -89,6 +89,11 @@ function addHistograms(expr: AggregateExpr, members: readonly Sample[], hasFloat
   const { pos } = expr.expr;
   let total: HistogramSum | HistogramMean | undefined;
   let isIncompatible = false;
+  // Behind a float in the first place, histograms are not looked at.
+  if (typeof members[0]!.value === 'number') {
+    annotations.mixedFloatsHistogramsAggregation(pos);
+    return undefined;
+  }
   for (const { value, labels } of members) {
     if (typeof value === 'number' || isIncompatible) continue;
     if (total === undefined) total = expr.op === 'sum' ? new HistogramSum(value) : new HistogramMean(value);
@@ -105,7 +110,7 @@ function addHistograms(expr: AggregateExpr, members: readonly Sample[], hasFloat
 }
 
 function noteQuantiles(params: readonly number[], { pos }: Expr, { query }: Scope): void {
-  const [low, high] = [Math.min(...params.filter((x) => !Number.isNaN(x))), Math.max(...params.filter((x) => !Number.isNaN(x)))];
+  const [low, high] = [Math.min(...params), Math.max(...params)];
   if (params.some(Number.isNaN)) query.annotations.invalidQuantile(NaN, pos);
   if (high > 1) query.annotations.invalidQuantile(high, pos);
   if (low < 0) query.annotations.invalidQuantile(low, pos);

@@ -16,7 +16,7 @@ import { valueType } from '../parser/check-types.ts';
 import { aggregate } from './naive-aggregate.ts';
 import { binaryScalars, binaryVectors } from './naive-binary.ts';
 import { callScalars, callVectors, rangeVector } from './naive-calls.ts';
-import { cleanUp, type NaiveQuery, type NaiveValue, refuseTwins, renamed, type Scope, type Vectors } from './naive-samples.ts';
+import { cleanUp, type NaiveQuery, type NaiveValue, renamed, type Scope, settle, type Vectors } from './naive-samples.ts';
 import { selectInstant } from './naive-select.ts';
 
 export { NaiveError, type NaiveQuery, type NaiveValue } from './naive-samples.ts';
@@ -94,7 +94,7 @@ function vectorsOf(expr: Expr, scope: Scope): Vectors {
     case 'paren':
       return vectorsOf(expr.expr, scope);
     case 'unary':
-      return expr.op === '+' ? vectorsOf(expr.expr, scope) : negated(vectorsOf(expr.expr, scope), scope.query);
+      return expr.op === '+' ? vectorsOf(expr.expr, scope) : negated(vectorsOf(expr.expr, scope), scope);
     case 'vectorSelector':
       return selectInstant(expr, scope);
     case 'aggregate':
@@ -129,8 +129,7 @@ function scalarsOf(expr: Expr, scope: Scope): readonly number[] {
   }
 }
 
-function negated(vectors: Vectors, query: NaiveQuery): Vectors {
-  const result = vectors.map((samples) => samples.map((sample) => renamed(sample, typeof sample.value === 'number' ? -sample.value : mulHistogram(sample.value, -1), query)));
-  refuseTwins(vectors.flatMap((samples, k) => samples.map((sample, i) => ({ before: sample.labels, after: result[k]![i]!.labels }))), query);
-  return result;
+function negated(vectors: Vectors, scope: Scope): Vectors {
+  const { query } = scope;
+  return settle(vectors.map((samples) => samples.map((sample) => renamed(sample, typeof sample.value === 'number' ? -sample.value : mulHistogram(sample.value, -1), query))), scope);
 }
