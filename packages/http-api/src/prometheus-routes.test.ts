@@ -143,7 +143,7 @@ describe('answers', () => {
   test.each([
     ['storage', new Error('disk gone'), 500, 'internal', 'expanding series: disk gone'],
     ['canceled', new PromqlError('ERR_CANCELED', 'query was canceled in expression evaluation'), 499, 'canceled', 'query was canceled in expression evaluation'],
-    ['limit', new PromqlError('ERR_TOO_MANY_SAMPLES', 'too many'), 422, 'execution', 'too many'],
+    ['limit', new PromqlError('ERR_TOO_MANY_SAMPLES', 'too many'), 422, 'execution', 'too many, at 1:1: up'],
   ])('error of %s', async (_name, thrown, code, errorType, error) => {
     queryable = broken(thrown);
     try {

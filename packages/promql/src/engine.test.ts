@@ -368,7 +368,7 @@ describe('limits', () => {
   ])('$expr with at most $max samples', async ({ expr, max, ok }) => {
     const run = instant(data, expr, 10, { maxSamples: max });
     if (ok) await expect(run).resolves.toBeDefined();
-    else await expect(run).rejects.toMatchObject({ code: 'ERR_TOO_MANY_SAMPLES', message: 'query processing would load too many samples into memory in query execution' });
+    else await expect(run).rejects.toMatchObject({ code: 'ERR_TOO_MANY_SAMPLES', message: `query processing would load too many samples into memory in query execution: more than ${max} (raise with --query.max-samples), at 1:${expr.startsWith('sum(') ? 5 : 1}: ${expr.startsWith('sum(') ? 'm_total' : expr}` });
   });
 
   test('one long series with long windows is polled too', async () => {
@@ -386,7 +386,7 @@ describe('limits', () => {
     const tight = createKernels({ maxMemoryBytes: 256 * 1024 });
     const many = load(...Array.from({ length: 400 }, (_unused, i) => `many{i="${i}"} 1x20`));
     const run = engine({ kernels: tight }).range({ expr: 'sum by (i) (many)', queryable: many, startMs: 0, endMs: 1_200_000, stepMs: 10_000 });
-    await expect(run).rejects.toMatchObject({ code: 'ERR_EXECUTION', message: expect.stringMatching(/^evaluate query: .*262144/) as unknown });
+    await expect(run).rejects.toMatchObject({ code: 'ERR_MEMORY', message: expect.stringMatching(/^evaluate query: .*262144.*, at 1:\d+: (many|sum by)/) as unknown });
     expect(tight.memory.usedBytes).toBe(0);
     expect(show(await engine({ kernels: tight }).instant({ expr: 'sum(many)', queryable: many, timeMs: 600_000 }))).toEqual(['{} 400@10']);
   });

@@ -15,6 +15,7 @@ import { extendSamples } from './exec/extended-range.ts';
 import { type EngineKernels, type Grid, type QueryControl, QueryContext } from './exec/query-context.ts';
 import { statsSelectors, withoutBuckets } from './exec/histogram-stats.ts';
 import { readSeries } from './exec/read-series.ts';
+import { limitError, placedLimitError } from './exec/limit-errors.ts';
 import { lookTimes } from './exec/look-times.ts';
 import { removeDelayedNames, samplesOfHistogram, type StepMatrix } from './exec/step-matrix.ts';
 import { type Answer, SAMPLE_BYTES, stepAnswer } from './exec/step-answer.ts';
@@ -199,6 +200,8 @@ async function run(options: EngineOptions, query: QueryRequest, { plan, times, g
     });
   } catch (error) {
     context.releaseAll();
+    const limit = placedLimitError(limitError(error, plan.expr), query.expr);
+    if (limit instanceof PromqlError) throw limit;
     if (error instanceof KernelError) throw new PromqlError('ERR_EXECUTION', `evaluate query: ${error.message}`, { cause: error });
     throw error;
   }

@@ -8,6 +8,8 @@ export type PromqlErrorCode =
   | 'ERR_EXECUTION'
   /** The sample limit was reached. */
   | 'ERR_TOO_MANY_SAMPLES'
+  /** More memory would be needed than the query may have, or than there is. The message has the limit and the place in the query. */
+  | 'ERR_MEMORY'
   | 'ERR_TIMEOUT'
   | 'ERR_CANCELED'
   /** The Queryable threw; its error is the `cause`. */
@@ -22,11 +24,14 @@ export class PromqlError extends Error {
   readonly code: PromqlErrorCode;
   /** Place in the query text, if it has one. */
   readonly pos: PositionRange | undefined;
+  /** Of a limit: line, column and text of the part of the query that reached it. */
+  readonly place: string | undefined;
 
-  constructor(code: PromqlErrorCode, message: string, options: { readonly pos?: PositionRange; readonly cause?: unknown } = {}) {
+  constructor(code: PromqlErrorCode, message: string, options: { readonly pos?: PositionRange; readonly place?: string; readonly cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'PromqlError';
     this.code = code;
     this.pos = options.pos;
+    this.place = options.place;
   }
 }

@@ -1,5 +1,6 @@
 /** The one error of this package; match on `code`, show `message`. */
 import { KernelError } from '@gauntlet/kernels';
+import { PromqlError } from '@gauntlet/promql';
 import { showBytes } from '@gauntlet/service-kit/worker';
 
 export type QuerierErrorCode =
@@ -30,5 +31,6 @@ export class QuerierError extends Error {
 export function explainMemory(error: unknown, maxMemoryBytes: number): unknown {
   const cause = error instanceof KernelError ? error : error instanceof Error ? error.cause : undefined;
   if (!(cause instanceof KernelError) || cause.code !== 'ERR_KERNEL_MEMORY') return error;
-  return new QuerierError('ERR_QUERY_MEMORY', `evaluate query: it needs more than the ${showBytes(maxMemoryBytes)} of memory one query may use (raise with --query.max-memory)`, { cause: error });
+  const at = error instanceof PromqlError && error.place !== undefined ? `, at ${error.place}` : '';
+  return new QuerierError('ERR_QUERY_MEMORY', `evaluate query: it needs more than the ${showBytes(maxMemoryBytes)} of memory one query may use (raise with --query.max-memory)${at}`, { cause: error });
 }

@@ -13,6 +13,7 @@ import { evaluateCall } from './call.ts';
 import { evaluateAggregate } from './aggregate.ts';
 import { evaluateBinary } from './binary.ts';
 import { evaluateVector, type Operators, type Surroundings, type Value } from './operators.ts';
+import { limitError } from './limit-errors.ts';
 import type { Analysis, Grid, QueryContext } from './query-context.ts';
 import { isRangeCall, rangeFunctionRows } from './range-function.ts';
 import { MatrixSink, type RowSink, sendRows } from './rows.ts';
@@ -25,6 +26,14 @@ import { dropNames, StepMatrix } from './step-matrix.ts';
 /** Evaluates a node. Range vectors and strings are no values: functions read them from the syntax tree. */
 async function evaluateNode(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
   context.poll();
+  try {
+    return await evaluateMeasured(context, expr, grid, around);
+  } catch (error) {
+    throw limitError(error, expr);
+  }
+}
+
+async function evaluateMeasured(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
   if (context.analysis === undefined || expr.type === 'paren') return evaluateKind(context, expr, grid, around);
   return measure(context, context.analysis, expr, grid, async (part, meter) => {
     const value = await evaluateKind(part, expr, grid, around);
@@ -75,8 +84,12 @@ async function evaluateNodeRows(context: QueryContext, expr: Expr, grid: Grid, a
   const rows = (inner: QueryContext, to: RowSink): Promise<void> =>
     expr.type === 'vectorSelector' ? selectVectorRows(inner, expr, grid, around, to) : rangeFunctionRows(inner, expr, grid, around, to);
   const { analysis } = context;
-  if (analysis === undefined) return rows(context, sink);
-  return measure(context, analysis, expr, grid, (part, meter) => rows(part, meter.givesTo(sink, analysis.now)));
+  try {
+    if (analysis === undefined) return await rows(context, sink);
+    return await measure(context, analysis, expr, grid, (part, meter) => rows(part, meter.givesTo(sink, analysis.now)));
+  } catch (error) {
+    throw limitError(error, expr);
+  }
 }
 
 /** Evaluates a node of an analyzed query as a part of it, with a meter. */

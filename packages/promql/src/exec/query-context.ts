@@ -9,6 +9,7 @@ import type { Queryable } from '@gauntlet/model';
 import type { Annotations } from '../annotations.ts';
 import { PromqlError } from '../errors.ts';
 import type { Expr, VectorSelector } from '../parser/ast.ts';
+import { memoryError } from './limit-errors.ts';
 import type { OperatorMeter } from './operator-meter.ts';
 import type { Operators } from './operators.ts';
 import type { SampleCounts } from './sample-counts.ts';
@@ -177,7 +178,8 @@ export class QueryContext {
     if (ledger.current > ledger.peak) ledger.peak = ledger.current;
     this.meter?.hold(samples);
     if (ledger.current > this.settings.samplesMax) {
-      throw new PromqlError('ERR_TOO_MANY_SAMPLES', 'query processing would load too many samples into memory in query execution');
+      const limit = `more than ${this.settings.samplesMax} (raise with --query.max-samples)`;
+      throw new PromqlError('ERR_TOO_MANY_SAMPLES', `query processing would load too many samples into memory in query execution: ${limit}`);
     }
   }
 
@@ -193,9 +195,13 @@ export class QueryContext {
     this.meter?.drop(samples);
   }
 
-  /** Charges memory. */
+  /** Charges memory. @throws PromqlError ERR_MEMORY with what the budget says */
   reserve(bytes: number): void {
-    this.#ledger.control?.reserve(bytes);
+    try {
+      this.#ledger.control?.reserve(bytes);
+    } catch (error) {
+      throw memoryError(error);
+    }
     this.#ledger.reserved += bytes;
     this.meter?.reserve(bytes);
   }

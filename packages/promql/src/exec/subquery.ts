@@ -33,7 +33,15 @@ export function subqueryGrid(context: QueryContext, subquery: SubqueryExpr, grid
  * @param isWhole the subquery is the whole query
  */
 export async function evaluateSubquery(context: QueryContext, subquery: SubqueryExpr, grid: Grid, around: Surroundings, isWhole = false): Promise<StepMatrix> {
-  const inner = { ...around, stepMs: grid.stepMs };
+  // Scalars inside are columns of this length that nobody else charges.
+  const bytes = 8 * grid.steps;
+  context.reserve(bytes);
+  const matrix = await evaluateSteps(context, subquery, grid, { ...around, stepMs: grid.stepMs }, isWhole);
+  context.release(bytes);
+  return matrix;
+}
+
+async function evaluateSteps(context: QueryContext, subquery: SubqueryExpr, grid: Grid, inner: Surroundings, isWhole: boolean): Promise<StepMatrix> {
   const { counts } = context;
   if (counts === undefined) return evaluateVector(context, subquery.expr, grid, inner);
   const own = new SampleCounts(grid);
