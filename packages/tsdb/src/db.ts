@@ -3,6 +3,7 @@
  *
  *   <dir>/lock            claimed while open
  *   <dir>/wal/            log of the head
+ *   <dir>/wbl/            log of its samples out of order
  *   <dir>/<ULID>/         blocks
  *
  * Life of a sample: appender → log → head; two hours and more later `compactHead` moves it into a block, in this order, so that a crash
@@ -16,6 +17,7 @@ import type { BlockMeta } from './block/block-meta.ts';
 import { DELETION_SUFFIX } from './block/block-writer.ts';
 import { createUlid, isUlid, type Random } from './block/ulid.ts';
 import { cutBlock } from './compact/cut-block.ts';
+import { cutOutOfOrderBlock, OUT_OF_ORDER_HINT } from './compact/cut-out-of-order.ts';
 import { TsdbError } from './errors.ts';
 import { type FileLock, type FileSystem, joinPath } from './file-system.ts';
 import type { SeriesExemplars } from './head/exemplar-buffer.ts';
@@ -29,6 +31,7 @@ import { createHeadSource } from './query/head-source.ts';
 import type { SeriesSource } from './query/series-source.ts';
 import { createQueryables, overlappingBlocks, type SourceView } from './query/tsdb-queryable.ts';
 import { createCheckpoint } from './wal/checkpoint.ts';
+import { walSegmentName } from './wal/layout.ts';
 import { listSegments } from './wal/wal-reader.ts';
 import { createWalWriter, type WalCompression, type ZstdEncode } from './wal/wal-writer.ts';
 
@@ -65,6 +68,11 @@ export interface DbOptions {
   readonly retentionMs?: number;
   /** Default snappy. `--storage.tsdb.wal-compression-type`. */
   readonly walCompression?: WalCompression;
+  /**
+   * How far behind the newest sample of all a sample may be that is not newer than the last of its series, ms; default 0, none is taken.
+   * `storage.tsdb.out_of_order_time_window` of the configuration file.
+   */
+  readonly outOfOrderWindowMs?: number;
   /** Exemplars kept in memory, the newest of all series; default 0, none. `--storage.exemplars.max-exemplars` of the configuration file. */
   readonly exemplars?: number;
   /** Limit of a WAL segment, bytes, a multiple of 32 KiB; default 128 MiB. `--storage.tsdb.wal-segment-size`. */
@@ -88,6 +96,8 @@ export interface DbStats {
   /** +Infinity when the head has no sample. */
   readonly headMinTimeMs: number;
   readonly headMaxTimeMs: number;
+  /** Series that have samples out of order in the head. */
+  readonly headOutOfOrderSeries: number;
   readonly walSegment: number;
   readonly blocks: number;
   readonly blockBytes: number;
@@ -126,6 +136,8 @@ export const BLOCK_RANGE_MS: number = 2 * 60 * 60 * 1000;
 
 const WAL_DIR = 'wal';
 const WBL_DIR = 'wbl';
+/** Chunks that Prometheus' head has mapped from disk. */
+const CHUNKS_HEAD_DIR = 'chunks_head';
 const LOCK_FILE = 'lock';
 
 /**
@@ -222,28 +234,30 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
 
   sweep();
   loadBlocks();
-  const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0 });
+  const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0, outOfOrderWindowMs: options.outOfOrderWindowMs ?? 0 });
   for (const meta of [...blocks.map((block) => block.meta), ...damaged.flatMap(({ meta }) => meta ?? [])]) {
-    if (meta.compaction.hints?.includes('from-out-of-order') !== true) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
+    if (meta.compaction.hints?.includes(OUT_OF_ORDER_HINT) !== true) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
   }
   fs.mkdir(walDir);
-  const replay = replayWal(fs, walDir, head);
+  const wblDir = joinPath(dir, WBL_DIR);
+  const replay = replayWal(fs, walDir, wblDir, head);
   const wal = createWalWriter(fs, walDir, replay.nextSegment, logOptions);
   head.wal = wal;
+  if (head.outOfOrderWindowMs > 0) {
+    fs.mkdir(wblDir);
+    head.wbl = createWalWriter(fs, wblDir, replay.outOfOrder?.nextSegment ?? 0, logOptions);
+  }
   fs.fsyncDir(dir);
-  const notRead = outOfOrderLogBytes(fs, joinPath(dir, WBL_DIR));
 
   const warningsFor = (mint: number, maxt: number): string[] => {
-    const warnings = damaged
+    return damaged
       .filter(({ meta }) => meta === undefined || (meta.minTime <= maxt && meta.maxTime - 1 >= mint))
       .map(({ ulid, error }) => `block ${ulid} is not read: ${(error as Error).message}`);
-    if (notRead > 0) warnings.push(`${joinPath(dir, WBL_DIR)} holds ${notRead} bytes of out-of-order samples, which are not read`);
-    return warnings;
   };
   const view = (mint: number, maxt: number): SourceView => {
     assertOpen();
     const sources: SeriesSource[] = overlappingBlocks(blocks, mint, maxt).map((block) => createBlockSource(block, kernels));
-    if (head.isInitialized && maxt >= head.minTimeMs) sources.push(createHeadSource(head));
+    if ((head.isInitialized && maxt >= head.minTimeMs) || maxt >= head.outOfOrder.minTimeMs) sources.push(createHeadSource(head));
     return { sources, warnings: warningsFor(mint, maxt) };
   };
   const { queryable, chunkQueryable } = createQueryables(view, kernels);
@@ -262,6 +276,40 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     if (last < 0 || to <= first) return;
     createCheckpoint(fs, walDir, to, { keep: (ref) => head.isNeededInCheckpoint(ref, mint), mint, ...logOptions });
     head.forgetExpired(mint);
+  };
+
+  /** Opens blocks that were just written. @throws TsdbError ERR_BLOCK_CORRUPT when they cannot be read back */
+  const openCut = (meta: BlockMeta): void => {
+    loadBlocks();
+    const damage = damaged.find(({ ulid }) => ulid === meta.ulid);
+    if (damage !== undefined) throw new TsdbError('ERR_BLOCK_CORRUPT', `cut block ${meta.ulid}: it cannot be read back; the head keeps its samples`, { cause: damage.error });
+  };
+
+  /**
+   * Moves samples out of order into blocks, one for each range. A crash before their log is removed shows them in both, which is the same to
+   * every reader.
+   */
+  const cutOutOfOrder = (): BlockMeta[] => {
+    const { outOfOrder } = head;
+    const cut: BlockMeta[] = [];
+    if (outOfOrder.seriesCount === 0) return cut;
+    for (let mint = Math.floor(outOfOrder.minTimeMs / blockRangeMs) * blockRangeMs; mint <= outOfOrder.maxTimeMs; mint += blockRangeMs) {
+      const meta = cutOutOfOrderBlock(fs, head, kernels, { dir, ulid: createUlid(deps.clock.now(), deps.random), mint, maxt: mint + blockRangeMs });
+      if (meta === undefined) continue;
+      openCut(meta);
+      cut.push(meta);
+    }
+    head.truncateOutOfOrder();
+    const segments = listSegments(fs, wblDir);
+    head.wbl?.nextSegment();
+    for (const segment of segments) fs.remove(joinPath(wblDir, walSegmentName(segment)));
+    fs.fsyncDir(wblDir);
+    return cut;
+  };
+
+  /** What Prometheus has mapped from disk is in the logs too; once they are shortened it would only get older. */
+  const removeMappedChunks = (): void => {
+    if (head.outOfOrder.seriesCount === 0) fs.remove(joinPath(dir, CHUNKS_HEAD_DIR));
   };
 
   return {
@@ -294,14 +342,19 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
         const maxt = head.isCompactable ? rangeMaxt : Math.min(rangeMaxt, newestMs + 1);
         const meta = cutBlock(fs, head, kernels, { dir, ulid: createUlid(deps.clock.now(), deps.random), mint, maxt });
         if (meta !== undefined) {
-          loadBlocks();
-          const damage = damaged.find(({ ulid }) => ulid === meta.ulid);
-          if (damage !== undefined) throw new TsdbError('ERR_BLOCK_CORRUPT', `cut block ${meta.ulid}: it cannot be read back; the head keeps its samples`, { cause: damage.error });
+          openCut(meta);
           cut.push(meta);
         }
         head.truncate(maxt);
         truncatedTo = maxt;
         if (meta !== undefined) hooks.onBlockCut?.(meta);
+      }
+      if (truncatedTo !== Number.NEGATIVE_INFINITY || force) {
+        for (const meta of cutOutOfOrder()) {
+          cut.push(meta);
+          hooks.onBlockCut?.(meta);
+        }
+        removeMappedChunks();
       }
       if (truncatedTo !== Number.NEGATIVE_INFINITY) truncateWal(truncatedTo);
       applyRetention();
@@ -320,6 +373,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
       headChunkBytes: head.table.chunkBytes,
       headMinTimeMs: head.minTimeMs,
       headMaxTimeMs: head.maxTimeMs,
+      headOutOfOrderSeries: head.outOfOrder.seriesCount,
       walSegment: wal.segment,
       blocks: blocks.length,
       blockBytes: blocks.reduce((sum, block) => sum + block.bytes, 0),
@@ -329,16 +383,11 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
       isOpen = false;
       try {
         wal.close();
+        head.wbl?.close();
       } finally {
         for (const block of blocks) block.close();
         lock.release();
       }
     },
   };
-}
-
-/** Bytes of an out-of-order log left by Prometheus. */
-function outOfOrderLogBytes(fs: FileSystem, dir: string): number {
-  if (fs.stat(dir) === undefined) return 0;
-  return listSegments(fs, dir).reduce((sum, segment) => sum + (fs.stat(joinPath(dir, String(segment).padStart(8, '0')))?.bytes ?? 0), 0);
 }

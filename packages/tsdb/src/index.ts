@@ -62,7 +62,7 @@ export { BLOCK_RANGE_MS, createDb, type DamagedBlock, type Db, type DbDeps, type
 export { EXEMPLAR_CHARACTERS_MAX, type Exemplar, type SeriesExemplars } from './head/exemplar-buffer.ts';
 export { METRIC_TYPES, type MetricType, type SeriesMetadata } from './head/metadata-table.ts';
 export { type Appender, type CommitResult, REFUSED } from './head/head-append.ts';
-export type { ReplayReport, WalRepair } from './head/replay.ts';
+export type { OutOfOrderReplay, ReplayReport, WalRepair } from './head/replay.ts';
 export type { EncodedChunk, HistogramCharge } from './query/histogram-batch.ts';
 export { matchPostings } from './query/match-postings.ts';
 export { isDecodable, SideColumns } from './query/side-columns.ts';

@@ -23,7 +23,7 @@ export interface CutOptions {
 }
 
 /** Time no sample has, outside of what the head takes. */
-const FOREVER = 2 ** 53;
+export const FOREVER: number = 2 ** 53;
 
 /**
  * Writes the block, complete and durable.

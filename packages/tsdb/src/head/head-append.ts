@@ -8,8 +8,9 @@
  * Floats of a batch are logged and applied before its histograms. Where a series gets a float after a histogram in the same batch, or another
  * kind of histogram, the batch goes on in a further part.
  *
- * Rules for samples, as Prometheus without an out-of-order window: newer than the last sample of the series, not older than half a block
- * range before the newest sample of all, not in a block already. The very same sample again is accepted and ignored.
+ * Rules for samples, as Prometheus: newer than the last sample of the series, not older than half a block range before the newest sample of
+ * all, not in a block already. The very same sample again is accepted and ignored. With an out-of-order window what is older is taken too,
+ * as far back from the newest sample of all as the window reaches; it goes into a log and chunks of its own (out-of-order.ts).
  */
 import { GrowableBytes } from '@gauntlet/bytes';
 import { type FloatHistogram, type IntegerHistogram, type Labels, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
@@ -24,17 +25,17 @@ import type { Head } from './head.ts';
 import type { SeriesMetadata } from './metadata-table.ts';
 
 /** What `tryAppend` answers instead of a reference when it refuses a sample. */
-export const REFUSED = { outOfOrder: -1, outOfBounds: -2, duplicate: -3 } as const;
+export const REFUSED = { outOfOrder: -1, outOfBounds: -2, duplicate: -3, tooOld: -4 } as const;
 
 /** Outcome of a commit. */
 export interface CommitResult {
-  /** Samples that are now in the head. */
+  /** Samples that are now in the head, those out of order among them. */
   readonly samples: number;
   /** Series that this commit logged for the first time. */
   readonly series: number;
   /** Repetitions of the last sample, accepted by `append` and not stored again. */
   readonly repeated: number;
-  /** Samples that lost against another appender's commit in between; they are logged, but not stored. */
+  /** Samples that are logged but not stored: they lost against another appender's commit in between, or out of order one was there already. */
   readonly rejected: number;
 }
 
@@ -46,7 +47,7 @@ export interface Appender {
    * @param labels identity of the series; not looked at when `ref` is known
    * @param timeMs ms since 1970, an integer within ±2^52
    * @returns reference of the series for later appends
-   * @throws TsdbError ERR_SAMPLE_OUT_OF_ORDER, ERR_SAMPLE_OUT_OF_BOUNDS, ERR_SAMPLE_DUPLICATE, ERR_SAMPLE_TIMESTAMP, ERR_LABELS_INVALID
+   * @throws TsdbError ERR_SAMPLE_OUT_OF_ORDER, ERR_SAMPLE_OUT_OF_BOUNDS, ERR_SAMPLE_TOO_OLD, ERR_SAMPLE_DUPLICATE, ERR_SAMPLE_TIMESTAMP, ERR_LABELS_INVALID
    */
   append(ref: number, labels: Labels, timeMs: number, value: number): number;
   /** As `append`, but refusals of the sample are a negative number of REFUSED: cheaper where they are frequent. */
@@ -69,7 +70,11 @@ export interface Appender {
   appendExemplar(ref: number, labels: Labels, exemplar: Exemplar): boolean;
   /** Sets type, unit and help of a series that is there. @throws TsdbError ERR_SERIES_UNKNOWN */
   setMetadata(ref: number, labels: Labels, metadata: SeriesMetadata): void;
-  /** Makes the batch durable and visible. @throws the medium's error, TsdbError ERR_WAL_FAILED: then nothing was applied */
+  /**
+   * Makes the batch durable and visible.
+   * @throws the medium's error, TsdbError ERR_WAL_FAILED: then nothing was applied, or, where only the log of samples out of order failed,
+   *   nothing of those
+   */
   commit(): CommitResult;
   /** Forgets the batch. */
   rollback(): void;
@@ -124,17 +129,21 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
   const parts: BatchPart[] = [{ floats: batch, histograms }];
   /** Last histogram of a series in this batch, by slot. */
   const pendingHistograms = new Map<number, HistogramSample>();
+  const windowMs = head.outOfOrderWindowMs;
+  let late: BatchPart | undefined;
   const exemplars: ExemplarEntry[] = [];
   const metadata: MetadataEntry[] = [];
   const batchNumber = ++head.batchCount;
+  const commitsBefore = head.commitCount;
   let minTimeMs = head.isInitialized ? head.appendableMinTimeMs() : Number.NaN;
+  let maxTimeMs = head.maxTimeMs;
   let isDone = false;
   let repeated = 0;
 
   const release = (ref: number): void => void head.table.held[head.refs.get(ref)]!--;
   const end = (): void => {
     isDone = true;
-    for (const part of parts) {
+    for (const part of late === undefined ? parts : [...parts, late]) {
       for (let i = 0; i < part.floats.count; i++) release(part.floats.refs[i]!);
       for (const { ref } of part.histograms) release(ref);
       part.floats.reset();
@@ -154,17 +163,27 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
       throw new TsdbError('ERR_SAMPLE_TIMESTAMP', `append to series ${JSON.stringify(labels)}: timestamp ${timeMs} is not an integer within ±2^52 ms`);
     }
     if (!head.isInitialized) head.initializeTime(timeMs);
-    if (Number.isNaN(minTimeMs)) minTimeMs = head.appendableMinTimeMs();
-    if (timeMs < minTimeMs) return REFUSED.outOfBounds;
+    if (Number.isNaN(minTimeMs)) {
+      minTimeMs = head.appendableMinTimeMs();
+      maxTimeMs = head.maxTimeMs;
+    }
+    if (timeMs < minTimeMs && windowMs === 0) return REFUSED.outOfBounds;
     const slot = ref > 0 ? head.refs.get(ref) : -1;
     return slot < 0 ? head.getOrCreateSeries(labels) : slot;
   };
+  /** What becomes of a sample that is not newer: 0 when it goes among those out of order, else REFUSED. */
+  const judgeLate = (timeMs: number): number => {
+    if (windowMs === 0) return REFUSED.outOfOrder;
+    return timeMs >= maxTimeMs - windowMs ? 0 : REFUSED.tooOld;
+  };
+  const latePart = (): BatchPart => (late ??= { floats: scratch.spareBatches.pop() ?? new SampleColumns(), histograms: [] });
   const tryBits = (ref: number, labels: Labels, timeMs: number, high: number, low: number): number => {
     const slot = begin(ref, labels, timeMs);
     if (slot < 0) return slot;
     const { table } = head;
     const own = table.refs[slot]!;
     const isInBatch = table.pendingBatch[slot] === batchNumber;
+    let isLate = timeMs < minTimeMs;
     if (isInBatch || table.hasSamples(slot)) {
       if (high === STALE_NAN_HI && low === STALE_NAN_LO) {
         // The end of a series is stored as what the series is.
@@ -172,13 +191,20 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
         if (last !== undefined) return trySample(slot, staleSample(last.isFloat, timeMs));
       }
       const lastTimeMs = isInBatch ? table.pendingTimeMs[slot]! : table.lastTimeMs(slot);
-      if (timeMs < lastTimeMs) return REFUSED.outOfOrder;
-      if (timeMs === lastTimeMs) {
+      isLate ||= timeMs < lastTimeMs;
+      if (timeMs === lastTimeMs && !isLate) {
         const isSame = isInBatch ? table.pendingHigh[slot] === high && table.pendingLow[slot] === low && !pendingHistograms.has(slot) : table.isLastValue(slot, high, low);
         if (!isSame) return REFUSED.duplicate;
         repeated++;
         return own;
       }
+    }
+    if (isLate) {
+      const verdict = judgeLate(timeMs);
+      if (verdict < 0) return verdict;
+      table.held[slot]!++;
+      latePart().floats.push(own, timeMs, high, low);
+      return own;
     }
     if (pendingHistograms.size > 0 && pendingHistograms.delete(slot)) nextPart();
     table.pendingBatch[slot] = batchNumber;
@@ -194,15 +220,23 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     const own = table.refs[slot]!;
     const isInBatch = table.pendingBatch[slot] === batchNumber;
     const pending = pendingHistograms.get(slot);
+    let isLate = sample.timeMs < minTimeMs;
     if (isInBatch || table.hasSamples(slot)) {
       const lastTimeMs = isInBatch ? table.pendingTimeMs[slot]! : table.lastTimeMs(slot);
-      if (sample.timeMs < lastTimeMs) return REFUSED.outOfOrder;
-      if (sample.timeMs === lastTimeMs) {
+      isLate ||= sample.timeMs < lastTimeMs;
+      if (sample.timeMs === lastTimeMs && !isLate) {
         const last = isInBatch ? pending : table.lastHistogram(slot);
         if (last === undefined || !isSameHistogram(last, sample)) return REFUSED.duplicate;
         repeated++;
         return own;
       }
+    }
+    if (isLate) {
+      const verdict = judgeLate(sample.timeMs);
+      if (verdict < 0) return verdict;
+      table.held[slot]!++;
+      latePart().histograms.push({ ref: own, sample });
+      return own;
     }
     if (pending !== undefined && histogramRecordType(pending) !== histogramRecordType(sample)) nextPart();
     pendingHistograms.set(slot, sample);
@@ -227,8 +261,31 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     const slot = ref > 0 ? head.refs.get(ref) : -1;
     const series = JSON.stringify(slot < 0 ? labels : head.table.labels(slot));
     if (answer === REFUSED.outOfBounds) throw new TsdbError('ERR_SAMPLE_OUT_OF_BOUNDS', `append to series ${series}: out of bounds: timestamp ${timeMs} is before ${minTimeMs}, the earliest still taken`);
+    if (answer === REFUSED.tooOld) throw new TsdbError('ERR_SAMPLE_TOO_OLD', `append to series ${series}: too old sample: timestamp ${timeMs} is before ${maxTimeMs - windowMs}, where the out-of-order window begins`);
     if (answer === REFUSED.outOfOrder) throw new TsdbError('ERR_SAMPLE_OUT_OF_ORDER', `append to series ${series}: out of order sample: timestamp ${timeMs} is before the last one of the series`);
     throw new TsdbError('ERR_SAMPLE_DUPLICATE', `append to series ${series}: duplicate sample for timestamp ${timeMs} with another value`);
+  };
+  /** Moves samples that other commits have overtaken among those out of order. */
+  const overtaken = (): void => {
+    const { table } = head;
+    const isOvertaken = (slot: number, timeMs: number): boolean =>
+      (timeMs < head.minValidTimeMs || (table.hasSamples(slot) && timeMs < table.lastTimeMs(slot))) && judgeLate(timeMs) === 0;
+    for (const part of parts) {
+      const { floats } = part;
+      let kept = 0;
+      for (let i = 0; i < floats.count; i++) {
+        const [ref, timeMs, high, low] = [floats.refs[i]!, floats.timesMs[i]!, floats.high[i]!, floats.low[i]!];
+        if (isOvertaken(head.refs.get(ref), timeMs)) latePart().floats.push(ref, timeMs, high, low);
+        else floats.put(kept++, ref, timeMs, high, low);
+      }
+      floats.count = kept;
+      const inOrder = part.histograms.filter((entry) => {
+        if (!isOvertaken(head.refs.get(entry.ref), entry.sample.timeMs)) return true;
+        latePart().histograms.push(entry);
+        return false;
+      });
+      part.histograms.splice(0, part.histograms.length, ...inOrder);
+    }
   };
   const known = (ref: number, labels: Labels, what: string): number => {
     assertOpen();
@@ -271,8 +328,10 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
       if (isDone) throw new TsdbError('ERR_DB_CLOSED', 'commit: the appender has been committed or rolled back');
       const series = head.unlogged.length;
       try {
+        if (windowMs > 0 && head.commitCount !== commitsBefore) overtaken();
         logBatch(head, { parts, exemplars, metadata }, scratch);
         head.unlogged.length = 0;
+        head.commitCount++;
         for (const { ref, exemplar } of exemplars) {
           const slot = head.refs.get(ref);
           if (slot >= 0) head.exemplars.add(head.table.labels(slot), exemplar);
@@ -281,7 +340,9 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
           const slot = head.refs.get(one.ref);
           if (slot >= 0) head.metadata.set(slot, one.metadata);
         }
-        return { ...apply(head, parts), series, repeated };
+        const inOrder = apply(head, parts);
+        const outOfOrder = late === undefined ? NOTHING_APPLIED : applyLate(head, late, scratch);
+        return { samples: inOrder.samples + outOfOrder.samples, rejected: inOrder.rejected + outOfOrder.rejected, series, repeated };
       } finally {
         end();
       }
@@ -314,11 +375,42 @@ function logBatch(head: Head, batch: Batch, scratch: AppendScratch): void {
       encodeSamplesRecord(floats, scratch.samples);
       records.push(parts.length === 1 ? scratch.samples.bytes() : scratch.samples.copy());
     }
-    if (histograms.length === 0) continue;
-    for (const type of HISTOGRAM_RECORDS) putBeside((out) => encodeHistogramRecord(type, histograms.filter(({ sample }) => histogramRecordType(sample) === type), out));
+    records.push(...histogramRecords(histograms, scratch.beside));
   }
   if (exemplars.length > 0) putBeside((out) => encodeExemplarsRecord(exemplars, out));
   if (records.length > 0) head.wal!.log(records);
+}
+
+const NOTHING_APPLIED = { samples: 0, rejected: 0 } as const;
+
+/** Logs samples out of order and takes them in. */
+function applyLate(head: Head, { floats, histograms }: BatchPart, scratch: AppendScratch): { samples: number; rejected: number } {
+  const records: Uint8Array[] = [];
+  scratch.samples.reset();
+  encodeSamplesRecord(floats, scratch.samples);
+  if (floats.count > 0) records.push(scratch.samples.bytes());
+  records.push(...histogramRecords(histograms, scratch.beside));
+  head.wbl!.log(records);
+  let samples = 0;
+  for (let i = 0; i < floats.count; i++) {
+    const slot = head.refs.get(floats.refs[i]!);
+    if (slot >= 0 && head.outOfOrder.insert(head.table.refs[slot]!, floats.timesMs[i]!, floats.high[i]!, floats.low[i]!)) samples++;
+  }
+  for (const { ref, sample } of histograms) {
+    const slot = head.refs.get(ref);
+    if (slot >= 0 && head.outOfOrder.insert(head.table.refs[slot]!, sample.timeMs, sample.sumHigh, sample.sumLow, sample)) samples++;
+  }
+  return { samples, rejected: floats.count + histograms.length - samples };
+}
+
+function histogramRecords(histograms: readonly HistogramEntry[], out: GrowableBytes): Uint8Array[] {
+  const records: Uint8Array[] = [];
+  for (const type of histograms.length === 0 ? [] : HISTOGRAM_RECORDS) {
+    out.reset();
+    encodeHistogramRecord(type, histograms.filter(({ sample }) => histogramRecordType(sample) === type), out);
+    if (out.length > 0) records.push(out.copy());
+  }
+  return records;
 }
 
 /** Moves a logged batch into the chunks. */

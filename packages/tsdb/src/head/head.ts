@@ -21,6 +21,7 @@ import { ExemplarBuffer } from './exemplar-buffer.ts';
 import { LabelOrder } from './label-order.ts';
 import { createMemPostings, type MemPostings } from './mem-postings.ts';
 import { MetadataTable } from './metadata-table.ts';
+import { OutOfOrderSamples } from './out-of-order.ts';
 import { createRefMap, type RefMap } from './ref-map.ts';
 import { SeriesTable } from './series-table.ts';
 import { createSymbolTable, type SymbolTable } from './symbol-table.ts';
@@ -49,6 +50,8 @@ export class Head {
   readonly chunkRangeMs: number;
   readonly outOfOrderWindowMs: number;
   readonly exemplars: ExemplarBuffer;
+  /** Replaced when its samples have gone into blocks; readers keep the one they began with. */
+  outOfOrder: OutOfOrderSamples;
   metadata: MetadataTable = new MetadataTable();
   symbols: SymbolTable = createSymbolTable();
   table: SeriesTable;
@@ -60,6 +63,8 @@ export class Head {
   readonly tombstones: Map<number, Intervals> = new Map();
   /** Set once the log has been replayed. */
   wal: WalWriter | undefined;
+  /** Log of samples out of order; set where they are taken. */
+  wbl: WalWriter | undefined;
   /** Slots of series that no log record names yet. */
   readonly unlogged: number[] = [];
   /** +Infinity as long as there is no sample. */
@@ -68,6 +73,8 @@ export class Head {
   minValidTimeMs: number = Number.NEGATIVE_INFINITY;
   /** Number of the newest batch; see `SeriesTable.pendingBatch`. */
   batchCount = 0;
+  /** Batches committed. */
+  commitCount = 0;
 
   #nextRef = 1;
   #ids: Uint32Array = new Uint32Array(64);
@@ -76,12 +83,17 @@ export class Head {
   readonly #leases = new Set<HeadLease>();
   #awaited = new Set<HeadLease>();
   #isCollectionDue = false;
+  /** Rows nobody may read any more once the leases that were out are back, and rows retired since. */
+  #retiring: number[] = [];
+  #retired: number[] = [];
+  #retireAwaited = new Set<HeadLease>();
 
   constructor(options: HeadOptions) {
     this.chunkRangeMs = options.chunkRangeMs;
     this.outOfOrderWindowMs = options.outOfOrderWindowMs ?? 0;
     this.exemplars = new ExemplarBuffer(options.exemplars ?? 0, this.outOfOrderWindowMs);
     this.table = new SeriesTable(this.symbols, this.chunkRangeMs);
+    this.outOfOrder = this.#newOutOfOrder();
     this.postings = createMemPostings(this.symbols);
   }
 
@@ -158,7 +170,9 @@ export class Head {
       release: () => {
         this.#leases.delete(lease);
         this.#awaited.delete(lease);
+        this.#retireAwaited.delete(lease);
         this.#collectIfFree();
+        this.#freeRetired();
       },
     };
     this.#leases.add(lease);
@@ -176,10 +190,23 @@ export class Head {
     this.#collectIfFree();
   }
 
-  /** Frees what is obsolete now; used after a replay, when nobody reads. */
+  /** Makes all samples out of order obsolete: they are in blocks now. */
+  truncateOutOfOrder(): void {
+    const rows = this.outOfOrder.allRows();
+    this.outOfOrder = this.#newOutOfOrder();
+    this.#retire(rows);
+    this.collect();
+  }
+
+  /** Frees what is obsolete once the readers of now are done. */
   collect(): void {
     this.#isCollectionDue = true;
+    this.#awaited = new Set(this.#leases);
     this.#collectIfFree();
+  }
+
+  #newOutOfOrder(): OutOfOrderSamples {
+    return new OutOfOrderSamples({ addRow: (...chunk) => this.table.addRow(...chunk) }, (rows) => this.#retire(rows));
   }
 
   /** Whether a checkpoint that drops samples before `mint` must keep the series of a reference. */
@@ -190,6 +217,21 @@ export class Head {
   /** Forgets removed series whose samples before `mint` have left the log. */
   forgetExpired(mint: number): void {
     for (const [ref, until] of this.#walExpiries) if (until < mint) this.#walExpiries.delete(ref);
+  }
+
+  /** Frees rows of the chunk table as soon as no reader can have them. */
+  #retire(rows: readonly number[]): void {
+    for (const row of rows) this.#retired.push(row);
+    this.#freeRetired();
+  }
+
+  #freeRetired(): void {
+    while (this.#retireAwaited.size === 0 && this.#retiring.length + this.#retired.length > 0) {
+      for (const row of this.#retiring) this.table.freeRow(row);
+      this.#retiring = this.#retired;
+      this.#retired = [];
+      this.#retireAwaited = new Set(this.#leases);
+    }
   }
 
   #collectIfFree(): void {
@@ -207,7 +249,7 @@ export class Head {
       this.minValidTimeMs = Math.max(this.minValidTimeMs, next);
     }
     const unlogged = new Set(this.unlogged);
-    const removed = table.removeEmpty((slot) => unlogged.has(slot));
+    const removed = table.removeEmpty((slot) => unlogged.has(slot) || this.outOfOrder.has(table.refs[slot]!));
     if (removed > 0) {
       this.postings.remove((slot) => table.alive[slot] === 0);
       const keepUntil = actualMint === Number.POSITIVE_INFINITY ? this.maxTimeMs : actualMint;

@@ -50,14 +50,16 @@ export interface ReplayReport {
   readonly repair: WalRepair | undefined;
   /** First segment number that is free. */
   readonly nextSegment: number;
+  /** The log of samples out of order, where there is one. */
+  readonly outOfOrder: OutOfOrderReplay | undefined;
 }
 
 /**
- * Replays the log in `walDir`, which exists.
+ * Replays the log in `walDir`, which exists, and that of samples out of order, where there is one.
  * @param head empty, with `minValidTimeMs` set from the blocks
  * @throws WalCorruptError for a damaged checkpoint or a gap in the segments
  */
-export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayReport {
+export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: Head): ReplayReport {
   removeTemporaryCheckpoints(fs, walDir);
   const counts = { segments: 0, samples: 0, samplesBeforeMinValid: 0, samplesOutOfOrder: 0, unknownRefs: 0 };
   const skippedRecords = new Map<string, number>();
@@ -135,23 +137,13 @@ export function replayWal(fs: FileSystem, walDir: string, head: Head): ReplayRep
     removeCovered(fs, walDir, checkpoint.segment);
   }
   const segments = listSegments(fs, walDir);
-  let repair: WalRepair | undefined;
-  for (const [i, segment] of segments.entries()) {
-    const expected = i === 0 ? segment : segments[i - 1]! + 1;
-    if (segment !== expected) throw new WalCorruptError(walDir, expected, 0, false, `segment is missing, next is ${walSegmentName(segment)}`);
-    try {
-      readSegment(fs, walDir, segment, visit);
-      counts.segments++;
-    } catch (error) {
-      if (!(error instanceof WalCorruptError)) throw error;
-      repair = repairWal(fs, walDir, segments.slice(i), error);
-      break;
-    }
-  }
+  const { read, repair } = readSegments(fs, walDir, segments, visit);
+  counts.segments += read;
   const last = repair?.segment ?? segments.at(-1) ?? checkpoint?.segment ?? -1;
   if (counts.samples > 0) head.noteTimes(Math.max(mint, head.minValidTimeMs), maxt);
+  const outOfOrder = fs.stat(wblDir) === undefined ? undefined : replayOutOfOrder(fs, wblDir, head);
   head.collect();
-  return { ...counts, series: head.table.seriesCount, skippedRecords, repair, nextSegment: last + 1 };
+  return { ...counts, outOfOrder, series: head.table.seriesCount, skippedRecords, repair, nextSegment: last + 1 };
 }
 
 /** Appends a float; the end of a histogram series, which Prometheus may log as a float, as a histogram. */
@@ -161,6 +153,55 @@ function appendFloat(table: SeriesTable, slot: number, timeMs: number, high: num
     if (last !== undefined) return table.appendHistogram(slot, staleSample(last.isFloat, timeMs));
   }
   return table.append(slot, timeMs, high, low);
+}
+
+/** What the replay of the log of samples out of order did. */
+export interface OutOfOrderReplay {
+  readonly samples: number;
+  readonly unknownRefs: number;
+  readonly repair: WalRepair | undefined;
+  readonly nextSegment: number;
+}
+
+/**
+ * Replays Prometheus' second log, of samples out of order; after the first, which names the series. Markers that say which of them Prometheus
+ * had mapped from disk are passed over: the samples are in the log all the same, until they are in blocks.
+ * @param wblDir exists
+ */
+function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head): OutOfOrderReplay {
+  const columns = new SampleColumns();
+  let samples = 0;
+  let unknownRefs = 0;
+  const insert = (ref: number, timeMs: number, high: number, low: number, histogram?: HistogramSample): void => {
+    const slot = head.refs.get(ref);
+    if (slot < 0) unknownRefs++;
+    else if (head.outOfOrder.insert(head.table.refs[slot]!, timeMs, high, low, histogram)) samples++;
+  };
+  const visit = (record: Uint8Array): void => {
+    const type = record[0] ?? 0;
+    if (isHistogramRecord(type)) decodeHistogramRecord(record, (ref, sample) => insert(ref, sample.timeMs, sample.sumHigh, sample.sumLow, sample));
+    if (type !== RECORD.samples && type !== RECORD.samplesWithStart) return;
+    decodeSamplesRecord(record, columns);
+    for (let i = 0; i < columns.count; i++) insert(columns.refs[i]!, columns.timesMs[i]!, columns.high[i]!, columns.low[i]!);
+  };
+  const segments = listSegments(fs, wblDir);
+  const { repair } = readSegments(fs, wblDir, segments, visit);
+  return { samples, unknownRefs, repair, nextSegment: (repair?.segment ?? segments.at(-1) ?? -1) + 1 };
+}
+
+/** Reads segments one after the other, cutting the log where it is damaged. */
+function readSegments(fs: FileSystem, dir: string, segments: readonly number[], visit: (record: Uint8Array) => void): { readonly read: number; readonly repair: WalRepair | undefined } {
+  for (const [i, segment] of segments.entries()) {
+    const expected = i === 0 ? segment : segments[i - 1]! + 1;
+    if (segment !== expected) throw new WalCorruptError(dir, expected, 0, false, `segment is missing, next is ${walSegmentName(segment)}`);
+    try {
+      readSegment(fs, dir, segment, visit);
+    } catch (error) {
+      if (!(error instanceof WalCorruptError)) throw error;
+      return { read: i, repair: repairWal(fs, dir, segments.slice(i), error) };
+    }
+  }
+  return { read: segments.length, repair: undefined };
 }
 
 /** Cuts the log at the damage: later segments go first, last one first, so that a crash in between leads back here. */

@@ -255,16 +255,29 @@ export class SeriesTable {
     let row = this.firstChunk[slot]!;
     while (row !== NONE && this.chunkMaxt[row]! < mint) {
       const next = this.chunkNext[row]!;
-      this.#freeData(row);
-      this.chunkNext[row] = this.#freeRow;
-      this.#freeRow = row;
-      this.chunkCount--;
+      this.freeRow(row);
       row = next;
     }
     this.firstChunk[slot] = row;
     if (row !== NONE) return this.chunkMint[row]!;
     this.#lastChunk[slot] = NONE;
     return Number.POSITIVE_INFINITY;
+  }
+
+  /** Adds a chunk that is in no series' list, copying its payload. Returns its row. */
+  addRow(mint: number, maxt: number, encoding: number, data: Uint8Array): number {
+    const row = this.#newRow(mint, encoding);
+    this.chunkMaxt[row] = maxt;
+    this.#putData(row, data);
+    return row;
+  }
+
+  /** Frees a chunk that is in no series' list. */
+  freeRow(row: number): void {
+    this.#freeData(row);
+    this.chunkNext[row] = this.#freeRow;
+    this.#freeRow = row;
+    this.chunkCount--;
   }
 
   /** Marks series without chunks dead. Returns how many. Those with samples in open batches stay. @param isKept keeps others */
@@ -329,6 +342,21 @@ export class SeriesTable {
   #cutChunk(slot: number, mint: number, encoding: number): number {
     const last = this.#lastChunk[slot]!;
     if (last !== NONE) this.#closeChunk(last);
+    const row = this.#newRow(mint, encoding);
+    if (last === NONE) this.firstChunk[slot] = row;
+    else this.chunkNext[last] = row;
+    this.#lastChunk[slot] = row;
+    this.#nextCutMs[slot] = rangeEnd(mint, this.#chunkRangeMs);
+    if (encoding === CHUNK_ENCODING.xor) {
+      this.#chunkRoom[row] = CHUNK_BYTES_FIRST;
+      this.#chunkAddress[row] = this.#arena.alloc(CHUNK_BYTES_FIRST);
+      this.#open.count[slot] = 0;
+      this.#open.bits[slot] = XOR_HEADER_BYTES * 8;
+    }
+    return row;
+  }
+
+  #newRow(mint: number, encoding: number): number {
     let row = this.#freeRow;
     if (row !== NONE) this.#freeRow = this.chunkNext[row]!;
     else {
@@ -341,16 +369,6 @@ export class SeriesTable {
     this.chunkEncoding[row] = encoding;
     this.#chunkBytes[row] = 0;
     this.chunkNext[row] = NONE;
-    if (last === NONE) this.firstChunk[slot] = row;
-    else this.chunkNext[last] = row;
-    this.#lastChunk[slot] = row;
-    this.#nextCutMs[slot] = rangeEnd(mint, this.#chunkRangeMs);
-    if (encoding === CHUNK_ENCODING.xor) {
-      this.#chunkRoom[row] = CHUNK_BYTES_FIRST;
-      this.#chunkAddress[row] = this.#arena.alloc(CHUNK_BYTES_FIRST);
-      this.#open.count[slot] = 0;
-      this.#open.bits[slot] = XOR_HEADER_BYTES * 8;
-    }
     return row;
   }
 
@@ -367,20 +385,25 @@ export class SeriesTable {
       return;
     }
     const data = this.chunkData(row);
+    this.#freeData(row);
+    this.#putData(row, data);
+  }
+
+  /** Gives a chunk its payload, which is copied. */
+  #putData(row: number, data: Uint8Array): void {
     if (data.length > ARENA_BLOCK_BYTES_MAX) {
-      this.#objects[this.#chunkAddress[row]!] = data.slice();
+      this.#putObject(row, data.slice());
       this.#objectBytes += data.length;
       return;
     }
     const address = this.#arena.alloc(data.length);
     this.#arena.page(address).set(data, this.#arena.offset(address));
-    this.#freeData(row);
     this.#chunkAddress[row] = address;
     this.#chunkRoom[row] = data.length;
     this.#chunkBytes[row] = data.length;
   }
 
-  #putObject(row: number, object: OpenHistogramChunk): void {
+  #putObject(row: number, object: OpenHistogramChunk | Uint8Array): void {
     const place = this.#freeObjects.pop() ?? this.#objects.length;
     this.#objects[place] = object;
     this.#chunkRoom[row] = 0;

@@ -1,11 +1,12 @@
 /**
- * The head as a source of series, from the time bounds it has when the source is made.
+ * The head as a source of series, from the time bounds it has when the source is made. Chunks of samples out of order lie among the others.
  *
  * References are slots, chunk references are rows of the chunk table. Slots are in order of creation, so a selection is sorted by labels
  * first. What is appended while a query runs may or may not be seen by it, batch by batch; a commit is never seen in part within a batch.
  */
 import { isCovered } from '../block/tombstones.ts';
 import type { Head } from '../head/head.ts';
+import type { OutOfOrderSamples } from '../head/out-of-order.ts';
 import type { Postings } from '../index-file/postings.ts';
 import { CursorFields, type SeriesSource } from './series-source.ts';
 
@@ -16,16 +17,22 @@ class HeadCursor extends CursorFields {
   readonly #slots: Uint32Array;
   #position = 0;
 
-  constructor(head: Head, slots: Postings, from: number, to: number) {
+  readonly #inOrderFrom: number;
+  readonly #outOfOrder: OutOfOrderSamples;
+
+  constructor(head: Head, outOfOrder: OutOfOrderSamples, slots: Postings, from: number, to: number, inOrderFrom: number) {
     super();
     this.#head = head;
+    this.#outOfOrder = outOfOrder;
     this.#from = from;
+    this.#inOrderFrom = Math.max(from, inOrderFrom);
     this.#to = to;
     this.#slots = head.order.sort(slots, head.table);
   }
 
   next(): boolean {
     const { table, tombstones } = this.#head;
+    const outOfOrder = this.#outOfOrder;
     while (this.#position < this.#slots.length) {
       const slot = this.#slots[this.#position++]!;
       const intervals = tombstones.size === 0 ? undefined : tombstones.get(table.refs[slot]!);
@@ -34,29 +41,45 @@ class HeadCursor extends CursorFields {
         const mint = table.chunkMint[row]!;
         const maxt = table.chunkMaxt[row]!;
         if (mint > this.#to) break;
-        if (maxt < this.#from || (intervals !== undefined && isCovered(intervals, mint, maxt))) continue;
-        this.reserve(count + 1);
-        this.mint[count] = mint;
-        this.maxt[count] = maxt;
-        this.refs[count++] = row;
+        if (maxt < this.#inOrderFrom || (intervals !== undefined && isCovered(intervals, mint, maxt))) continue;
+        this.#put(count++, row);
+      }
+      if (outOfOrder.seriesCount > 0) {
+        outOfOrder.visitRows(table.refs[slot]!, (row) => {
+          const mint = table.chunkMint[row]!;
+          const maxt = table.chunkMaxt[row]!;
+          if (mint > this.#to || maxt < this.#from || (intervals !== undefined && isCovered(intervals, mint, maxt))) return;
+          let at = count++;
+          this.reserve(count);
+          for (; at > 0 && this.mint[at - 1]! > mint; at--) this.#put(at, this.refs[at - 1]!);
+          this.#put(at, row);
+        });
       }
       if (count === 0) continue;
       return this.accept(table.labels(slot), count, intervals);
     }
     return false;
   }
+
+  #put(at: number, row: number): void {
+    this.reserve(at + 1);
+    this.mint[at] = this.#head.table.chunkMint[row]!;
+    this.maxt[at] = this.#head.table.chunkMaxt[row]!;
+    this.refs[at] = row;
+  }
 }
 
 /** Makes a source of the head as it is now. */
 export function createHeadSource(head: Head): SeriesSource {
   const mint = head.minTimeMs;
+  const { outOfOrder } = head;
   return {
     name: 'head',
     index: head.postings,
-    mint,
+    mint: Math.min(mint, outOfOrder.minTimeMs),
     // Samples may arrive while the query runs.
     maxt: Number.POSITIVE_INFINITY,
-    cursor: (refs, from, to) => new HeadCursor(head, refs, Math.max(from, mint), to),
+    cursor: (refs, from, to) => new HeadCursor(head, outOfOrder, refs, from, to, mint),
     labelsOf: (ref) => head.table.labels(ref),
     regionBytes(request) {
       let bytes = 0;

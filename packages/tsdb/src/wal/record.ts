@@ -72,6 +72,14 @@ export class SampleColumns {
     this.count = 0;
   }
 
+  /** Replaces sample `i`, which is there; the count stays. */
+  put(i: number, ref: number, timeMs: number, high: number, low: number): void {
+    this.refs[i] = ref;
+    this.timesMs[i] = timeMs;
+    this.high[i] = high;
+    this.low[i] = low;
+  }
+
   #grow(): void {
     const size = this.refs.length * 2;
     const refs = new Float64Array(size);

@@ -1,0 +1,186 @@
+/**
+ * A database against a map: random appends of floats and histograms in and out of order, several batches at once, cuts, restarts and kills.
+ * Whatever is accepted is there from then on, once; whatever is refused is refused for its time or because another value is there.
+ *
+ * GAUNTLET_FUZZ_RUNS=10000 for a long run.
+ */
+import fc from 'fast-check';
+import { expect, test } from '@jest/globals';
+import { createKernels } from '@gauntlet/kernels';
+import { createHistogram, type FloatHistogram, type IntegerHistogram, type Labels } from '@gauntlet/model';
+import { createDb, type Db } from './db.ts';
+import { type Appender, REFUSED } from './head/head-append.ts';
+import { createMemoryFileSystem, type MemoryFileSystem } from './testing/memory-file-system.ts';
+import { dumpAll } from './testing/recorded-samples.ts';
+
+const kernels = createKernels();
+const RANGE_MS = 1000;
+
+type Kind = 'float' | 'integers' | 'floats';
+
+interface Sample {
+  readonly series: number;
+  readonly kind: Kind;
+  /** Relative to the time the life has reached. */
+  readonly offsetMs: number;
+  readonly value: number;
+}
+
+type Step =
+  | { readonly do: 'append'; readonly advanceMs: number; readonly samples: readonly Sample[]; readonly others: readonly Sample[]; readonly isRolledBack: boolean }
+  | { readonly do: 'compact'; readonly force: boolean }
+  | { readonly do: 'reopen' | 'kill' | 'read' };
+
+const labelsOf = (series: number): Labels => ['__name__', 'm', 'series', String(series)];
+
+function histogramOf(kind: Kind, value: number): FloatHistogram | IntegerHistogram {
+  const positiveSpans = [{ offset: value % 3, length: 2 }];
+  if (kind === 'floats') return createHistogram({ count: value + 0.5, sum: value, positiveSpans, positiveBuckets: Float64Array.of(value, 0.5) });
+  return { ...createHistogram({ count: value + 1, sum: value, positiveSpans }), positiveDeltas: [value, 1 - value], negativeDeltas: [] };
+}
+
+/** Kind and value: the sum of a histogram tells it. */
+const meaningOf = (kind: Kind, value: number): string => `${kind === 'float' ? 'float' : 'histogram'} ${value}`;
+
+class Life {
+  readonly #windowMs: number;
+  readonly #exemplars: number;
+  #fs: MemoryFileSystem = createMemoryFileSystem();
+  #db: Db;
+  #nowMs = 10_000;
+  /** Series → time → what may be there: more than one where an out-of-order sample met another. */
+  readonly #given = new Map<number, Map<number, Set<string>>>();
+
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+    this.#exemplars = 10;
+    this.#db = this.#open();
+  }
+
+  async play(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) await this.#step(step);
+    this.#db.compactHead({ force: true });
+    await this.#check();
+    expect(this.#db.stats().headOutOfOrderSeries).toBe(0);
+    this.#db.close();
+    this.#db = this.#open();
+    await this.#check();
+    this.#db.close();
+  }
+
+  async #step(step: Step): Promise<void> {
+    if (step.do === 'append') this.#append(step);
+    else if (step.do === 'compact') this.#db.compactHead({ force: step.force });
+    else if (step.do === 'read') await this.#check();
+    else {
+      if (step.do === 'reopen') this.#db.close();
+      this.#fs = this.#fs.afterKill();
+      this.#db = this.#open();
+      await this.#check();
+    }
+  }
+
+  #open(): Db {
+    const deps = { fs: this.#fs, dir: 'data', kernels, clock: { now: () => 1_700_000_000_000 }, random: Math.random };
+    return createDb(deps, { blockRangeMs: RANGE_MS, walSegmentBytes: 32768, outOfOrderWindowMs: this.#windowMs, exemplars: this.#exemplars });
+  }
+
+  /** Two batches side by side; the second commits first. */
+  #append({ advanceMs, samples, others, isRolledBack }: Step & { do: 'append' }): void {
+    this.#nowMs += advanceMs;
+    const [first, second] = [this.#db.appender(), this.#db.appender()];
+    const taken = [this.#offer(first, samples), this.#offer(second, others)];
+    second.commit();
+    this.#note(taken[1]!);
+    if (isRolledBack) {
+      first.rollback();
+      return;
+    }
+    const { rejected } = first.commit();
+    // Overtaken by the second batch: without a window such samples are lost, with one they may meet another at their time.
+    this.#note(taken[0]!, rejected > 0);
+  }
+
+  #offer(appender: Appender, samples: readonly Sample[]): { readonly sample: Sample; readonly timeMs: number }[] {
+    const taken: { sample: Sample; timeMs: number }[] = [];
+    const maxTimeMs = (): number => this.#db.stats().headMaxTimeMs;
+    for (const sample of samples) {
+      const timeMs = this.#nowMs + sample.offsetMs;
+      const labels = labelsOf(sample.series);
+      const answer = sample.kind === 'float' ? appender.tryAppend(0, labels, timeMs, sample.value) : appender.tryAppendHistogram(0, labels, timeMs, histogramOf(sample.kind, sample.value));
+      // The first sample ever sets the bound.
+      const isWithinWindow = this.#windowMs > 0 && timeMs >= maxTimeMs() - this.#windowMs;
+      if (answer > 0) taken.push({ sample, timeMs });
+      else if (isWithinWindow) expect(answer).toBe(REFUSED.duplicate);
+      else if (this.#windowMs > 0) expect([REFUSED.tooOld, REFUSED.duplicate]).toContain(answer);
+    }
+    return taken;
+  }
+
+  #note(taken: readonly { readonly sample: Sample; readonly timeMs: number }[], isDoubtful = false): void {
+    for (const { sample, timeMs } of taken) {
+      const times = this.#given.get(sample.series) ?? new Map<number, Set<string>>();
+      this.#given.set(sample.series, times);
+      const there = times.get(timeMs) ?? new Set(isDoubtful && this.#windowMs === 0 ? ['nothing'] : []);
+      times.set(timeMs, there.add(meaningOf(sample.kind, sample.value)));
+    }
+  }
+
+  async #check(): Promise<void> {
+    const wrong: string[] = [];
+    const seen = new Map<number, Map<number, string>>();
+    for (const { labels, floats, histograms } of await dumpAll(this.#db.queryable)) {
+      const samples = [
+        ...floats.map(([time, bits]): [number, string] => [time, meaningOf('float', numberOf(bits))]),
+        ...histograms.map(([time, dumped]): [number, string] => [time, meaningOf('floats', numberOf((dumped as { sum: string }).sum))]),
+      ];
+      seen.set(Number(labels[1]![1]), new Map(samples));
+      expect(new Set(samples.map(([time]) => time)).size).toBe(samples.length);
+    }
+    for (const [series, times] of this.#given) {
+      for (const [time, allowed] of times) {
+        const got = seen.get(series)?.get(time) ?? 'nothing';
+        if (!allowed.has(got)) wrong.push(`series ${series} at ${time}: got ${got}, want ${[...allowed].join(' or ')}`);
+      }
+    }
+    for (const [series, times] of seen) for (const [time, got] of times) if (this.#given.get(series)?.has(time) !== true) wrong.push(`series ${series} at ${time}: ${got} was never given`);
+    expect(wrong).toEqual([]);
+  }
+}
+
+function numberOf(bits: string): number {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, BigInt(`0x${bits}`));
+  return view.getFloat64(0);
+}
+
+const sample: fc.Arbitrary<Sample> = fc.record({
+  series: fc.nat(3),
+  kind: fc.constantFrom<Kind>('float', 'float', 'integers', 'floats'),
+  offsetMs: fc.oneof(fc.constantFrom(0, 1, 2), fc.integer({ min: -3000, max: 20 })),
+  value: fc.nat(5),
+});
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant('append' as const),
+      advanceMs: fc.constantFrom(0, 5, 100, 400, 1300),
+      samples: fc.array(sample, { maxLength: 12 }),
+      others: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(sample, { maxLength: 4 }) }),
+      isRolledBack: fc.constantFrom(false, false, false, true),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('compact' as const), force: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('reopen' as const, 'kill' as const, 'read' as const) }) },
+);
+
+test.each([
+  { name: 'without a window', windowMs: 0 },
+  { name: 'with an out-of-order window', windowMs: 2000 },
+])('$name: what was accepted is there', async ({ windowMs }) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 40 }), (steps) => new Life(windowMs).play(steps)),
+    { numRuns: Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 40) },
+  );
+});
