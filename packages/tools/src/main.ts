@@ -8,6 +8,7 @@ import { bucketLs } from './bucket-ls.ts';
 import { bucketMark } from './bucket-mark.ts';
 import { bucketVerify } from './bucket-verify.ts';
 import { chooseTool } from './command-tree.ts';
+import { promqlExplain } from './promql-explain.ts';
 import { promqlFormat } from './promql-format.ts';
 import { promqlParse } from './promql-parse.ts';
 import { promqlQueryInstant, promqlQueryRange } from './promql-query.ts';
@@ -17,7 +18,7 @@ import { rulesCheck } from './rules-check.ts';
 import type { Tool, ToolDeps } from './tool.ts';
 
 /** Every tool, in the order help shows them. */
-export const TOOLS: readonly Tool[] = [bucketVerify, bucketLs, bucketInspect, bucketMark, rulesCheck, promqlFormat, promqlParse, promqlQueryInstant, promqlQueryRange, promqlTest];
+export const TOOLS: readonly Tool[] = [bucketVerify, bucketLs, bucketInspect, bucketMark, rulesCheck, promqlFormat, promqlParse, promqlQueryInstant, promqlQueryRange, promqlExplain, promqlTest];
 
 /** What stands in for the process, for tests. */
 export type RunToolDeps = Partial<ToolDeps>;

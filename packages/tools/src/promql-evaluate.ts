@@ -13,7 +13,7 @@ import { createFoundBlocks } from './promql-blocks.ts';
 import { QueryBudget } from './promql-budget.ts';
 import { parserOptionsOf, type PromqlFeature } from './promql-expression.ts';
 import { findBucketBlocks, findLocalBlocks, type FoundBlock, withExternalLabels } from './promql-find-blocks.ts';
-import { type AnswerFormat, printAnswer } from './promql-print.ts';
+import { type AnswerFormat, printAnswer, printExplanation } from './promql-print.ts';
 import type { ToolDeps } from './tool.ts';
 
 /** When a query is evaluated, ms. */
@@ -35,6 +35,8 @@ export interface QueryJob {
   readonly lookbackDeltaMs: number;
   readonly samplesMax: number;
   readonly output: AnswerFormat;
+  /** Print what each operator took, and not the answer. */
+  readonly analyze: boolean;
 }
 
 /** What an evaluation runs with. */
@@ -77,11 +79,12 @@ async function evaluateOver(all: readonly FoundBlock[], job: QueryJob, deps: Eva
       useStartTimestamps: job.features.includes('use-start-timestamps'),
       parser: parserOptionsOf(job.features),
     });
-    const query = { expr: job.text, queryable: found.queryable, signal, control: budget };
+    const query = { expr: job.text, queryable: found.queryable, signal, control: budget, ...(job.analyze ? { analyze: true, now: () => performance.now() } : {}) };
     const result = times.kind === 'instant' ? await engine.instant({ ...query, ...times }) : await engine.range({ ...query, ...times });
     try {
       for (const warning of [...result.warnings, ...result.infos]) log.warn('answer', { warning });
-      printAnswer(resultPieces(result, kernels, times.kind === 'instant' ? times.timeMs : times.endMs), job.output, deps.print);
+      if (result.analysis !== undefined) printExplanation(result.analysis, job.output, deps.print);
+      else printAnswer(resultPieces(result, kernels, times.kind === 'instant' ? times.timeMs : times.endMs), job.output, deps.print);
     } finally {
       result.dispose();
     }

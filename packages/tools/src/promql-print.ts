@@ -11,6 +11,7 @@
 import { compareUtf8 } from '@gauntlet/bytes';
 import type { HistogramJson, LabelsJson, MatrixSeriesJson, PointJson, QueryDataJson, VectorSampleJson } from '@gauntlet/http-api';
 import { formatGoFloat, METRIC_NAME, quoteGo } from '@gauntlet/model';
+import { type Explanation, formatExplanation } from '@gauntlet/promql';
 
 /** Formats of an answer. */
 export const ANSWER_FORMATS = ['promql', 'json'] as const;
@@ -18,6 +19,11 @@ export const ANSWER_FORMATS = ['promql', 'json'] as const;
 export type AnswerFormat = (typeof ANSWER_FORMATS)[number];
 
 type HistogramPointJson = readonly [seconds: number, histogram: HistogramJson];
+
+/** Prints a plan: as a tree, or as JSON. */
+export function printExplanation(explanation: Explanation, format: AnswerFormat | 'text', print: (text: string) => void): void {
+  print(format === 'json' ? `${JSON.stringify(explanation, undefined, 2)}\n` : formatExplanation(explanation));
+}
 
 /** Prints an answer, all of whose pieces are of one type. */
 export function printAnswer(pieces: Iterable<QueryDataJson>, format: AnswerFormat, print: (text: string) => void): void {

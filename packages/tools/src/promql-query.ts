@@ -10,7 +10,7 @@ import { ModelError, parseTimestamp } from '@gauntlet/model';
 import { boolFlag, bytesFlag, durationFlag, enumFlag, type Flag, type FlagTable, type FlagValues, intFlag, labelsFlag, objstoreFlag, stringFlag, stringsFlag } from '@gauntlet/service-kit';
 import { withTimeout } from './bucket-blocks.ts';
 import { ToolsError } from './errors.ts';
-import type { QueryTimes } from './promql-evaluate.ts';
+import type { QueryJob, QueryTimes } from './promql-evaluate.ts';
 import { EXPRESSION_ARGUMENT, featureFlag, parseOrExplain, parserOptionsOf, readExpression } from './promql-expression.ts';
 import { ANSWER_FORMATS, printAnswer } from './promql-print.ts';
 import { defineTool, type Tool, type ToolDeps } from './tool.ts';
@@ -22,11 +22,21 @@ function serverSwitch(name: string, help: string): Flag<boolean | undefined> {
   return { ...flag, defaultText: undefined, read: (texts, fileTexts) => (texts.length === 0 ? undefined : flag.read(texts, fileTexts)) };
 }
 
-const sourceFlags = {
-  url: stringFlag('url', { placeholder: '<url>', help: 'Prometheus or querier to ask, such as http://127.0.0.1:10902; with a path if it has a prefix.' }),
-  headers: stringsFlag('header', { placeholder: '<name>=<value>', help: 'Header sent to --url (repeated), such as THANOS-TENANT=team-a.' }),
-  dedup: serverSwitch('dedup', 'Whether a querier unites replicas; without the flag the server decides.'),
-  partialResponse: serverSwitch('partial-response', 'Whether a querier may leave out stores that do not answer; without the flag the server decides.'),
+/** Flags of a tool that evaluates over blocks. */
+export type BlockFlags = {
+  readonly blockDirs: Flag<readonly string[]>;
+  readonly objstoreConfig: ReturnType<typeof objstoreFlag>;
+  readonly selector: ReturnType<typeof labelsFlag>;
+  readonly maxMemoryBytes: Flag<number>;
+  readonly maxDownloadBytes: Flag<number>;
+  readonly lookbackDeltaMs: Flag<number>;
+  readonly samplesMax: Flag<number>;
+  readonly features: typeof featureFlag;
+  readonly timeoutMs: Flag<number>;
+};
+
+/** Blocks to evaluate over, and limits of the evaluation. */
+export const blockFlags: BlockFlags = {
   blockDirs: stringsFlag('block-dir', { placeholder: '<folder>', help: 'Block, or folder with blocks such as the data folder of a Prometheus, to evaluate over (repeated). The write-ahead log is not read.' }),
   objstoreConfig: objstoreFlag(false),
   selector: labelsFlag('selector', { short: 'l', help: 'Only blocks with this external label; given several times, with all of them.' }),
@@ -36,10 +46,19 @@ const sourceFlags = {
   samplesMax: intFlag('query.max-samples', { default: 50_000_000, min: 1, help: 'Most samples that an evaluation over blocks holds at once.' }),
   features: featureFlag,
   timeoutMs: durationFlag('timeout', { default: '5m', help: 'Time limit for the whole, downloads included.' }),
+};
+
+const sourceFlags = {
+  url: stringFlag('url', { placeholder: '<url>', help: 'Prometheus or querier to ask, such as http://127.0.0.1:10902; with a path if it has a prefix.' }),
+  headers: stringsFlag('header', { placeholder: '<name>=<value>', help: 'Header sent to --url (repeated), such as THANOS-TENANT=team-a.' }),
+  dedup: serverSwitch('dedup', 'Whether a querier unites replicas; without the flag the server decides.'),
+  partialResponse: serverSwitch('partial-response', 'Whether a querier may leave out stores that do not answer; without the flag the server decides.'),
+  ...blockFlags,
   output: enumFlag('output', ANSWER_FORMATS, { short: 'o', default: 'promql', help: 'Format of the output: promql (lines) or json, both as promtool prints them.' }),
 } satisfies FlagTable;
 
-const TIME_HELP = 'RFC 3339 or seconds since 1970.';
+/** What times on the command line look like. */
+export const TIME_HELP = 'RFC 3339 or seconds since 1970.';
 
 const instantFlags = {
   time: stringFlag('time', { placeholder: '<time>', help: `Time of the evaluation: ${TIME_HELP} Without it: now.` }),
@@ -73,16 +92,21 @@ export const promqlQueryRange: Tool = defineTool({
   flags: rangeFlags,
   arguments: EXPRESSION_ARGUMENT,
   async run({ start, end, stepMs, ...source }, deps, [argument]) {
-    const endMs = readTime('end', end) ?? deps.clock();
-    const startMs = readTime('start', start) ?? endMs - 300_000;
-    if (startMs >= endMs) throw new ToolsError('ERR_TOOL_FLAGS', `query range: --start is not before --end`);
-    if (stepMs < 0) throw new ToolsError('ERR_TOOL_FLAGS', `query range: --step is ${stepMs} ms, wanted more than 0`);
-    const times = { kind: 'range', startMs, endMs, stepMs: stepMs > 0 ? stepMs : Math.max(1, Math.floor((endMs - startMs) / 250_000)) * 1000 } as const;
-    await runQuery(await readExpression(argument!, deps), times, source, deps);
+    await runQuery(await readExpression(argument!, deps), readRange('query range', { start, end, stepMs }, deps), source, deps);
   },
 });
 
-function readTime(name: string, text: string): number | undefined {
+/** The steps given by flags. @throws ToolsError ERR_TOOL_FLAGS */
+export function readRange(action: string, { start, end, stepMs }: { readonly start: string; readonly end: string; readonly stepMs: number }, { clock }: Pick<ToolDeps, 'clock'>): QueryTimes {
+  const endMs = readTime('end', end) ?? clock();
+  const startMs = readTime('start', start) ?? endMs - 300_000;
+  if (startMs >= endMs) throw new ToolsError('ERR_TOOL_FLAGS', `${action}: --start is not before --end`);
+  if (stepMs < 0) throw new ToolsError('ERR_TOOL_FLAGS', `${action}: --step is ${stepMs} ms, wanted more than 0`);
+  return { kind: 'range', startMs, endMs, stepMs: stepMs > 0 ? stepMs : Math.max(1, Math.floor((endMs - startMs) / 250_000)) * 1000 };
+}
+
+/** A time given by a flag; undefined if none is. @throws ToolsError ERR_TOOL_FLAGS */
+export function readTime(name: string, text: string): number | undefined {
   if (text === '') return undefined;
   try {
     return parseTimestamp(text);
@@ -100,10 +124,15 @@ async function runQuery(text: string, times: QueryTimes, source: SourceValues, a
   if (url !== '' && selector.length > 0) throw new ToolsError('ERR_TOOL_FLAGS', 'query: --selector chooses blocks; with --url write matchers into the expression');
   const deps = withTimeout(allDeps, source.timeoutMs);
   if (url !== '') return askServer(text, times, source, deps);
+  await overBlocks(text, times, source, { output: source.output, analyze: false }, deps);
+}
+
+/** Evaluates over the blocks that flags name. @throws ToolsError, errors of the evaluation */
+export async function overBlocks(text: string, times: QueryTimes, source: FlagValues<typeof blockFlags>, how: Pick<QueryJob, 'output' | 'analyze'>, deps: ToolDeps): Promise<void> {
   // Wrong expressions are refused before anything is fetched.
   parseOrExplain(text, parserOptionsOf(source.features), deps);
-  const { features, maxMemoryBytes, maxDownloadBytes, lookbackDeltaMs, samplesMax, output } = source;
-  const job = { text, times, selector, features, maxMemoryBytes, maxDownloadBytes, lookbackDeltaMs, samplesMax, output };
+  const { blockDirs, objstoreConfig, selector, features, maxMemoryBytes, maxDownloadBytes, lookbackDeltaMs, samplesMax } = source;
+  const job = { text, times, selector, features, maxMemoryBytes, maxDownloadBytes, lookbackDeltaMs, samplesMax, ...how };
   if (blockDirs.length > 0) return deps.evaluateQuery({ ...job, blocks: { kind: 'folders', dirs: blockDirs } }, deps);
   await withFolder(deps.tmpDir, 'promql', (folder) => deps.evaluateQuery({ ...job, blocks: { kind: 'bucket', content: objstoreConfig.content(), source: objstoreConfig.source, folder } }, deps));
 }

@@ -16,7 +16,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 /** Threads run what is built, and so does this test. */
 const script = new URL('../dist/promql-worker.js', import.meta.url);
 const jobOf = (text: string, times: QueryJob['times'] = { kind: 'instant', timeMs: HOUR }): QueryJob => ({
-  text, times, blocks: { kind: 'folders', dirs: [dir] }, selector: [], features: [], maxMemoryBytes: 1 << 30, maxDownloadBytes: 0, lookbackDeltaMs: 300_000, samplesMax: 1e9, output: 'promql',
+  text, times, blocks: { kind: 'folders', dirs: [dir] }, selector: [], features: [], maxMemoryBytes: 1 << 30, maxDownloadBytes: 0, lookbackDeltaMs: 300_000, samplesMax: 1e9, output: 'promql', analyze: false,
 });
 
 async function run(job: QueryJob, signal: AbortSignal = new AbortController().signal, heard: (line: string) => void = () => {}): Promise<{ readonly out: string; readonly log: readonly string[] }> {
