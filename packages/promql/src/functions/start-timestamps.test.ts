@@ -109,7 +109,7 @@ test.each([...START_FUNCTIONS.keys()].flatMap((name) => (name === 'resets' ? [{ 
         const annotations = new Annotations();
         const pos = { start: 0, end: 0 };
         const count = 20;
-        const call = { firstEndMs, endStepMs, startMs: firstEndMs, stepMs: 1, steps: count, rangeMs, args: [], annotations, worked: () => undefined, pos, metricName: 'm', anchoredMs, histogramTimesMs: new Float64Array(0) };
+        const call = { firstEndMs, endStepMs, startMs: firstEndMs, stepMs: 1, steps: count, rangeMs, lookBehindMs: 0, args: [], annotations, worked: () => undefined, pos, metricName: 'm', anchoredMs, histogramTimesMs: new Float64Array(0) };
         const out = new Float64Array(count);
         const present = new Uint8Array(count).fill(9);
         const found = START_FUNCTIONS.get(name)!(call, columns, out, present);
@@ -133,7 +133,7 @@ test('windows that hold histograms are not remarked upon', () => {
   const annotations = new Annotations();
   const pos = { start: 0, end: 0 };
   const columns: StartSamples = { timestampsMs: Float64Array.of(10, 20, 30), values: Float64Array.of(1, 2, 3), starts: Float64Array.of(1, 5, 1) };
-  const call = { firstEndMs: 20, endStepMs: 10, startMs: 20, stepMs: 10, steps: 2, rangeMs: 15, args: [], annotations, worked: () => undefined, pos, metricName: 'm', anchoredMs: undefined, histogramTimesMs: Float64Array.of(25) };
+  const call = { firstEndMs: 20, endStepMs: 10, startMs: 20, stepMs: 10, steps: 2, rangeMs: 15, lookBehindMs: 0, args: [], annotations, worked: () => undefined, pos, metricName: 'm', anchoredMs: undefined, histogramTimesMs: Float64Array.of(25) };
   START_FUNCTIONS.get('rate')!(call, columns, new Float64Array(2), new Uint8Array(2));
   expect(annotations.toStrings('q', 0).warnings).toEqual(['PromQL warning: sample has start time that overlaps with previous sample timestamp for metric "m" (1:1)']);
 });
