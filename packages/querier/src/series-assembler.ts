@@ -246,7 +246,10 @@ export class SeriesAssembler {
       let end = first;
       while (end < order.length && this.#chunkEncoding[order[end]!] === CHUNK_ENCODING.xor) end++;
       if (end > first) this.#decodeXor(order, first, end, sampleStart);
-      else this.#decodeOther(order[end]!, sampleStart[end++]!, total);
+      else {
+        this.#decodeOther(order[end]!, sampleStart[end]!, sampleStart[end + 1]! - sampleStart[end]!, total);
+        end++;
+      }
       first = end;
     }
     return side;
@@ -264,14 +267,18 @@ export class SeriesAssembler {
   }
 
   /** Decodes one chunk that is not XOR to sample `at` of the columns. Its bytes stay staged as long as the batch is valid. */
-  #decodeOther(chunk: number, at: number, total: number): void {
+  #decodeOther(chunk: number, at: number, samples: number, total: number): void {
     const { memory } = this.#kernels;
     const offset = this.#chunkOffset[chunk]!;
     const length = this.#chunkBytes[chunk]!;
     const labels = this.#labels[this.#seriesOf(chunk)]!;
-    const encoded = { encoding: this.#chunkEncoding[chunk]!, data: () => memory.u8(this.#staging.ptr + offset, length), name: () => formatLabels(labels) };
+    const name = (): string => formatLabels(labels);
+    const encoded = { encoding: this.#chunkEncoding[chunk]!, data: () => memory.u8(this.#staging.ptr + offset, length), name };
     try {
-      this.#side.put(encoded, at, memory.f64(this.#columns.ptr, total), wordsOf(memory.f64(this.#columns.ptr + 8 * total, total)));
+      if (encoded.encoding === CHUNK_ENCODING.xor2) {
+        const ptr = this.#columns.ptr + 8 * at;
+        this.#side.putXor2(this.#kernels, { ptr: this.#staging.ptr + offset, bytes: length, samples, name }, at, ptr, ptr + 8 * total);
+      } else this.#side.put(encoded, at, memory.f64(this.#columns.ptr, total), wordsOf(memory.f64(this.#columns.ptr + 8 * total, total)));
     } catch (error) {
       throw isTsdbError(error, 'ERR_CHUNK_CORRUPT') ? this.#damaged(this.#seriesOf(chunk), this.#chunkMint[chunk]!, error) : error;
     }

@@ -1,11 +1,10 @@
 /**
- * XOR2 chunks against XOR chunks of the same samples, 120 to a chunk: the decoder here, and for comparison the kernel for XOR and its twin.
+ * XOR2 chunks against XOR chunks of the same samples, 120 to a chunk: kernels and twins, without and with start timestamps.
  * `node --import tsx packages/tsdb/src/chunkenc/xor2-chunk.bench.ts`
  */
 import { crc32c } from '@gauntlet/bytes';
 import { CHUNK_SLACK_BYTES, createKernels, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
 import { compareVariants } from '@gauntlet/kernels/testing';
-import { decodeXor2Into } from './xor2-chunk.ts';
 import { encodeXor2Chunk } from './xor2-encoder.ts';
 
 const SAMPLES = 120;
@@ -73,15 +72,24 @@ function xorRun(kernels: Kernels, { timestampsMs, values }: Prepared): () => num
   };
 }
 
-function xor2Run({ timestampsMs, values, starts }: Prepared, hasStarts: boolean): () => number {
+/** Puts XOR2 chunks into the memory of kernels. @returns the run */
+function xor2Run(kernels: Kernels, { timestampsMs, values, starts }: Prepared, hasStarts: boolean): () => number {
+  const { memory } = kernels;
   const total = timestampsMs.length;
   const samples = { timestampsMs, values, startTimestamps: hasStarts ? starts : undefined };
-  const encoded = Array.from({ length: chunks }, (_, c) => encodeXor2Chunk(samples, c * SAMPLES, (c + 1) * SAMPLES));
-  const target = { timestampsMs: new Float64Array(total), valueWords: new Uint32Array(total * 2), startTimestamps: hasStarts ? new Float64Array(total) : undefined };
+  const [timesPtr, valuesPtr, startsPtr] = [memory.alloc(total * 8), memory.alloc(total * 8), memory.alloc(total * 8)];
+  const placed = new Int32Array(chunks * 2);
+  for (let c = 0; c < chunks; c++) {
+    const data = encodeXor2Chunk(samples, c * SAMPLES, (c + 1) * SAMPLES);
+    placed[c * 2] = memory.alloc(data.length + CHUNK_SLACK_BYTES);
+    placed[c * 2 + 1] = data.length;
+    memory.u8(placed[c * 2]!, data.length).set(data);
+  }
   return () => {
     let at = 0;
-    for (const data of encoded) at += decodeXor2Into(data, target, at, 'bench');
-    return crc32c(new Uint8Array(target.valueWords.buffer, 0, 8192));
+    for (let c = 0; c < chunks; c++) at += kernels.decodeXor2(placed[c * 2]!, placed[c * 2 + 1]!, timesPtr + at * 8, valuesPtr + at * 8, hasStarts ? startsPtr + at * 8 : 0, SAMPLES);
+    if (at !== total) throw new Error('decode XOR2 chunks: not all samples');
+    return crc32c(memory.u8(valuesPtr, 8192));
   };
 }
 
@@ -89,16 +97,16 @@ for (const shape of Object.keys(shapes)) {
   for (const jitterMs of [0, 50]) {
     const prepared = samplesOf(shape, jitterMs);
     const maxMemoryBytes = 1024 * 1024 * 1024;
-    const results = compareVariants(
-      [
-        { name: 'XOR kernel', run: xorRun(createKernels({ backend: 'wasm', maxMemoryBytes }), prepared) },
-        { name: 'XOR twin', run: xorRun(createKernels({ backend: 'js', maxMemoryBytes }), prepared) },
-        { name: 'XOR2', run: xor2Run(prepared, false) },
-        { name: 'XOR2 with starts', run: xor2Run(prepared, true) },
-      ],
-      chunks * SAMPLES,
-      rounds,
-    );
+    const variants = (['wasm', 'js'] as const).flatMap((backend) => {
+      const name = backend === 'wasm' ? 'kernel' : 'twin';
+      const kernels = createKernels({ backend, maxMemoryBytes });
+      return [
+        { name: `${name}: XOR`, run: xorRun(kernels, prepared) },
+        { name: 'XOR2', run: xor2Run(kernels, prepared, false) },
+        { name: 'with starts', run: xor2Run(kernels, prepared, true) },
+      ];
+    });
+    const results = compareVariants(variants, chunks * SAMPLES, rounds);
     if (new Set(results.map(({ hash }) => hash)).size > 1) throw new Error(`${shape}: the decoders differ`);
     console.log(`${shape.padEnd(8)} jitter ${String(jitterMs).padStart(2)} ms   ${results.map(({ name, nsPerItem }) => `${name} ${nsPerItem.toFixed(2)}`).join('   ')}   ns per sample`);
   }

@@ -141,8 +141,11 @@ export class BatchDecoder {
       const [offset, length] = [request.at[place]!, request.bytes[place]!];
       const [labels, source] = [this.#labelsOfChunk(batch, chunk), this.#sources[batch.source[chunk]!]!.name];
       // The region stays where it is until the next batch, whatever happens to views of it.
-      const encoded = { encoding, data: () => memory.u8(this.#region.ptr + offset, length), name: () => `series ${JSON.stringify(labels)} in ${source}` };
-      this.#side.put(encoded, at, memory.f64(timestampsPtr, samples), wordsOf(memory.f64(valuesPtr, samples)));
+      const name = (): string => `series ${JSON.stringify(labels)} in ${source}`;
+      const encoded = { encoding, data: () => memory.u8(this.#region.ptr + offset, length), name };
+      if (encoding === CHUNK_ENCODING.xor2) {
+        this.#side.putXor2(this.#kernels, { ptr: this.#region.ptr + offset, bytes: length, samples: counts[chunk]!, name }, at, timestampsPtr + at * 8, valuesPtr + at * 8);
+      } else this.#side.put(encoded, at, memory.f64(timestampsPtr, samples), wordsOf(memory.f64(valuesPtr, samples)));
       at += counts[chunk]!;
       chunk++;
     }

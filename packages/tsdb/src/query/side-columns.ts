@@ -7,10 +7,11 @@
  *   ids            [−1  −1  −1 │  0   1 ]        here
  *   starts         [ 0   0   0 │ s0  s1 ]        here
  */
+import type { Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING } from '@gauntlet/model';
 import { chunkSampleCount } from '../block/block-writer.ts';
 import { type HistogramColumns, isHistogramEncoding } from '../chunkenc/histogram-chunk.ts';
-import { decodeXor2Into, hasStartTimestamps, xor2SampleCount } from '../chunkenc/xor2-chunk.ts';
+import { decodeXor2Chunk, decodeXor2Into, hasStartTimestamps, xor2SampleCount } from '../chunkenc/xor2-chunk.ts';
 import { TsdbError } from '../errors.ts';
 import { type EncodedChunk, HistogramBatch, type HistogramCharge } from './histogram-batch.ts';
 
@@ -72,6 +73,29 @@ export class SideColumns {
     if (columns.startTimestamps !== undefined) this.#needStarts().set(columns.startTimestamps, at);
   }
 
+  /**
+   * The same for an XOR2 chunk in kernel memory, as are the columns.
+   * @param chunk where it lies, with CHUNK_SLACK_BYTES behind it, and its samples as `samplesOf` says
+   * @param timestampsPtr where its first sample goes; `valuesPtr` likewise
+   * @throws TsdbError ERR_CHUNK_CORRUPT; what `reserve` throws; KernelError ERR_KERNEL_MEMORY
+   */
+  putXor2(kernels: Kernels, chunk: { readonly ptr: number; readonly bytes: number; readonly samples: number; readonly name: () => string }, at: number, timestampsPtr: number, valuesPtr: number): void {
+    const { memory } = kernels;
+    const { ptr, bytes, samples } = chunk;
+    if (at + samples > this.#samples) throw this.#tooMany(chunk, samples);
+    const startsPtr = hasStartTimestamps(memory.u8(ptr, bytes)) ? memory.alloc(samples * 8) : 0;
+    try {
+      if (kernels.decodeXor2(ptr, bytes, timestampsPtr, valuesPtr, startsPtr, samples) !== samples) {
+        // The slow decoder says why.
+        decodeXor2Chunk(memory.u8(ptr, bytes), chunk.name());
+        throw new TsdbError('ERR_CHUNK_CORRUPT', `decode XOR2 chunk of ${chunk.name()}: the kernel refuses it`);
+      }
+      if (startsPtr !== 0) this.#needStarts().set(memory.f64(startsPtr, samples), at);
+    } finally {
+      if (startsPtr !== 0) memory.free(startsPtr);
+    }
+  }
+
   /** Moves the samples [from, end) to `to`. */
   copyWithin(to: number, from: number, end: number): void {
     this.ids?.copyWithin(to, from, end);
@@ -96,7 +120,7 @@ export class SideColumns {
     this.#chargedBytes += bytes;
   }
 
-  #tooMany(chunk: EncodedChunk, samples: number): TsdbError {
+  #tooMany(chunk: Pick<EncodedChunk, 'name'>, samples: number): TsdbError {
     return new TsdbError('ERR_CHUNK_CORRUPT', `decode chunk of ${chunk.name()}: ${samples} samples, more than room was made for`);
   }
 }
