@@ -15,6 +15,7 @@ import { extendSamples } from './exec/extended-range.ts';
 import { type EngineKernels, type Grid, type QueryControl, QueryContext } from './exec/query-context.ts';
 import { statsSelectors, withoutBuckets } from './exec/histogram-stats.ts';
 import { readSeries } from './exec/read-series.ts';
+import { bytesOfLabels } from './exec/key-table.ts';
 import { limitError, placedLimitError } from './exec/limit-errors.ts';
 import { lookTimes } from './exec/look-times.ts';
 import { removeDelayedNames, samplesOfHistogram, type StepMatrix } from './exec/step-matrix.ts';
@@ -286,6 +287,9 @@ function matrixAnswer(context: QueryContext, value: Value, grid: Grid): Answer {
   return columns(context, 'matrix', [{ labels: [], timestampsMs: times, values: value.values }]);
 }
 
+/** Heap bytes of a series' two columns beside their samples. */
+const SERIES_BYTES = 512;
+
 /** `x[5m]` as the whole query: raw samples with their own times, without stale markers. */
 async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector, grid: Grid, around: Surroundings): Promise<Answer> {
   const { kernels, settings } = context;
@@ -303,7 +307,7 @@ async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector,
   const series: PlainSeries[] = [];
   await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count, inStorage) => {
     if (count === 0) return;
-    context.reserve(count * SAMPLE_BYTES);
+    context.reserve(count * SAMPLE_BYTES + SERIES_BYTES + bytesOfLabels(labels));
     const ptr = kernels.memory.alloc(count * 16);
     try {
       const kept = kernels.dropStale(timestampsPtr, valuesPtr, count, ptr, ptr + count * 8);

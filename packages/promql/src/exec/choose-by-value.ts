@@ -20,6 +20,8 @@ import { type HistogramRow, StepMatrix } from './step-matrix.ts';
 
 /** Slots per step to begin with; groups are often smaller than k. */
 const FIRST_CAPACITY = 8;
+/** Fewer rows are not worth looking through. */
+const COMPACT_ROWS_MIN = 1024;
 /** Bytes of one slot. */
 const SLOT_BYTES = 12;
 /** Bytes per step beside the slots. */
@@ -49,8 +51,11 @@ export class ChoosingSink implements RowSink {
   /** By number of the key. */
   readonly #groups: GroupHeaps[] = [];
   /** Of rows that were among the best when they came. */
-  readonly #labels: Labels[] = [];
-  readonly #dropName: boolean[] = [];
+  #labels: Labels[] = [];
+  #dropName: boolean[] = [];
+  #labelBytes = 0;
+  /** Rows at which those that lost their places are forgotten. */
+  #compactAt = COMPACT_ROWS_MIN;
   #reserved = 0;
   /** Whether a value of the row at hand was taken. */
   #isTaken = false;
@@ -70,6 +75,7 @@ export class ChoosingSink implements RowSink {
 
   add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {
     this.#held += found;
+    if (this.#labels.length >= this.#compactAt) this.#compact();
     const row = this.#labels.length;
     const group = this.#groups[this.#keys.idOf(this.#keyOf(labels))] ?? this.#newGroup();
     const { memory } = this.#context.kernels;
@@ -80,9 +86,44 @@ export class ChoosingSink implements RowSink {
     else this.#offerMin(group, row, values, present);
     if (!this.#isTaken) return;
     this.#isTaken = false;
-    this.#reserve(bytesOfLabels(labels));
+    const bytes = bytesOfLabels(labels);
+    this.#context.reserve(bytes);
+    this.#labelBytes += bytes;
     this.#labels.push(labels);
     this.#dropName.push(dropName);
+  }
+
+  /** Forgets the rows that are no longer among the best at any step; the others keep their order. */
+  #compact(): void {
+    const steps = this.#steps;
+    const numberOf = new Int32Array(this.#labels.length).fill(-1);
+    const slots = (visit: (rows: Int32Array, at: number) => void): void => {
+      for (const { rows, sizes, capacity } of this.#groups) {
+        for (let k = 0; k < steps; k++) for (let at = k * capacity; at < k * capacity + sizes[k]!; at++) visit(rows, at);
+        this.#context.worked(steps, 1);
+      }
+    };
+    slots((rows, at) => {
+      numberOf[rows[at]!] = 0;
+    });
+    const labels: Labels[] = [];
+    const dropName: boolean[] = [];
+    let bytes = 0;
+    numberOf.forEach((mark, row) => {
+      if (mark === -1) return;
+      numberOf[row] = labels.length;
+      labels.push(this.#labels[row]!);
+      dropName.push(this.#dropName[row]!);
+      bytes += bytesOfLabels(this.#labels[row]!);
+    });
+    slots((rows, at) => {
+      rows[at] = numberOf[rows[at]!]!;
+    });
+    this.#labels = labels;
+    this.#dropName = dropName;
+    this.#context.release(this.#labelBytes - bytes);
+    this.#labelBytes = bytes;
+    this.#compactAt = Math.max(COMPACT_ROWS_MIN, 2 * labels.length);
   }
 
   #leaveOut(histograms: HistogramRow, present: Uint8Array): void {
@@ -223,8 +264,9 @@ export class ChoosingSink implements RowSink {
 
   /** Gives the memory charge back. */
   free(): void {
-    this.#context.release(this.#reserved);
+    this.#context.release(this.#reserved + this.#labelBytes);
     this.#reserved = 0;
+    this.#labelBytes = 0;
     this.#groups.length = 0;
     this.#keys.free();
   }
