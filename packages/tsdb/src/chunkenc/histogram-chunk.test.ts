@@ -204,7 +204,7 @@ describe('start timestamps', () => {
     for (const { encoding, data } of made.filter(({ times }) => times.length < 20)) {
       const bytes = Uint8Array.from(Buffer.from(data, 'base64'));
       for (let length = 0; length < bytes.length; length++) cut.add(attempt(encoding, bytes.subarray(0, length)));
-      for (let bit = 0; bit < bytes.length * 8; bit++) {
+      for (let bit = 0; bit < bytes.length * 8; bit += bit < 80 ? 1 : 11) {
         const bad = bytes.slice();
         bad[bit >> 3]! ^= 0x80 >> (bit & 7);
         flipped.add(attempt(encoding, bad));
