@@ -1,6 +1,7 @@
 /**
  * Calls of functions over instant vectors and scalars. Arguments are evaluated here; what is done with them is in ../functions/.
  */
+import { METRIC_NAME, withLabel } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import { absentLabels } from '../functions/absent.ts';
 import { DATE_FUNCTIONS, dateColumn } from '../functions/dates.ts';
@@ -48,7 +49,8 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
     return vector(oneSeries(context, dateColumn(grid, date)));
   }
   const ofHistogram = HISTOGRAM_VALUES.get(call.func);
-  if (ofHistogram !== undefined) return renamed(valuesOfHistograms(context, await vectorArg(0), ofHistogram));
+  // As in Prometheus, type and unit stay unless names are dropped at the end.
+  if (ofHistogram !== undefined) return vector(dropNames(valuesOfHistograms(context, await vectorArg(0), ofHistogram), delayed, (labels) => withLabel(labels, METRIC_NAME, '')));
 
   switch (call.func) {
     case 'time': {

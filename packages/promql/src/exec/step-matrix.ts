@@ -251,15 +251,16 @@ export function mergeDuplicates(matrix: StepMatrix): StepMatrix {
 
 /**
  * Drops the metric name of all rows, now or (delayed name removal) at the end of the query, and joins what becomes equal.
+ * @param withoutName what is dropped: without argument type and unit too
  */
-export function dropNames(matrix: StepMatrix, delayed: boolean): StepMatrix {
+export function dropNames(matrix: StepMatrix, delayed: boolean, withoutName: (labels: Labels) => Labels = dropMetadata): StepMatrix {
   if (delayed) {
     matrix.dropName.fill(true);
     return matrix;
   }
   // Series that differ without their name differ with it: only different names can make duplicates.
   const collide = hasDifferentMetadata(matrix);
-  for (let row = 0; row < matrix.rows; row++) matrix.labels[row] = dropMetadata(matrix.labels[row]!);
+  for (let row = 0; row < matrix.rows; row++) matrix.labels[row] = withoutName(matrix.labels[row]!);
   return collide ? mergeDuplicates(matrix) : matrix;
 }
 

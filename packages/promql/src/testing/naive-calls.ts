@@ -10,8 +10,8 @@ import type { Call, Expr, MatrixSelector, SubqueryExpr } from '../parser/ast.ts'
 import { bucketFunction } from './naive-buckets.ts';
 import { info } from './naive-info.ts';
 import { applyToWindow } from './naive-range-functions.ts';
-import { keyOf, NaiveError, type NaiveValue, refuseTwins, renamed, type Sample, type Scope, setLabel, settle, type Vectors } from './naive-samples.ts';
-import { lookTime, rangeLength, selectPoints, selectWindows } from './naive-select.ts';
+import { keyOf, NaiveError, type NaiveQuery, type NaiveValue, refuseTwins, renamed, type Sample, type Scope, setLabel, settle, type Vectors } from './naive-samples.ts';
+import { lookTime, selectPoints, selectWindows } from './naive-select.ts';
 
 const HISTOGRAM_FUNCTIONS: Readonly<Record<string, (histogram: FloatHistogram) => number>> = {
   histogram_avg: averageOfHistogram,
@@ -31,6 +31,11 @@ function unwrap(expr: Expr): Expr {
 function stringOf(expr: Expr): string {
   const inner = unwrap(expr);
   return inner.type === 'string' ? inner.value : '';
+}
+
+/** As `renamed`; but of histograms' numbers, type and unit stay if the name is dropped at once, as in Prometheus. */
+function unnamed(sample: Sample, value: number, query: NaiveQuery): Sample {
+  return { labels: query.delayedNameRemoval ? sample.labels : setLabel(sample.labels, '__name__', ''), value, dropName: true };
 }
 
 /** Calls that give a scalar. */
@@ -91,7 +96,7 @@ export function callVectors(call: Call, outer: Scope): Vectors {
   if (date !== undefined) return call.args.length > 0 ? eachFloat(date) : times.map((time) => [{ labels: [], value: date(time / 1000), dropName: false }]);
   const ofHistogram = HISTOGRAM_FUNCTIONS[call.func];
   if (ofHistogram !== undefined) {
-    return settle(vectors().map((samples) => samples.flatMap((sample) => (typeof sample.value === 'number' ? [] : [renamed(sample, ofHistogram(sample.value), query)]))), scope);
+    return settle(vectors().map((samples) => samples.flatMap((sample) => (typeof sample.value === 'number' ? [] : [unnamed(sample, ofHistogram(sample.value), query)]))), scope);
   }
   switch (call.func) {
     case 'vector':
@@ -243,6 +248,5 @@ function relabelled(call: Call, vectors: Vectors, scope: Scope): Vectors {
 
 /** The raw samples of a range vector, as the whole query. */
 export function rangeVector(range: MatrixSelector | SubqueryExpr, scope: Scope): ReturnType<typeof selectWindows> {
-  rangeLength(range, scope.query);
-  return selectWindows(range, scope);
+  return selectWindows(range, scope, 0, true);
 }

@@ -177,7 +177,7 @@ function freshPoints(points: readonly StoredPoint[]): Point[] {
 }
 
 /** A range vector. */
-export function selectWindows(range: MatrixSelector | SubqueryExpr, scope: Scope, lookBehindMs = 0): WindowSeries[] {
+export function selectWindows(range: MatrixSelector | SubqueryExpr, scope: Scope, lookBehindMs = 0, keepsHints = false): WindowSeries[] {
   const { query } = scope;
   const selector = range.type === 'matrixSelector' ? range.vector : range;
   const rangeMs = rangeLength(range, query);
@@ -189,7 +189,7 @@ export function selectWindows(range: MatrixSelector | SubqueryExpr, scope: Scope
   const last = Math.max(...ends) + after;
   const series =
     range.type === 'subquery'
-      ? subquerySeries(range, scope, ends, rangeMs)
+      ? subquerySeries(range, scope, ends, rangeMs, keepsHints)
       : matchingSeries(range.vector.matchers, query).map((one) => ({ labels: one.labels, dropName: false, points: freshPoints(storedPoints(one, first, last, scope.histograms)) }));
   return series.map(({ labels, dropName, points }) => ({
     labels,
@@ -204,7 +204,7 @@ export function selectWindows(range: MatrixSelector | SubqueryExpr, scope: Scope
 }
 
 /** A subquery as series: evaluated at multiples of its step, over all windows at once. */
-export function subquerySeries(subquery: SubqueryExpr, scope: Scope, ends: readonly number[], rangeMs: number): { labels: Labels; dropName: boolean; points: Point[] }[] {
+export function subquerySeries(subquery: SubqueryExpr, scope: Scope, ends: readonly number[], rangeMs: number, keepsHints: boolean): { labels: Labels; dropName: boolean; points: Point[] }[] {
   const { query } = scope;
   const ownStep = duration(subquery.stepExpr, subquery.stepMs, query, false);
   const stepMs = ownStep === 0 ? query.noStepSubqueryIntervalMs : ownStep;
@@ -225,7 +225,7 @@ export function subquerySeries(subquery: SubqueryExpr, scope: Scope, ends: reado
       const key = `${keyOf(labels)}${twin}`;
       if (!series.has(key)) series.set(key, { labels, dropName, points: [] });
       // Hints tell of neighbours in storage, not of neighbouring steps.
-      const isHinted = typeof value !== 'number' && value.resetHint !== RESET_HINTS.gauge;
+      const isHinted = !keepsHints && typeof value !== 'number' && value.resetHint !== RESET_HINTS.gauge;
       series.get(key)!.points.push({ timeMs: times[k]!, value: isHinted ? withResetHint(value, RESET_HINTS.unknown) : value });
     }
   });

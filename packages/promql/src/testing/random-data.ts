@@ -6,6 +6,8 @@
  *   c        a label some lack             flat    constant                m       floats and histograms       target_info, build_info
  *   d, e     equal labels, two names       rare    few, irregular samples, then nothing
  *
+ * Some a_total and hc have the labels __type__ and __unit__.
+ *
  * Times are multiples of 500 ms, so that data can be written as a script; there are gaps, jitter and stale markers everywhere.
  */
 import { compactHistogram, compareLabels, createHistogram, CUSTOM_BUCKETS_SCHEMA, type FloatHistogram, labelsFromPairs, RESET_HINTS, STALE_HISTOGRAM } from '@gauntlet/model';
@@ -44,7 +46,8 @@ export function randomSeries(random: () => number, durationMs: number): MemorySe
   for (const job of ['x', 'y']) {
     for (const instance of ['0', '1', '10']) {
       const target = { job, instance };
-      add({ __name__: 'a_total', ...target }, counter(random));
+      const typed = (type: string): Record<string, string> => (instance === '1' ? { __type__: type, __unit__: 'seconds' } : {});
+      add({ __name__: 'a_total', ...target, ...typed('counter') }, counter(random));
       add({ __name__: 'b', ...target }, gauge(random));
       add({ __name__: 'c', ...target, ...(instance === '0' ? {} : { zone: instance }) }, gauge(random));
       if (instance === '10') continue;
@@ -52,7 +55,7 @@ export function randomSeries(random: () => number, durationMs: number): MemorySe
       add({ __name__: 'flat', ...target }, () => 2.5);
       add({ __name__: 'rare', ...target }, gauge(random), 0.5);
       add({ __name__: 'h', ...target }, nativeHistograms(random, 'counter'));
-      add({ __name__: 'hc', ...target }, nativeHistograms(random, 'custom'));
+      add({ __name__: 'hc', ...target, ...typed('histogram') }, nativeHistograms(random, 'custom'));
       add({ __name__: 'hg', ...target }, nativeHistograms(random, 'gauge'));
       add({ __name__: 'm', ...target }, mixed(random));
       for (const le of below(2) === 0 ? ['0.1', '1', '+Inf'] : ['-1', '0.5', '1', '1.0', below(4) === 0 ? 'bad' : '+Inf']) add({ __name__: 'lat_bucket', ...target, le }, counter(random, 4));

@@ -24,7 +24,7 @@ type Taste = 'any' | 'histograms' | 'buckets';
 
 const ARITHMETIC = ['+', '-', '*', '/', '%', '^', 'atan2'];
 const COMPARISONS = ['==', '!=', '<', '<=', '>', '>='];
-const AGGREGATES = ['sum', 'avg', 'min', 'max', 'count', 'group', 'stddev', 'stdvar'];
+const AGGREGATES = ['sum', 'avg', 'min', 'max', 'count', 'group'];
 /** Functions that can be used over `anchored` ranges; over `smoothed` ones those before `changes`. */
 const EXTENDABLE = ['rate', 'increase', 'delta', 'changes', 'resets'];
 /** Names of histogram functions wanted often enough to meet. */
@@ -35,6 +35,11 @@ export function randomQuery(random: () => number, options: RandomQueryOptions = 
   const generator = new QueryGenerator(random, options);
   const depth = Math.floor(random() * ((options.depthMax ?? 4) + 1));
   return options.everything === true && random() < 0.03 ? generator.scalar(depth) : generator.vector(depth, 'any');
+}
+
+/** A random range vector, which only an instant query may be. */
+export function randomRangeVector(random: () => number, options: RandomQueryOptions = {}): string {
+  return new QueryGenerator(random, options).rangeVector(2 + Math.floor(random() * ((options.depthMax ?? 4) - 1)));
 }
 
 class QueryGenerator {
@@ -98,8 +103,13 @@ class QueryGenerator {
     return `${this.#selector(taste)}[${this.#duration(['1m', '5m', '17s', '20m', '2m30s'])}]${extension}${this.#modifiers()}`;
   }
 
+  /** A range vector by itself. */
+  rangeVector(depth: number): string {
+    return this.#range(depth, 'any', '');
+  }
+
   #grouping(): string {
-    return this.#maybe(0.8, () => ` ${this.#one(['by', 'without'])} (${this.#one(['job', 'instance', 'job, instance', 'zone', 'le', '', '__name__', 'job, le', '__name__, job'])})`);
+    return this.#maybe(0.8, () => ` ${this.#one(['by', 'without'])} (${this.#one(['job', 'instance', 'job, instance', 'zone', 'le', '', '__name__', 'job, le', '__name__, job', '__type__'])})`);
   }
 
   /** A number per step. */
@@ -175,6 +185,8 @@ class QueryGenerator {
       () => `${op(this.#one(AGGREGATES))} (${inner()})`,
       () => `${op(this.#one(AGGREGATES))} (${inner()})`,
       () => `${op(this.#one(['sum', 'avg']))} (${inner()})`,
+      // Variances of the same values in another order differ in the last digit, which `resets` and `==` would show.
+      () => `${op(this.#one(['stddev', 'stdvar']))} (${this.#ordered(depth - 1)})`,
       () => `${op('quantile')} (${number(['0.5', '0.25', '1', '1.5', '-1'])}, ${inner()})`,
       () => `${op(this.#one(['topk', 'bottomk']))} (${number(['1', '2', '3', '0', '10'])}, ${this.#ordered(depth - 1)})`,
       () => `${op('count_values')} ("${this.#one(['value', 'value', 'job', '__name__'])}", ${inner()})`,
