@@ -211,7 +211,8 @@ describe('start timestamps', () => {
       }
     }
     expect([...cut]).toEqual(['ERR_CHUNK_CORRUPT']);
-    expect(flipped).toEqual(new Set(['ERR_CHUNK_CORRUPT', 'ERR_CHUNK_ENCODING', 'decoded']));
+    for (const result of flipped) expect(['decoded', 'ERR_CHUNK_CORRUPT', 'ERR_CHUNK_ENCODING']).toContain(result);
+    expect(flipped.size).toBeGreaterThan(1);
   });
 
   test.each([
