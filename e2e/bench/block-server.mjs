@@ -36,4 +36,6 @@ async function serve(request, response) {
 
 const server = createServer((request, response) => void serve(request, response));
 const [host, port] = address.split(':');
+// A slow answer of the other side is no reason to lose the connection.
+server.keepAliveTimeout = 600_000;
 server.listen(Number(port), host);

@@ -11,13 +11,9 @@
  *
  * No timestamp is a whole second, so that no sample lies on the edge of a window, which Prometheus counted in before 3.0.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { compareUtf8 } from '@gauntlet/bytes';
-import { createKernels, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
-import { CHUNK_ENCODING, compareLabels, type Labels, labelsFromPairs } from '@gauntlet/model';
-import { createNodeFileSystem } from '@gauntlet/service-kit';
-import { type BlockChunk, createBlockWriter } from '@gauntlet/tsdb';
+import { labelsFromPairs } from '@gauntlet/model';
+import { type BenchSeries, createRandom, type ValueSource, writeBlocksOnce } from './write-blocks.ts';
 
 export interface QueryDataset {
   /** Folder with block folders. */
@@ -29,35 +25,13 @@ export interface QueryDataset {
   readonly samples: number;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 const SCRAPE_MS = 15_000;
 const BLOCK_MS = 2 * 3_600_000;
 const BLOCKS = 3;
 const SAMPLES_PER_BLOCK = BLOCK_MS / SCRAPE_MS;
-const SAMPLES_PER_CHUNK = 120;
 /** Aligned to 2 h. */
 const START_MS = Date.UTC(2026, 9, 1);
-
-/** Small fast generator with a 32-bit state (mulberry32); numbers in [0, 1). */
-function createRandom(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-/** Gives the value of each scrape in turn. */
-type ValueSource = () => number;
-
-interface Series {
-  readonly labels: Labels;
-  /** Same for all series of one target. */
-  readonly target: number;
-  readonly open: () => ValueSource;
-}
 
 const BOUNDS = ['0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '5', '10', '+Inf'];
 
@@ -113,13 +87,13 @@ function bucketCounter(seed: number, bucket: number): ValueSource {
   };
 }
 
-/** All series in label order; `share` of the instances of each job. */
-function allSeries(share: number): Series[] {
-  const series: Series[] = [];
+/** All series; `share` of the instances of each job. */
+function allSeries(share: number): BenchSeries[] {
+  const series: BenchSeries[] = [];
   let seed = 20_262;
   const add = (target: number, name: string, labels: readonly [string, string][], open: (seed: number) => ValueSource): void => {
     const own = seed++;
-    series.push({ labels: labelsFromPairs([['__name__', name], ...labels]), target, open: () => open(own) });
+    series.push({ labels: labelsFromPairs([['__name__', name], ...labels]), openTimes: () => openClock(target), openValues: () => open(own) });
   };
   const instances = Math.max(1, Math.round(20 * share));
   for (let job = 0; job < 10; job++) {
@@ -138,46 +112,15 @@ function allSeries(share: number): Series[] {
       add(target, 'build_info', [...where, ['version', '1.4.2']], () => () => 1);
     }
   }
-  return series.sort((a, b) => compareLabels(a.labels, b.labels));
+  return series;
 }
 
-/** One chunk of samples [from, to) of the columns. */
-function encode(kernels: Kernels, timesPtr: number, valuesPtr: number, from: number, to: number, outPtr: number): BlockChunk {
-  const times = kernels.memory.f64(timesPtr, to);
-  const bytes = kernels.encodeXor(timesPtr + from * 8, valuesPtr + from * 8, to - from, outPtr, xorChunkBytesMax(to - from));
-  return { mint: times[from]!, maxt: times[to - 1]!, encoding: CHUNK_ENCODING.xor, data: kernels.memory.u8(outPtr, bytes).slice() };
-}
-
-function writeBlocks(dir: string, series: readonly Series[]): void {
-  const fs = createNodeFileSystem();
-  const kernels = createKernels({});
-  const { memory } = kernels;
-  const symbols = [...new Set(['', ...series.flatMap(({ labels }) => labels)])].sort(compareUtf8);
-  const writers = Array.from({ length: BLOCKS }, (_none, block) =>
-    createBlockWriter(fs, dir, { ulid: `01M3ZZZZZZZZZZZZZZZZZZZZ${VERSION}${block}`, minTime: START_MS + block * BLOCK_MS, maxTime: START_MS + (block + 1) * BLOCK_MS, symbols }),
-  );
-  const timesPtr = memory.alloc(SAMPLES_PER_BLOCK * 8);
-  const valuesPtr = memory.alloc(SAMPLES_PER_BLOCK * 8);
-  const outPtr = memory.alloc(xorChunkBytesMax(SAMPLES_PER_CHUNK));
-  for (const { labels, target, open } of series) {
-    const scrape = createRandom(7_000_000 + target);
-    const next = open();
-    // 1 … 14,980 ms, with room for a late scrape before the next whole second.
-    const offsetMs = Math.floor(scrape() * 15) * 1000 + 1 + Math.floor(scrape() * 980);
-    writers.forEach((writer, block) => {
-      const times = memory.f64(timesPtr, SAMPLES_PER_BLOCK);
-      const values = memory.f64(valuesPtr, SAMPLES_PER_BLOCK);
-      for (let i = 0; i < SAMPLES_PER_BLOCK; i++) {
-        const lateMs = scrape() < 0.03 ? Math.floor(scrape() * 12) : 0;
-        times[i] = START_MS + block * BLOCK_MS + i * SCRAPE_MS + offsetMs + lateMs;
-        values[i] = next();
-      }
-      const chunks: BlockChunk[] = [];
-      for (let from = 0; from < SAMPLES_PER_BLOCK; from += SAMPLES_PER_CHUNK) chunks.push(encode(kernels, timesPtr, valuesPtr, from, from + SAMPLES_PER_CHUNK, outPtr));
-      writer.addSeries(labels, chunks);
-    });
-  }
-  for (const writer of writers) writer.finish();
+/** The clock of one target: its own offset, some scrapes late, never on a whole second. */
+function openClock(target: number): (scrape: number) => number {
+  const random = createRandom(7_000_000 + target);
+  // 1 … 14,980 ms, with room for a late scrape before the next whole second.
+  const offsetMs = Math.floor(random() * 15) * 1000 + 1 + Math.floor(random() * 980);
+  return (scrape) => START_MS + scrape * SCRAPE_MS + offsetMs + (random() < 0.03 ? Math.floor(random() * 12) : 0);
 }
 
 /**
@@ -187,12 +130,6 @@ function writeBlocks(dir: string, series: readonly Series[]): void {
 export function queryDataset(cacheDir: string, share: number): QueryDataset {
   const series = allSeries(share);
   const dir = join(cacheDir, `query-dataset-${VERSION}-${series.length}`);
-  const dataset = { dir, startMs: START_MS, endMs: START_MS + BLOCKS * BLOCK_MS, series: series.length, samples: series.length * BLOCKS * SAMPLES_PER_BLOCK };
-  if (existsSync(dir) && readdirSync(dir).length === BLOCKS) return dataset;
-  const draft = `${dir}.draft`;
-  rmSync(draft, { recursive: true, force: true });
-  mkdirSync(draft, { recursive: true });
-  writeBlocks(draft, series);
-  renameSync(draft, dir);
-  return dataset;
+  writeBlocksOnce(dir, series, { startMs: START_MS, blockMs: BLOCK_MS, blocks: BLOCKS, samplesPerBlock: SAMPLES_PER_BLOCK });
+  return { dir, startMs: START_MS, endMs: START_MS + BLOCKS * BLOCK_MS, series: series.length, samples: series.length * BLOCKS * SAMPLES_PER_BLOCK };
 }
