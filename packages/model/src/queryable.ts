@@ -56,6 +56,8 @@ export interface HistogramColumn {
    * shares nothing that the producer changes later.
    */
   get(id: number): FloatHistogram;
+  /** Whether a histogram was stored with whole counts, for those who show samples as they are; absent where nobody knows. */
+  isInteger?(id: number): boolean;
 }
 
 /** Whole series as columns. See the head of this file for layout and ownership. */
@@ -82,7 +84,7 @@ export interface SeriesBatch {
   /**
    * Beside each timestamp, when what the sample counts began: ms since 1970, 0 where it is not known. Absent if no sample of the batch has one, as
    * in most batches. It is a start of counting, not of the series: a counter that was reset carries the time of the reset, a delta the time of the
-   * sample before. Storage hands it out as it was written, even where it cannot be right.
+   * sample before. Storage hands it out as it was written, even where it cannot be right. Never in the memory of kernels.
    */
   readonly startTimestamps?: Float64Array;
 }

@@ -11,7 +11,7 @@ import { LOOK_BEHIND_MS, RANGE_FUNCTIONS, type RangeFunctionCall, smoothingFacto
 import { START_FUNCTIONS } from '../functions/start-timestamps.ts';
 import type { Call, Expr, MatrixSelector, SubqueryExpr } from '../parser/ast.ts';
 import { absentLabels } from '../functions/absent.ts';
-import { evaluateScalar, evaluateVector, type Surroundings } from './operators.ts';
+import { evaluateScalar, type Surroundings } from './operators.ts';
 import { extendedFunction } from './extended-range.ts';
 import { dropMetadata, labelsKey } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';

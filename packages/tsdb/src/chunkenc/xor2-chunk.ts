@@ -25,7 +25,7 @@ export interface Xor2Target {
 }
 
 /** Bytes of count and start header. */
-export const XOR2_HEADER_BYTES = 3;
+const XOR2_HEADER_BYTES = 3;
 
 /** Whether a payload has start timestamps. Cheap: one byte tells. */
 export function hasStartTimestamps(data: Uint8Array): boolean {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
-import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
+import type { Labels } from '@gauntlet/model';
 import { type Block, openBlock } from '../block/block-reader.ts';
 import { createBlockWriter } from '../block/block-writer.ts';
 import { createUlid } from '../block/ulid.ts';
