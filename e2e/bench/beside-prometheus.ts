@@ -103,8 +103,9 @@ export function showMs(value: number, width: number = 6): string {
   return value.toFixed(value < 100 ? 1 : 0).padStart(width);
 }
 
-/** Rounds before those that count, so that code is compiled. */
-const WARM_ROUNDS = 3;
+/** Rounds before those that count, so that code is compiled: many of a query that is short. */
+const WARM_ROUNDS = 12;
+const WARM_MS = 1500;
 
 /** Counts the rows that are too slow. */
 export class Verdicts {
@@ -127,12 +128,13 @@ export async function measureRow(row: Row, ours: Side, theirs: Side, rounds: num
   const [a, b] = [await fetchTimed(urlOf(ours, row), ours.agent), await fetchTimed(urlOf(theirs, row), theirs.agent)];
   const equal = compareAnswers(row.expr, a.text, b.text, mode);
   const runs: { ours: Measured[]; theirs: Measured[] } = { ours: [], theirs: [] };
-  for (let round = -WARM_ROUNDS; round < rounds; round++) {
-    const one = await measureOnce(ours, row);
-    const other = await measureOnce(theirs, row);
-    if (round < 0) continue;
-    runs.ours.push(one);
-    runs.theirs.push(other);
+  const warmUntil = performance.now() + WARM_MS;
+  for (let round = 0; round < WARM_ROUNDS && (round < 2 || performance.now() < warmUntil); round++) {
+    for (const side of [ours, theirs]) await measureOnce(side, row);
+  }
+  for (let round = 0; round < rounds; round++) {
+    runs.ours.push(await measureOnce(ours, row));
+    runs.theirs.push(await measureOnce(theirs, row));
   }
   const column = (side: Side['which'], key: 'ms' | 'cpu'): number[] => runs[side].map((run) => run[key]);
   const [wall, cpu] = (['ms', 'cpu'] as const).map((key) => least(column('theirs', key)) / least(column('ours', key))) as [number, number];
