@@ -1,6 +1,7 @@
 /**
  * Binary operators: dispatch by operand types, and the forms with a scalar. Two vectors are in binary-vector.ts and set-operators.ts.
  */
+import { Annotations } from '../annotations.ts';
 import type { BinaryExpr, Expr } from '../parser/ast.ts';
 import { valueType } from '../parser/check-types.ts';
 import { applyColumns, changesQuantity, isComparison } from './binary-ops.ts';
@@ -39,9 +40,15 @@ async function both(context: QueryContext, lhs: Expr, rhs: Expr, grid: Grid, aro
   if (valueType(lhs) === 'scalar' || valueType(rhs) === 'scalar') {
     return [await evaluate(context, lhs, grid, around), await evaluate(context, rhs, grid, around)];
   }
-  const [left, right] = await Promise.allSettled([evaluate(context, lhs, grid, around), evaluate(context, rhs, grid, around)]);
+  // Which side remarks first must not depend on which storage answers first.
+  const [lhsPart, rhsPart] = [context.part({ annotations: new Annotations() }), context.part({ annotations: new Annotations() })];
+  const [left, right] = await Promise.allSettled([evaluate(lhsPart, lhs, grid, around), evaluate(rhsPart, rhs, grid, around)]);
   if (left.status === 'rejected') throw left.reason;
   if (right.status === 'rejected') throw right.reason;
+  for (const part of [lhsPart, rhsPart]) {
+    context.join(part);
+    context.annotations.addAll(part.annotations, (pos) => pos);
+  }
   return [left.value, right.value];
 }
 

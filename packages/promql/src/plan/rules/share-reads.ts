@@ -12,7 +12,6 @@
 import type { Matcher, SelectHints } from '@gauntlet/model';
 import { lookTimes } from '../../exec/look-times.ts';
 import type { Call, Expr, SharedRead, VectorSelector } from '../../parser/ast.ts';
-import { valueType } from '../../parser/check-types.ts';
 import { rewrite } from '../rewrite.ts';
 import type { PlanContext, Rule } from '../rule.ts';
 import { matcherKey } from './merge-matchers.ts';
@@ -52,9 +51,12 @@ function apply(root: Expr, context: PlanContext): Expr {
   });
 }
 
+/** Selectors that are compared with each other; those of a longer query read by themselves. */
+const TOGETHER_MAX = 500;
+
 /** Readers that go together, the widest first; only groups of two and more. */
 function groupReaders(readers: readonly Reader[]): readonly (readonly Reader[])[] {
-  const left = readers.toSorted((a, b) => a.matchers.size - b.matchers.size);
+  const left = readers.slice(0, TOGETHER_MAX).sort((a, b) => a.matchers.size - b.matchers.size);
   const groups: Reader[][] = [];
   while (left.length > 0) {
     const widest = left.shift()!;
@@ -107,7 +109,7 @@ function readersTogether(root: Expr, { times, lookbackMs }: PlanContext): readon
       case 'call':
         return walkCall(expr, steps);
       case 'binary':
-        if (valueType(expr.lhs) === 'scalar' || valueType(expr.rhs) === 'scalar') return inTurn([expr.lhs, expr.rhs], steps);
+        if (expr.matching === undefined) return inTurn([expr.lhs, expr.rhs], steps);
         return [...walk(expr.lhs, steps), ...walk(expr.rhs, steps)];
       default:
         // Subqueries have times of their own.
