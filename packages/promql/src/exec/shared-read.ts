@@ -13,7 +13,7 @@ import type { QueryContext } from './query-context.ts';
 import type { ReadRequest, SeriesVisitor } from './read-series.ts';
 
 /** Turns of the microtask queue that are waited; deep trees take a few per level. */
-const TURNS_MAX = 10_000;
+const TURNS_MAX = 1000;
 
 interface Member {
   readonly accepts: (labels: Labels) => boolean;
