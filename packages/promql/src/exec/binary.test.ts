@@ -16,7 +16,7 @@ function lateFor(late: string): Queryable {
       const set = memory.select(request);
       return {
         async *[Symbol.asyncIterator]() {
-          if (request.matchers.some((matcher) => matcher.value === late)) for (let turn = 0; turn < 1000; turn++) await undefined;
+          if (request.matchers.some((matcher) => matcher.value === late)) for (let turn = 0; turn < 1000; turn++) await Promise.resolve();
           yield* set;
         },
         warnings: () => set.warnings(),

@@ -80,11 +80,7 @@ describe('reads of storage', () => {
     const queryable: Queryable = {
       ...createMemoryQueryable([]),
       select: () => ({
-        async *[Symbol.asyncIterator]() {
-          await Promise.resolve();
-          throw new Error('disk on fire');
-          yield undefined as never;
-        },
+        [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('disk on fire')) }),
         warnings: () => [],
       }),
     };

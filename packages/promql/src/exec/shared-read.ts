@@ -57,7 +57,7 @@ export async function readShared(context: QueryContext, request: ReadRequest, sh
 
 /** Waits for the members and reads; never rejects, each member hears for itself. */
 async function readForAll(context: QueryContext, request: ReadRequest, read: Read, membersMax: number, readAlone: ReadAlone): Promise<void> {
-  for (let turn = 0; turn < TURNS_MAX && read.members.length < membersMax; turn++) await undefined;
+  for (let turn = 0; turn < TURNS_MAX && read.members.length < membersMax; turn++) await Promise.resolve();
   read.hasBegun = true;
   const { members } = read;
   let left = members.length;
