@@ -84,17 +84,24 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
   };
   const visitSamples = (record: Uint8Array): void => {
     decodeSamplesRecord(record, samples);
+    const { table, refs, minValidTimeMs } = head;
+    let taken = 0;
     for (let i = 0; i < samples.count; i++) {
       const timeMs = samples.timesMs[i]!;
-      if (timeMs < head.minValidTimeMs) {
+      if (timeMs < minValidTimeMs) {
         counts.samplesBeforeMinValid++;
         continue;
       }
-      const slot = head.refs.get(samples.refs[i]!);
+      const slot = refs.get(samples.refs[i]!);
       if (slot < 0) counts.unknownRefs++;
-      else if (!appendFloat(head.table, slot, timeMs, samples.high[i]!, samples.low[i]!)) counts.samplesOutOfOrder++;
-      else took(timeMs);
+      else if (!appendFloat(table, slot, timeMs, samples.high[i]!, samples.low[i]!)) counts.samplesOutOfOrder++;
+      else {
+        taken++;
+        if (timeMs < mint) mint = timeMs;
+        if (timeMs > maxt) maxt = timeMs;
+      }
     }
+    counts.samples += taken;
   };
   const visit = (record: Uint8Array): void => {
     const type = record[0] ?? 0;
