@@ -20,7 +20,7 @@ import { limitError, placedLimitError } from './exec/limit-errors.ts';
 import { lookTimes } from './exec/look-times.ts';
 import { removeDelayedNames, samplesOfHistogram, type StepMatrix } from './exec/step-matrix.ts';
 import { type Answer, SAMPLE_BYTES, stepAnswer } from './exec/step-answer.ts';
-import { SampleCounts } from './exec/sample-counts.ts';
+import { countsBytes, SampleCounts } from './exec/sample-counts.ts';
 import { evaluateSubquery, subqueryGrid } from './exec/subquery.ts';
 import type { Expr, MatrixSelector } from './parser/ast.ts';
 import { describeType, valueType } from './parser/check-types.ts';
@@ -177,9 +177,12 @@ async function run(options: EngineOptions, query: QueryRequest, { plan, times, g
     control: query.control,
   });
   const preparedMs = query.now?.();
-  if (query.counts === true) context.counts = new SampleCounts(grid);
   if (query.analyze === true) context.analysis = { meters: new Map(), now: query.now ?? (() => 0) };
   try {
+    if (query.counts === true) {
+      context.reserve(countsBytes(grid));
+      context.counts = new SampleCounts(grid);
+    }
     context.statsSelectors = statsSelectors(plan.expr);
     const answer = await answerOf(context, plan.expr, grid, times.stepMs > 0, { func: '', grouping: [], by: false, stepMs: times.stepMs });
     const remarks = query.remarks === 'bare' ? annotations.toBareStrings() : annotations.toStrings(query.expr, options.annotationsMax ?? 10);

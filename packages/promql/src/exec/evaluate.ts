@@ -18,7 +18,7 @@ import type { Analysis, Grid, QueryContext } from './query-context.ts';
 import { isRangeCall, rangeFunctionRows } from './range-function.ts';
 import { MatrixSink, type RowSink, sendRows } from './rows.ts';
 import { OperatorMeter } from './operator-meter.ts';
-import { SampleCounts } from './sample-counts.ts';
+import { countsBytes, SampleCounts } from './sample-counts.ts';
 import { selectVectorRows } from './select-vector.ts';
 import { evaluateShared } from './shared-value.ts';
 import { dropNames, StepMatrix } from './step-matrix.ts';
@@ -96,6 +96,7 @@ async function evaluateNodeRows(context: QueryContext, expr: Expr, grid: Grid, a
 async function measure<T>(context: QueryContext, analysis: Analysis, expr: Expr, grid: Grid, run: (part: QueryContext, meter: OperatorMeter) => Promise<T>): Promise<T> {
   const meter = new OperatorMeter(context.meter);
   analysis.meters.set(expr, meter);
+  context.reserve(countsBytes(grid));
   const counts = new SampleCounts(grid);
   const part = context.part({ meter, counts });
   const from = analysis.now();
@@ -106,6 +107,7 @@ async function measure<T>(context: QueryContext, analysis: Analysis, expr: Expr,
     meter.totalSamples = counts.queryable;
     context.join(part);
     context.counts?.addAll(counts);
+    context.release(countsBytes(grid));
   }
 }
 

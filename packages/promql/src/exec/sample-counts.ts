@@ -11,7 +11,12 @@ import type { LookTimes } from './look-times.ts';
 import type { Grid } from './query-context.ts';
 import { type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
 
-/** Counts over one grid of steps. */
+/** Memory of the counts over a grid. */
+export function countsBytes(grid: Grid): number {
+  return 24 * grid.steps;
+}
+
+/** Counts over one grid of steps; `countsBytes` are to be charged. */
 export class SampleCounts {
   readonly grid: Grid;
   queryable = 0;

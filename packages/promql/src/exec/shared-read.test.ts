@@ -88,11 +88,11 @@ describe('reads of storage', () => {
   });
 
   test('no memory stays charged, whichever side ends early', async () => {
-    for (const expr of ['sum(x) / avg(x)', 'sum(rate({job="a"}[5m])) + sum(increase({job="a"}[5m]))', 'abs(x + y) * abs(x + y)']) {
+    for (const expr of ['sum(x) / avg(x)', 'sum(rate({job="a"}[5m])) + sum(increase({job="a"}[5m]))', 'abs(x + y) * abs(x + y)', 'max_over_time(sum(x)[5m:1m]) + max_over_time(sum(x)[5m:1m])']) {
       let charged = 0;
       const control = { poll: () => undefined, reserve: (bytes: number) => void (charged += bytes), release: (bytes: number) => void (charged -= bytes) };
       const { queryable } = storage();
-      await engine.range({ expr, queryable, startMs: 0, endMs: 600_000, stepMs: 60_000, control }).then(
+      await engine.range({ expr, queryable, startMs: 0, endMs: 600_000, stepMs: 60_000, control, counts: true, analyze: true }).then(
         (result) => result.dispose(),
         () => undefined,
       );

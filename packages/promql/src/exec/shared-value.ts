@@ -9,7 +9,7 @@ import type { Expr, PositionRange, SharedExpr } from '../parser/ast.ts';
 import { childrenOf } from '../parser/children.ts';
 import { evaluateVector, type Surroundings } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
-import { SampleCounts } from './sample-counts.ts';
+import { countsBytes, SampleCounts } from './sample-counts.ts';
 import { StepMatrix } from './step-matrix.ts';
 
 interface SharedValue {
@@ -29,6 +29,7 @@ export async function evaluateShared(context: QueryContext, expr: SharedExpr, gr
   let value = sharedValues.get(expr.id);
   const isFirst = value === undefined;
   if (value === undefined) {
+    if (context.counts !== undefined) context.reserve(countsBytes(grid));
     const part = context.part({ annotations: new Annotations(), counts: context.counts === undefined ? undefined : new SampleCounts(grid) });
     value = { here: expr.here, part, matrix: evaluateVector(part, expr.expr, grid, around), left: expr.uses };
     sharedValues.set(expr.id, value);

@@ -12,7 +12,7 @@ import type { SubqueryExpr } from '../parser/ast.ts';
 import { lookTimes } from './look-times.ts';
 import { evaluateVector, type Surroundings } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
-import { SampleCounts } from './sample-counts.ts';
+import { countsBytes, SampleCounts } from './sample-counts.ts';
 import type { StepMatrix } from './step-matrix.ts';
 
 /** Steps of the inner expression; 0 of them when no step falls into any window. */
@@ -44,11 +44,13 @@ export async function evaluateSubquery(context: QueryContext, subquery: Subquery
 async function evaluateSteps(context: QueryContext, subquery: SubqueryExpr, grid: Grid, inner: Surroundings, isWhole: boolean): Promise<StepMatrix> {
   const { counts } = context;
   if (counts === undefined) return evaluateVector(context, subquery.expr, grid, inner);
+  context.reserve(countsBytes(grid));
   const own = new SampleCounts(grid);
   const part = context.part({ counts: own });
   const matrix = await evaluateVector(part, subquery.expr, grid, inner);
   context.join(part);
   if (isWhole) counts.addQueryable(0, own.queryable);
   counts.addSubquery(own, isWhole ? undefined : { offsetMs: subquery.originalOffsetMs, rangeMs: subquery.rangeMs });
+  context.release(countsBytes(grid));
   return matrix;
 }
