@@ -11,7 +11,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Gate, type Logger, type MemoryLedger, type Metrics, type RunOptions, type WorkerPool, WorkerTaskError, createGate, createWorkerPool } from '@gauntlet/service-kit';
-import { type ApiRoute, OUTGROWN, type QueryTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { type ApiRoute, OUTGROWN, SHARED_BYTES_MAX, type QueryTask, type TaskReport, type WorkerSettings } from './query-task.ts';
 
 /** Small queries at once in one shared worker. */
 const SHARED_JOBS = 16;
@@ -48,6 +48,14 @@ export interface QueryRunner {
   close(): Promise<void>;
 }
 
+/**
+ * Heap of a worker whose queries may hold `bytes` at a time. V8 lets garbage grow with the room there is, so the room is twice that of the queries, whose
+ * charges are estimates, and a base for code and frames on their way. A worker that passes it ends alone, with its queries.
+ */
+function heapLimits(bytes: number): { readonly maxOldGenerationSizeMb: number; readonly maxYoungGenerationSizeMb: number } {
+  return { maxOldGenerationSizeMb: 96 + Math.ceil((2 * bytes) / (1 << 20)), maxYoungGenerationSizeMb: 24 };
+}
+
 /** Makes a runner; workers start with the first query. */
 export function createQueryRunner(options: QueryRunnerOptions): QueryRunner {
   const { metrics, maxConcurrent, settings, log } = options;
@@ -56,8 +64,8 @@ export function createQueryRunner(options: QueryRunnerOptions): QueryRunner {
   const pool = createWorkerPool<Kind>({
     module: options.module,
     kinds: {
-      shared: { workersMax: availableParallelism(), jobsPerWorker: SHARED_JOBS, idleMs: 10 * IDLE_MS },
-      exclusive: { workersMax: maxConcurrent, jobsPerWorker: 1, idleMs: IDLE_MS },
+      shared: { workersMax: availableParallelism(), jobsPerWorker: SHARED_JOBS, idleMs: 10 * IDLE_MS, resourceLimits: heapLimits(SHARED_JOBS * SHARED_BYTES_MAX) },
+      exclusive: { workersMax: maxConcurrent, jobsPerWorker: 1, idleMs: IDLE_MS, resourceLimits: heapLimits(settings.maxMemoryBytes) },
       store: { workersMax: availableParallelism(), jobsPerWorker: STORE_JOBS, idleMs: IDLE_MS },
     },
     data: settings,

@@ -56,6 +56,8 @@ export class WorkerTaskError extends ServiceKitError {
 export interface WorkerKind {
   /** Most workers of the kind. */
   readonly workersMax: number;
+  /** Of the heaps of its workers; default those of the pool. */
+  readonly resourceLimits?: ResourceLimits;
   /** Most jobs at once in one worker. */
   readonly jobsPerWorker: number;
   /** Time without a job after which a worker ends; default 60 s. */
@@ -233,9 +235,10 @@ class Pool<K extends string> implements WorkerPool<K> {
 
   #startWorker(kind: string, slots: number): PoolWorker {
     const shared = new SharedArrayBuffer(4 * slots);
+    const resourceLimits = this.#options.kinds[kind as K].resourceLimits ?? this.#options.resourceLimits;
     const thread = new Worker(this.#options.module, {
       workerData: { flags: shared, kind, data: this.#options.data },
-      ...(this.#options.resourceLimits === undefined ? {} : { resourceLimits: this.#options.resourceLimits }),
+      ...(resourceLimits === undefined ? {} : { resourceLimits }),
     });
     const worker: PoolWorker = { kind, thread, threadId: thread.threadId, flags: new Int32Array(shared), slots: Array.from({ length: slots }, () => undefined), busy: 0, dead: false, idle: undefined };
     this.#workers.add(worker);
