@@ -3,7 +3,7 @@
  *
  * All fragments of one `log` call are laid out in memory and given to the file system in one write at a known position. When that
  * write fails, the segment is cut back to the position, so that a later record never follows half of an earlier one; if even that
- * fails, the writer refuses to go on. fsync happens when a segment ends, when asked, and on close: a returned `log` survives the
+ * fails, the writer refuses to go on until it succeeds. A segment that could not be begun is begun with the next record. fsync happens when a segment ends, when asked, and on close: a returned `log` survives the
  * death of the process, not of the machine.
  */
 import { crc32c, GrowableBytes, snappyEncode } from '@gauntlet/bytes';
@@ -52,15 +52,35 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
   /** Good bytes of the segment on disk. */
   let position = 0;
   let failure: unknown;
+  /** Whether the file of the present segment was made here. */
+  let isCreated = false;
+  let isClosed = false;
 
-  const open = (): void => {
-    handle = fs.open(joinPath(dir, walSegmentName(segment)), 'create-new');
+  const open = (): FileHandle => {
+    // What an attempt of our own has left is empty.
+    const opened = fs.open(joinPath(dir, walSegmentName(segment)), isCreated ? 'create' : 'create-new');
+    isCreated = true;
     position = 0;
-    fs.fsyncDir(dir);
+    try {
+      fs.fsyncDir(dir);
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+    handle = opened;
+    return opened;
   };
   const usable = (): FileHandle => {
-    if (failure !== undefined) throw new TsdbError('ERR_WAL_FAILED', `write WAL segment ${dir}/${walSegmentName(segment)}: an earlier write failed and could not be undone; reopen the database`, { cause: failure });
-    if (handle === undefined) throw new TsdbError('ERR_WAL_FAILED', `write WAL ${dir}: the log is closed`);
+    if (isClosed) throw new TsdbError('ERR_WAL_FAILED', `write WAL ${dir}: the log is closed`);
+    if (handle === undefined) return open();
+    if (failure !== undefined) {
+      try {
+        handle.truncate(position);
+        failure = undefined;
+      } catch {
+        throw new TsdbError('ERR_WAL_FAILED', `write WAL segment ${dir}/${walSegmentName(segment)}: an earlier write failed and cannot be undone yet`, { cause: failure });
+      }
+    }
     return handle;
   };
   /** Writes what is laid out, all or nothing. */
@@ -74,8 +94,6 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
         file.truncate(position);
       } catch {
         failure = error;
-        file.close();
-        handle = undefined;
       }
       throw error;
     }
@@ -94,6 +112,7 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
     file.close();
     handle = undefined;
     segment++;
+    isCreated = false;
     open();
   };
 
@@ -159,6 +178,7 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
       usable().fsync();
     },
     close() {
+      isClosed = true;
       if (handle === undefined) return;
       try {
         handle.fsync();

@@ -118,6 +118,29 @@ describe('a log cut or damaged at any byte', () => {
     }
   });
 
+  test('a log that could not be cut back, or could not begin a segment, goes on when the medium does', () => {
+    const fs = createMemoryFileSystem();
+    fs.mkdir('wal');
+    const writer = createWalWriter(fs, 'wal', 0, { compression: 'none', segmentBytesMax: 32768 });
+    const [a, b, c, d, e] = [1, 2, 3, 4, 5].map((seed) => record(100, seed, true));
+    writer.log([a!]);
+    const broken = fs.operations();
+    fs.failAt(broken, 'ENOSPC');
+    expect(() => writer.log([b!])).toThrow(/ENOSPC/);
+    writer.log([c!]);
+    // Ending a segment: its last page, fsync, the new file, fsync of the folder; each fails once.
+    for (let step = 0; step < 4; step++) {
+      fs.failAt(fs.operations() + step, 'ENOSPC');
+      expect(() => writer.nextSegment()).toThrow(/ENOSPC/);
+      writer.log([d!]);
+      writer.nextSegment();
+      writer.log([e!]);
+    }
+    writer.close();
+    expect(() => writer.log([a!])).toThrow(expect.objectContaining({ code: 'ERR_WAL_FAILED', message: expect.stringMatching(/the log is closed/) }));
+    expect(texts(readAll(fs))).toEqual(texts([a!, c!, ...Array.from({ length: 4 }, () => [d!, e!]).flat()]));
+  });
+
   test('when the failed write cannot be undone the log refuses to go on', () => {
     const fs = createMemoryFileSystem();
     fs.mkdir('wal');
