@@ -6,5 +6,6 @@ export { isCounterFunction, mergePenalty, type PenaltyOptions } from './merge-pe
 export { DedupBuffer, type ReplicaColumns } from './replica-columns.ts';
 export { isSeam, mergeStable, type StableOptions } from './stable.ts';
 export type { HistogramAt } from './stable-order.ts';
+export { summarizeWith } from './stable-kernel.ts';
 export type { StableTrace } from './stable-trace.ts';
 export { REACH_MS, UNION, WINDOW_MS, WindowTable } from './stable-windows.ts';

@@ -12,7 +12,7 @@ import type { MergedRuns } from './merged-runs.ts';
 import type { ReplicaColumns } from './replica-columns.ts';
 import { type CounterOrder, firstAfter } from './stable-order.ts';
 import type { StableTrace } from './stable-trace.ts';
-import { HOLE_SPACINGS } from './stable-windows.ts';
+import { HOLE_SPACINGS, type WindowTable } from './stable-windows.ts';
 
 /** Emptiness beside an edge up to which a sample near it is not wanted, in spacings. */
 const CLOSE_ENOUGH = 1.1;
@@ -20,6 +20,7 @@ const CLOSE_ENOUGH = 1.1;
 /** What filling works on. */
 export interface FillContext {
   readonly replicas: readonly ReplicaColumns[];
+  readonly windows: WindowTable;
   readonly order: CounterOrder;
   readonly runs: MergedRuns;
   readonly trace: StableTrace | undefined;
@@ -35,50 +36,50 @@ export interface Hole {
   readonly right: number;
   readonly fromMs: number;
   readonly toMs: number;
-  /** d here. */
-  readonly spacingMs: number;
 }
 
 /** Appends what the replicas have for a hole, in order of time. */
 export function fillHole(context: FillContext, hole: Hole): void {
-  fill(context, hole, []);
-}
-
-/** @param used replicas that need not be looked at again */
-function fill(context: FillContext, hole: Hole, used: readonly number[]): void {
-  const { replicas, runs } = context;
-  let best = -1;
-  let bestFrom = 0;
-  let bestTo = 0;
+  const { replicas, windows, runs } = context;
+  const found: Array<{ readonly replica: number; readonly from: number; readonly to: number }> = [];
   let firstMs = Infinity;
   let lastMs = -Infinity;
-  for (let r = 0; r < replicas.length; r++) {
-    if (used.includes(r)) continue;
-    const times = replicas[r]!.timestampsMs;
-    let from = firstAfter(times, hole.fromMs);
+  for (let replica = 0; replica < replicas.length; replica++) {
+    const times = replicas[replica]!.timestampsMs;
+    const from = firstAfter(times, hole.fromMs);
     let to = from;
     while (to < times.length && times[to]! < hole.toMs) to++;
     if (from === to) continue;
+    found.push({ replica, from, to });
     firstMs = Math.min(firstMs, times[from]!);
     lastMs = Math.max(lastMs, times[to - 1]!);
-    from = skipBehindLeft(context, hole, r, from, to);
-    to = skipAheadOfRight(context, hole, r, from, to);
-    if (to - from > bestTo - bestFrom) {
-      best = r;
-      bestFrom = from;
-      bestTo = to;
-    }
   }
-  if (best < 0) return;
+  if (found.length === 0) return;
   // Where one side is open, the hole ends at the newest (begins at the oldest) sample of any replica.
   const startMs = hole.leftReplica >= 0 ? hole.fromMs : firstMs;
   const endMs = hole.rightReplica >= 0 ? hole.toMs : lastMs;
-  if (!(endMs - startMs > HOLE_SPACINGS * hole.spacingMs)) return;
-  [bestFrom, bestTo] = withoutNearEdges(replicas[best]!.timestampsMs, bestFrom, bestTo, hole);
-  if (bestFrom >= bestTo) return;
+  const spacingMs = windows.spacingBetween(startMs, endMs);
+  if (!(endMs - startMs > HOLE_SPACINGS * spacingMs)) return;
+
+  let best = -1;
+  let bestFrom = 0;
+  let bestTo = 0;
+  for (const { replica, from, to } of found) {
+    const first = skipBehindLeft(context, hole, replica, from, to);
+    const end = skipAheadOfRight(context, hole, replica, first, to);
+    const [fittingFrom, fittingTo] = withoutNearEdges(replicas[replica]!.timestampsMs, first, end, hole, spacingMs);
+    if (fittingTo - fittingFrom > bestTo - bestFrom) {
+      best = replica;
+      bestFrom = fittingFrom;
+      bestTo = fittingTo;
+    }
+  }
+  if (best < 0) return;
   context.trace?.onFill?.(best, bestFrom, bestTo, hole);
-  const nowUsed = [...used, best];
+
   const times = replicas[best]!.timestampsMs;
+  // Only a hole that is one by the smaller d of both ends needs a closer look.
+  const leastHoleMs = HOLE_SPACINGS * Math.min(windows.spacing(windows.rowOf(startMs)), windows.spacing(windows.rowOf(endMs)));
   let leftReplica = hole.leftReplica;
   let left = hole.left;
   let fromMs = hole.fromMs;
@@ -87,14 +88,12 @@ function fill(context: FillContext, hole: Hole, used: readonly number[]): void {
     const isEnd = i === bestTo;
     const toMs = isEnd ? hole.toMs : times[i]!;
     // An open side is always looked at: what is empty there is known only from the others' samples.
-    if (toMs - fromMs > HOLE_SPACINGS * hole.spacingMs || (isEnd && hole.rightReplica < 0) || leftReplica < 0) {
+    const isOpen = leftReplica < 0 || (isEnd && hole.rightReplica < 0);
+    if (isOpen || (toMs - fromMs > leastHoleMs && toMs - fromMs > HOLE_SPACINGS * windows.spacingBetween(fromMs, toMs))) {
       runs.append(best, runFrom, i);
       runFrom = i;
-      fill(
-        context,
-        { leftReplica, left, rightReplica: isEnd ? hole.rightReplica : best, right: isEnd ? hole.right : i, fromMs, toMs, spacingMs: hole.spacingMs },
-        nowUsed,
-      );
+      // Smaller than this hole, which has given a sample: so it ends.
+      fillHole(context, { leftReplica, left, rightReplica: isEnd ? hole.rightReplica : best, right: isEnd ? hole.right : i, fromMs, toMs });
     }
     leftReplica = best;
     left = i;
@@ -132,9 +131,9 @@ function skipAheadOfRight({ order, trace }: FillContext, hole: Hole, replica: nu
 }
 
 /** Leaves out samples closer than d/2 to an end of the hole where their neighbour is near enough to it. */
-function withoutNearEdges(times: Float64Array, from: number, to: number, hole: Hole): [from: number, to: number] {
-  const near = hole.spacingMs / 2;
-  const enough = CLOSE_ENOUGH * hole.spacingMs;
+function withoutNearEdges(times: Float64Array, from: number, to: number, hole: Hole, spacingMs: number): [from: number, to: number] {
+  const near = spacingMs / 2;
+  const enough = CLOSE_ENOUGH * spacingMs;
   let first = from;
   let end = to;
   if (hole.leftReplica >= 0) {

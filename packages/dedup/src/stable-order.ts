@@ -3,7 +3,7 @@
  * whose scrape took longer, shows lower values later; shown one after the other that would be a reset that never was.
  *
  *   replica a   1000 ───── 3 ──── 20          a fall = a sample lower than its predecessor in the same stream
- *   replica b      990 ─────── 990 ── 5       falls of both that lie less than L/2 apart, each the other's nearest, are one reset
+ *   replica b      990 ─────── 990 ── 5       falls of both that lie less than L/2 apart, paired in order, are one reset
  *
  *   position of a sample = (resets seen by then, value); b's second 990 is behind a's 3, because a has seen one reset more
  *
@@ -15,6 +15,21 @@ import type { ReplicaColumns } from './replica-columns.ts';
 import { WINDOW_MS } from './stable-windows.ts';
 
 const PAIR_MS = WINDOW_MS / 2;
+/** Falls whose two samples lie from this long before the earlier sample to this long behind the later one are looked at. */
+const FALLS_BEFORE_MS = 2.5 * WINDOW_MS;
+const FALLS_AFTER_MS = 2 * WINDOW_MS;
+/** What it costs a pair that its intervals do not meet, in distances of their ends. */
+const APART_COST = 10;
+
+/** A fall lies somewhere in (startMs, endMs]: the times of its two samples. */
+interface Fall {
+  /** The lower sample. */
+  readonly index: number;
+  /** Value, or count, of the lower sample. */
+  readonly height: number;
+  readonly startMs: number;
+  readonly endMs: number;
+}
 
 /** Histograms of the samples that are some: replica and index as in the input. */
 export type HistogramAt = (replica: number, index: number) => FloatHistogram;
@@ -69,7 +84,7 @@ export class CounterOrder {
 
   /** Position of the later sample is before that of the earlier one. */
   #isBehind(lr: number, later: number, er: number, earlier: number): boolean {
-    const resets = this.#resetsBetween(lr, this.#replicas[lr]!.timestampsMs[later]!, er, this.#replicas[er]!.timestampsMs[earlier]!);
+    const resets = this.#resetsBetween(lr, later, er, earlier);
     if (resets !== 0) return resets < 0;
     if (!this.#isHistogram(lr, later)) return this.#isHistogram(er, earlier) ? false : this.#replicas[lr]!.values[later]! < this.#replicas[er]!.values[earlier]!;
     if (!this.#isHistogram(er, earlier)) return false;
@@ -93,87 +108,79 @@ export class CounterOrder {
     return true;
   }
 
-  /** Resets that the later replica has seen by its time minus those that the earlier one had seen by its time. */
-  #resetsBetween(lr: number, laterMs: number, er: number, earlierMs: number): number {
-    const mine = this.#fallsOf(lr);
-    const others = this.#fallsOf(er);
-    if (mine.length === 0 && others.length === 0) return 0;
-    const lowMs = earlierMs - 2 * WINDOW_MS;
-    const highMs = laterMs + 2 * WINDOW_MS;
+  /** Resets that the later replica has seen by sample `later` minus those that the earlier one had seen by sample `earlier`. */
+  #resetsBetween(lr: number, later: number, er: number, earlier: number): number {
+    if (this.#fallsOf(lr).length === 0 && this.#fallsOf(er).length === 0) return 0;
+    const laterMs = this.#replicas[lr]!.timestampsMs[later]!;
+    const earlierMs = this.#replicas[er]!.timestampsMs[earlier]!;
+    const mine = this.#fallsAround(lr, earlierMs, laterMs);
+    const others = this.#fallsAround(er, earlierMs, laterMs);
+    const partners = pairFalls(mine, others);
     let seen = 0;
-    for (let k = this.#firstFall(lr, lowMs); k < mine.length; k++) {
-      const atMs = this.#fallMs(lr, k);
-      if (atMs > highMs) break;
-      const partner = this.#partner(lr, k, er);
-      if (partner >= 0) seen += (atMs <= laterMs ? 1 : 0) - (this.#fallMs(er, partner) <= earlierMs ? 1 : 0);
-      else if (atMs <= laterMs && (atMs > earlierMs || this.#mayStillSee(er, atMs, earlierMs))) seen++;
-    }
-    // Pairs are counted above.
-    for (let k = this.#firstFall(er, lowMs); k < others.length; k++) {
-      const atMs = this.#fallMs(er, k);
-      if (atMs > laterMs) break;
-      if (this.#partner(er, k, lr) >= 0) continue;
-      if (!this.#mayStillSee(lr, atMs, laterMs)) seen += atMs > earlierMs ? 1 : 0;
-      else if (atMs <= earlierMs) seen--;
-    }
+    mine.forEach((fall, k) => {
+      const partner = partners[k]!;
+      if (partner >= 0) seen += (fall.endMs <= laterMs ? 1 : 0) - (others[partner]!.endMs <= earlierMs ? 1 : 0);
+      else seen += (fall.endMs <= laterMs ? 1 : 0) - (this.#isPast(er, earlier, fall, lr) ? 1 : 0);
+    });
+    others.forEach((fall, k) => {
+      if (partners.includes(k)) return;
+      seen += (this.#isPast(lr, later, fall, er) ? 1 : 0) - (fall.endMs <= earlierMs ? 1 : 0);
+    });
     return seen;
   }
 
-  /** The other replica may show a fall as late as L/2 after this time: at `ms` it may not have seen it, unless its later samples tell. */
-  #mayStillSee(replica: number, fallMs: number, ms: number): boolean {
-    if (ms > fallMs + PAIR_MS) return false;
+  /**
+   * Whether a sample comes after a reset that its own stream does not show but another one does, as a fall. From the last sample before the fall to
+   * L/2 behind it both is possible: it is before the reset if it is nearer to the other's value before the fall than to what the other has now. A
+   * stream that begins less than L/2 before the fall, with less than half of that value, has seen the reset earlier than the other.
+   */
+  #isPast(replica: number, index: number, fall: Fall, other: number): boolean {
+    const ms = this.#replicas[replica]!.timestampsMs[index]!;
+    if (ms > fall.endMs + PAIR_MS) return true;
+    const value = this.#heightOf(replica, index);
+    const before = this.#heightOf(other, fall.index - 1);
+    if (ms <= fall.startMs) return ms > fall.startMs - PAIR_MS && this.#hasJustBegun(replica, index, fall.startMs - PAIR_MS) && value < before / 2;
+    return !(Math.abs(value - before) < Math.abs(value - this.#heightAt(other, fall.index, ms)));
+  }
+
+  /** No sample of the replica between L before `fromMs` and it, though one behind. */
+  #hasJustBegun(replica: number, index: number, fromMs: number): boolean {
     const times = this.#replicas[replica]!.timestampsMs;
-    const next = firstAfter(times, fallMs + PAIR_MS);
-    return next === times.length || times[next]! > fallMs + PAIR_MS + WINDOW_MS;
+    let first = index;
+    while (first > 0 && times[first - 1]! > fromMs) first--;
+    return first === 0 || times[first - 1]! <= fromMs - WINDOW_MS;
   }
 
-  #fallMs(replica: number, fall: number): number {
-    return this.#replicas[replica]!.timestampsMs[this.#fallsOf(replica)[fall]!]!;
+  /** A sample's value, a histogram's count. */
+  #heightOf(replica: number, index: number): number {
+    return this.#isHistogram(replica, index) ? (this.#histogramAt?.(replica, index).count ?? 0) : this.#replicas[replica]!.values[index]!;
   }
 
-  /** First fall after `ms`, as index into the falls. */
-  #firstFall(replica: number, ms: number): number {
+  /** Height at a time, that of sample `from` if it is earlier, on the line between the neighbours; that of the last sample within L behind it. */
+  #heightAt(replica: number, from: number, ms: number): number {
+    const times = this.#replicas[replica]!.timestampsMs;
+    let index = from;
+    while (index + 1 < times.length && times[index + 1]! <= ms) index++;
+    const height = this.#heightOf(replica, index);
+    if (index + 1 >= times.length || times[index + 1]! > ms + WINDOW_MS) return height;
+    const next = this.#heightOf(replica, index + 1);
+    return next >= height ? height + (next - height) * (Math.max(0, ms - times[index]!) / (times[index + 1]! - times[index]!)) : height;
+  }
+
+  /** The falls of a replica that matter for two samples, with the time between the samples that show it. */
+  #fallsAround(replica: number, earlierMs: number, laterMs: number): Fall[] {
+    const times = this.#replicas[replica]!.timestampsMs;
     const falls = this.#fallsOf(replica);
-    const times = this.#replicas[replica]!.timestampsMs;
+    const found: Fall[] = [];
     let low = 0;
     let high = falls.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (times[falls[middle]!]! > ms) high = middle;
+      if (times[falls[middle]! - 1]! > earlierMs - FALLS_BEFORE_MS) high = middle;
       else low = middle + 1;
     }
-    return low;
-  }
-
-  /** The fall of the other replica that is the same reset, or −1. */
-  #partner(replica: number, fall: number, other: number): number {
-    const nearest = this.#nearest(replica, fall, other);
-    return nearest >= 0 && this.#nearest(other, nearest, replica) === fall ? nearest : -1;
-  }
-
-  #nearest(replica: number, fall: number, other: number): number {
-    const times = this.#replicas[replica]!.timestampsMs;
-    const index = this.#fallsOf(replica)[fall]!;
-    const endMs = times[index]!;
-    const startMs = Math.max(times[index - 1]!, endMs - WINDOW_MS);
-    const otherTimes = this.#replicas[other]!.timestampsMs;
-    const falls = this.#fallsOf(other);
-    let best = -1;
-    let bestMs = PAIR_MS;
-    let bestEndMs = Infinity;
-    for (let k = this.#firstFall(other, startMs - PAIR_MS); k < falls.length; k++) {
-      const otherEndMs = otherTimes[falls[k]!]!;
-      const otherStartMs = Math.max(otherTimes[falls[k]! - 1]!, otherEndMs - WINDOW_MS);
-      if (otherEndMs > endMs + PAIR_MS + WINDOW_MS) break;
-      const distance = Math.max(0, otherStartMs - endMs, startMs - otherEndMs);
-      const ends = Math.abs(otherEndMs - endMs);
-      if (distance < bestMs || (distance === bestMs && ends < bestEndMs && best >= 0)) {
-        best = k;
-        bestMs = distance;
-        bestEndMs = ends;
-      }
-    }
-    return best;
+    for (let k = low; k < falls.length && times[falls[k]!]! <= laterMs + FALLS_AFTER_MS; k++) found.push({ index: falls[k]!, height: this.#heightOf(replica, falls[k]!), startMs: times[falls[k]! - 1]!, endMs: times[falls[k]!]! });
+    return found;
   }
 
   /** Indexes of the samples of a replica that are lower than their predecessor. */
@@ -213,3 +220,38 @@ export function firstAfter(times: Float64Array, ms: number): number {
   return low;
 }
 
+
+/**
+ * Pairs falls of two replicas in order: as many as possible that are less than L/2 apart, then those that may be one instant, then the nearest.
+ * @returns for each of `mine` its partner's index, or −1
+ */
+function pairFalls(mine: readonly Fall[], others: readonly Fall[]): Int32Array {
+  const partners = new Int32Array(mine.length).fill(-1);
+  if (mine.length === 0 || others.length === 0) return partners;
+  // Best score of the first i and j falls; a pair is worth more than any sum of distances.
+  const width = others.length + 1;
+  const scores = new Float64Array((mine.length + 1) * width);
+  const pairScore = (i: number, j: number): number => {
+    const a = mine[i]!;
+    const b = others[j]!;
+    const apart = Math.max(0, a.startMs - b.endMs, b.startMs - a.endMs);
+    if (apart >= PAIR_MS) return -Infinity;
+    // Who saw it first should not be higher than who saw it later.
+    const isDoubtful = a.endMs < b.endMs ? a.height > b.height : b.height > a.height;
+    return 1e12 - Math.abs(a.endMs - b.endMs) - APART_COST * apart - (isDoubtful ? WINDOW_MS : 0);
+  };
+  for (let i = 1; i <= mine.length; i++) {
+    for (let j = 1; j <= others.length; j++) {
+      scores[i * width + j] = Math.max(scores[(i - 1) * width + j]!, scores[i * width + j - 1]!, scores[(i - 1) * width + j - 1]! + pairScore(i - 1, j - 1));
+    }
+  }
+  let i = mine.length;
+  let j = others.length;
+  while (i > 0 && j > 0) {
+    const score = scores[i * width + j]!;
+    if (score === scores[(i - 1) * width + j]!) i--;
+    else if (score === scores[i * width + j - 1]!) j--;
+    else partners[--i] = --j;
+  }
+  return partners;
+}

@@ -182,6 +182,30 @@ export class WindowTable {
   }
 
   /**
+   * d of a hole: the larger of the windows of its ends, that of the other end where one has none; Infinity if neither has.
+   * @param fromMs time of the sample before; `toMs` likewise behind
+   */
+  spacingBetween(fromMs: number, toMs: number): number {
+    const first = this.spacing(this.rowOf(fromMs));
+    const second = this.spacing(this.rowOf(toMs));
+    if (first === Infinity) return second;
+    return second === Infinity ? first : Math.max(first, second);
+  }
+
+  /** Row of the last window with samples that begins at or before a time; 0 if there is none. */
+  rowOf(ms: number): number {
+    const id = Math.floor(ms / WINDOW_MS);
+    let low = 0;
+    let high = this.rows;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.ids[middle]! > id) high = middle;
+      else low = middle + 1;
+    }
+    return Math.max(0, low - 1);
+  }
+
+  /**
    * Leader of a row: the first replica in label order that has at most max(1, 10 %) samples less than the best, among those whose own spacing is
    * at most 1.5 d. UNION where there is no d.
    */
@@ -195,8 +219,8 @@ export class WindowTable {
       const samples = this.end(row, r) - this.start(row, r);
       if (samples > best && (isEven || this.#medians[row * count + r]! <= HOLE_SPACINGS * spacing)) best = samples;
     }
-    // Nobody who is dense enough has samples in this window: the others lead it.
-    const isAnyone = best === 0;
+    // Nobody who is dense enough has samples in this window: the others lead it, but at the live edge they wait.
+    const isAnyone = best === 0 && !this.#isLiveEdge(row);
     if (isAnyone) for (let r = 0; r < count; r++) best = Math.max(best, this.end(row, r) - this.start(row, r));
     const least = best - Math.max(1, LACK * best);
     for (let r = 0; r < count; r++) {
@@ -204,10 +228,21 @@ export class WindowTable {
       if (samples < least) continue;
       if (!isEven && !isAnyone && !(this.#medians[row * count + r]! <= HOLE_SPACINGS * spacing)) continue;
       // At the live edge the leader's first sample of the window may still be on its way.
-      if (samples === 0 && !(this.isJoinedToPrevious(row) && !this.isJoinedToNext(row) && this.end(row - 1, r) > this.start(row - 1, r))) continue;
+      if (samples === 0 && !(this.#isLiveEdge(row) && this.end(row - 1, r) > this.start(row - 1, r))) continue;
       return r;
     }
-    return UNION;
+    return best === 0 ? this.#firstWithSamples(row) : UNION;
+  }
+
+  /** No samples in the next window, but in the one before. */
+  #isLiveEdge(row: number): boolean {
+    return this.isJoinedToPrevious(row) && !this.isJoinedToNext(row);
+  }
+
+  #firstWithSamples(row: number): number {
+    let r = 0;
+    while (this.end(row, r) === this.start(row, r)) r++;
+    return r;
   }
 }
 

@@ -16,7 +16,7 @@
  */
 import { MergedRuns } from './merged-runs.ts';
 import { copyReplica, type DedupBuffer, type ReplicaColumns } from './replica-columns.ts';
-import { fillHole, type FillContext, type Hole } from './stable-fill.ts';
+import { fillHole, type FillContext } from './stable-fill.ts';
 import { CounterOrder, type HistogramAt } from './stable-order.ts';
 import { mergeWithStaleMarkers, hasStaleMarkers } from './stable-stale.ts';
 import type { StableTrace } from './stable-trace.ts';
@@ -91,7 +91,7 @@ class StableMerge {
     this.#trace = options.trace;
     this.#order = new CounterOrder(replicas, options.isCounterSeries, options.histogramAt);
     this.#lasts = new Int32Array(replicas.length).fill(-1);
-    this.#fill = { replicas, order: this.#order, runs, trace: options.trace };
+    this.#fill = { replicas, windows, order: this.#order, runs, trace: options.trace };
   }
 
   run(): void {
@@ -123,7 +123,7 @@ class StableMerge {
     if (from === end) return;
     const times = this.#replicas[leader]!.timestampsMs;
     if (this.#leftReplica < 0) this.#openLeft(row, leader, from);
-    else if (leader !== this.#leftReplica || !isEven) this.#checkHole(row, leader, from);
+    else if (leader !== this.#leftReplica || !isEven) this.#checkHole(leader, from);
     if (isEven) {
       this.#runs.append(leader, from, end);
     } else {
@@ -132,7 +132,7 @@ class StableMerge {
       for (let i = from + 1; i < end; i++) {
         if (times[i]! - times[i - 1]! <= longest) continue;
         this.#runs.append(leader, runFrom, i);
-        fillHole(this.#fill, { leftReplica: leader, left: i - 1, rightReplica: leader, right: i, fromMs: times[i - 1]!, toMs: times[i]!, spacingMs: windows.spacing(row) });
+        fillHole(this.#fill, { leftReplica: leader, left: i - 1, rightReplica: leader, right: i, fromMs: times[i - 1]!, toMs: times[i]! });
         runFrom = i;
       }
       this.#runs.append(leader, runFrom, end);
@@ -160,38 +160,24 @@ class StableMerge {
   }
 
   /** The hole between the last kept sample and the first of a window. */
-  #checkHole(row: number, leader: number, index: number): void {
+  #checkHole(leader: number, index: number): void {
     const fromMs = this.#replicas[this.#leftReplica]!.timestampsMs[this.#leftIndex]!;
     const toMs = this.#replicas[leader]!.timestampsMs[index]!;
-    const spacingMs = this.#largerSpacing(row - 1, row);
-    if (!(toMs - fromMs > HOLE_SPACINGS * spacingMs)) return;
-    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: leader, right: index, fromMs, toMs, spacingMs });
+    if (!(toMs - fromMs > HOLE_SPACINGS * this.#windows.spacingBetween(fromMs, toMs))) return;
+    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: leader, right: index, fromMs, toMs });
   }
 
-  /** d of two neighbouring windows; that of the other where one has none. */
-  #largerSpacing(a: number, b: number): number {
-    const first = this.#windows.spacing(a);
-    const second = this.#windows.spacing(b);
-    if (first === Infinity) return second;
-    return second === Infinity ? first : Math.max(first, second);
-  }
-
-  /** Samples of others before the first leader's first, in its window and those before. */
+  /** Samples of others before the first leader's first. */
   #openLeft(row: number, leader: number, index: number): void {
     const toMs = this.#replicas[leader]!.timestampsMs[index]!;
-    const hole: Hole = { leftReplica: -1, left: -1, rightReplica: leader, right: index, fromMs: this.#windows.ids[row]! * WINDOW_MS - 1, toMs, spacingMs: this.#windows.spacing(row) };
-    fillHole(this.#fill, hole);
+    fillHole(this.#fill, { leftReplica: -1, left: -1, rightReplica: leader, right: index, fromMs: this.#windows.ids[row]! * WINDOW_MS - 1, toMs });
   }
 
   /** Samples of others behind the last leader's last. */
   #endStretch(row: number): void {
-    if (this.#leftReplica < 0) return;
-    const windows = this.#windows;
-    let spacingMs = windows.spacing(row);
-    if (spacingMs === Infinity) return;
+    if (this.#leftReplica < 0 || this.#windows.spacing(row) === Infinity) return;
     const fromMs = this.#replicas[this.#leftReplica]!.timestampsMs[this.#leftIndex]!;
-    if (windows.isJoinedToPrevious(row) && fromMs < windows.ids[row]! * WINDOW_MS) spacingMs = this.#largerSpacing(row - 1, row);
-    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: -1, right: -1, fromMs, toMs: (windows.ids[row]! + 1) * WINDOW_MS, spacingMs });
+    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: -1, right: -1, fromMs, toMs: (this.#windows.ids[row]! + 1) * WINDOW_MS });
   }
 
   /** A window without a leader. */
@@ -207,7 +193,7 @@ class StableMerge {
   #fillBefore(row: number): void {
     const fromMs = this.#replicas[this.#leftReplica]!.timestampsMs[this.#leftIndex]!;
     const toMs = this.#windows.ids[row]! * WINDOW_MS;
-    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: -1, right: -1, fromMs, toMs, spacingMs: this.#windows.spacing(row - 1) });
+    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: -1, right: -1, fromMs, toMs });
     this.#leftReplica = this.#runs.lastReplica;
     this.#leftIndex = this.#runs.lastIndex;
     this.#lasts[this.#leftReplica] = this.#leftIndex;

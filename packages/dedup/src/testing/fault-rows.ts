@@ -16,6 +16,9 @@ const MINUTE = 60_000;
 const START_MS = 1772409600000 + 137_000;
 const COUNTERS = 20;
 
+/** Interval of the rows with a lagging replica, milliseconds. */
+export const FAULT_SCRAPE_MS: number = 15 * SECOND;
+
 /** Replica a's and b's habits for one seed. */
 export interface FaultRow {
   readonly name: string;

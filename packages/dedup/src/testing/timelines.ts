@@ -12,10 +12,12 @@ const INTERVALS = [5, 10, 15, 15, 30, 60, 120, 300];
 export interface TimelineLimits {
   /** All replicas have one interval. */
   readonly isOneInterval?: boolean;
-  /** No lag, skew or slow scrapes. */
+  /** No lag, skew or slow scrapes, and hardly any jitter. */
   readonly isPunctual?: boolean;
   /** No restarts of the target. */
   readonly hasNoResets?: boolean;
+  /** No interval above this; default 5 min. */
+  readonly intervalMaxMs?: number;
   /** Replicas; default 1 to 4. */
   readonly replicas?: number;
 }
@@ -33,7 +35,7 @@ export interface Timeline {
 /** The timeline of a seed. */
 export function createTimeline(seed: number, limits: TimelineLimits = {}): Timeline {
   const random = createRandom(seed);
-  const intervalMs = INTERVALS[integerIn(random, 0, INTERVALS.length - 1)]! * SECOND;
+  const intervalMs = Math.min(limits.intervalMaxMs ?? Infinity, INTERVALS[integerIn(random, 0, INTERVALS.length - 1)]! * SECOND);
   const lengthMs = Math.max(50 * MINUTE, Math.min(4 * 60 * MINUTE, intervalMs * integerIn(random, 150, 400)));
   const startMs = 1772409600000 + integerIn(random, 0, 2 * 60 * MINUTE);
   const resetsMs: number[] = [];
@@ -57,7 +59,7 @@ function habitsOf(random: Random, intervalMs: number, startMs: number, lengthMs:
   const habits = {
     intervalMs,
     phaseMs: integerIn(random, 0, intervalMs - 1),
-    jitterMs: random() < 0.7 ? 5 : Math.floor(intervalMs * 0.2),
+    jitterMs: random() < 0.7 || isPunctual === true ? 5 : Math.floor(intervalMs * 0.2),
     lost: maybe(0.4, () => random() * 0.4),
     outagesMs: outages(random, startMs, lengthMs),
     ...(random() < 0.2 && { restart: { atMs: startMs + integerIn(random, 0, lengthMs), phaseMs: integerIn(random, 0, intervalMs - 1) } }),
