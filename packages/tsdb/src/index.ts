@@ -13,6 +13,20 @@ export {
 } from './block/block-writer.ts';
 export { addInterval, formatTombstones, type Intervals, isCovered, NO_TOMBSTONES, overlapsIntervals, parseTombstones, type Tombstones } from './block/tombstones.ts';
 export { createUlid, isUlid, type Random, ulidTimeMs } from './block/ulid.ts';
+export {
+  AGGREGATE_ENCODING,
+  type AggregateColumns,
+  type AggregateName,
+  type AggregateParts,
+  type AggregateSamples,
+  AGGREGATES,
+  areHistograms,
+  decodeAggregateChunk,
+  encodeAggregateChunk,
+  joinAggregateChunk,
+  splitAggregateChunk,
+} from './chunkenc/aggregate-chunk.ts';
+export type { FloatColumns } from './chunkenc/float-chunks.ts';
 export { CUSTOM_BUCKETS_SCHEMA, decodeHistogramChunk, type HistogramColumns, isHistogramEncoding, RESET_HINT } from './chunkenc/histogram-chunk.ts';
 export { decodeXor2Chunk, decodeXor2Into, hasStartTimestamps, type Xor2Columns, xor2SampleCount, type Xor2Target } from './chunkenc/xor2-chunk.ts';
 export { encodeXor2Chunk, type Xor2Samples } from './chunkenc/xor2-encoder.ts';

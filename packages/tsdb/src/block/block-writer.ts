@@ -7,6 +7,7 @@
  * Series are streamed in label order. Folders with the temporary suffix are swept when a database opens.
  */
 import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
+import { AGGREGATE_ENCODING } from '../chunkenc/aggregate-chunk.ts';
 import { type ChunkPayload, createChunkWriter } from '../chunks/chunk-writer.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { createIndexWriter, type IndexWriter } from '../index-file/index-writer.ts';
@@ -74,9 +75,6 @@ export function writeBlock(fs: FileSystem, parentDir: string, options: BlockWrit
     throw error;
   }
 }
-
-/** Encoding of Thanos' aggregate chunks: up to five chunks, the first of counts, each `uvarint length │ encoding │ payload`. */
-const AGGREGATE_ENCODING = 0xff;
 
 /** Samples in a chunk payload: most known encodings begin with a big-endian count, of 14 bits in the last two. */
 export function chunkSampleCount(encoding: number, data: Uint8Array): number {

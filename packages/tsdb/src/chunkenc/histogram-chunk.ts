@@ -15,6 +15,7 @@
 import { BitReader, BytesError } from '@gauntlet/bytes';
 import { CHUNK_ENCODING, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
+import { reduceSide } from './reduce-schema.ts';
 import { StartTimestampReader } from './start-timestamps.ts';
 import { readVarbitInt, readVarbitUint } from './varbit.ts';
 
@@ -29,7 +30,7 @@ export interface HistogramColumns {
   readonly isFloat: boolean;
   /** How the chunk says it began, a RESET_HINT. For readers of neighbouring chunks; `hints` do not rely on it. */
   readonly header: number;
-  /** −4 … 8, or −53. */
+  /** −9 … 8, or −53. Finer ones, up to 52, come as 8. */
   readonly schema: number;
   readonly zeroThreshold: number;
   /** Offset, length, offset, length, … */
@@ -72,7 +73,7 @@ export function isHistogramEncoding(encoding: number): boolean {
 /**
  * Decodes a payload of encoding 2, 3, 5 or 6.
  * @param name of series and block, for messages
- * @throws TsdbError ERR_CHUNK_CORRUPT; ERR_CHUNK_ENCODING for other encodings and schemas above 8
+ * @throws TsdbError ERR_CHUNK_CORRUPT; ERR_CHUNK_ENCODING for other encodings
  */
 export function decodeHistogramChunk(encoding: number, data: Uint8Array, name: string): HistogramColumns {
   if (!isHistogramEncoding(encoding)) throw new TsdbError('ERR_CHUNK_ENCODING', `decode histogram chunk of ${name}: no native histograms (encoding ${encoding})`);
@@ -178,6 +179,7 @@ class Decoder {
       this.#readLayout();
       if (this.#isFloat) this.#readFloats();
       else this.#readIntegers();
+      if (this.#schema > SCHEMA_MAX) this.#reduceSchema();
     }
     const starts = this.#starts?.startTimestamps;
     return {
@@ -217,9 +219,6 @@ class Decoder {
     this.#negativeSpans = this.#readSpans();
     if (this.#schema === CUSTOM_BUCKETS_SCHEMA) this.#readCustomBounds();
     else if (this.#schema < SCHEMA_MIN || this.#schema > SCHEMA_MAX_RESERVED) throw this.#fail(`unknown schema ${this.#schema}`);
-    else if (this.#schema > SCHEMA_MAX) {
-      throw new TsdbError('ERR_CHUNK_ENCODING', `decode histogram chunk of ${this.#name}: schema ${this.#schema} is not supported yet, want at most ${SCHEMA_MAX}`);
-    }
     this.#positive = spanBuckets(this.#positiveSpans);
     this.#negative = spanBuckets(this.#negativeSpans);
     // A bucket takes a bit at least: more of them than that are damage, and must not become an allocation.
@@ -260,6 +259,31 @@ class Decoder {
       const bound = readVarbitUint(reader);
       this.#customBounds[i] = bound === 0 ? this.#readDouble() : (bound - 1) / 1000;
     }
+  }
+
+  /** Brings what was decoded from a finer schema to the finest that is read. */
+  #reduceSchema(): void {
+    const steps = this.#schema - SCHEMA_MAX;
+    const positive = reduceSide(this.#positiveSpans, this.#positive, steps);
+    const negative = reduceSide(this.#negativeSpans, this.#negative, steps);
+    if (positive === undefined || negative === undefined) throw this.#fail(`spans of schema ${this.#schema} that overlap, or buckets beyond 2^31`);
+    const fine = this.#buckets;
+    const total = this.#positive + this.#negative;
+    const coarse = positive.buckets + negative.buckets;
+    this.#buckets = new Float64Array(total === 0 ? 0 : (this.#bucketsUsed / total) * coarse);
+    this.#bucketsUsed = 0;
+    for (let sample = 0; sample < this.#count; sample++) {
+      const from = this.#bucketAt[sample]!;
+      if (from < 0) continue;
+      const at = this.#bucketsUsed;
+      this.#bucketsUsed += coarse;
+      this.#bucketAt[sample] = at;
+      for (let i = 0; i < this.#positive; i++) this.#buckets[at + positive.placeOf[i]!]! += fine[from + i]!;
+      for (let i = 0; i < this.#negative; i++) this.#buckets[at + positive.buckets + negative.placeOf[i]!]! += fine[from + this.#positive + i]!;
+    }
+    this.#schema = SCHEMA_MAX;
+    [this.#positiveSpans, this.#negativeSpans] = [positive.spans, negative.spans];
+    [this.#positive, this.#negative] = [positive.buckets, negative.buckets];
   }
 
   /** Ends a sample. */
