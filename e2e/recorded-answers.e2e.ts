@@ -30,6 +30,7 @@ const SETS: readonly { readonly name: string; readonly flags: readonly string[] 
       '--query.replica-label=replica',
       '--query.auto-downsampling',
       '--enable-feature=promql-experimental-functions',
+      '--query.enable-x-functions',
       '--query.promql-engine=thanos',
       '--web.route-prefix=/thanos',
       '--no-query.partial-response',
@@ -52,7 +53,6 @@ const DIFFERENT: readonly (readonly [RegExp, string])[] = [
   [/^query\/query-(range-)?explain-thanos$|^query\/query-param-analyze$/, 'the operators of another engine: explain-query.test.ts'],
   [/^query\/query-bad-duplicate-match$|^query\/query-range-bad-exec-error$/, 'the Prometheus in that Thanos named the later series first; 3.14 sorts the two'],
   [/^query-dead-store\/series-partial$/, 'Thanos loses the warning of /series; we say that a store is missing'],
-  [/^query-options\/query-xrate$/, 'x-functions are refused'],
 ];
 
 interface Recording {

@@ -72,7 +72,6 @@ describe('refused command lines', () => {
 describe('what is not there yet is refused at start, not ignored', () => {
   test.each([
     ['--query.mode=distributed', '--query.mode=distributed: distributed mode is not there yet; use local'],
-    ['--query.enable-x-functions', '--query.enable-x-functions'],
     ['--query.enforce-tenancy', '--query.enforce-tenancy'],
     ['--query.tenant-certificate-field=commonName', '--query.tenant-certificate-field'],
     ['--grpc-compression=snappy', 'snappy'],

@@ -66,7 +66,7 @@ const ownFlags = {
   queryMode: enumFlag('query.mode', ['local', 'distributed'], { default: 'local', help: 'local; distributed is not there yet and refused at start.' }) as Flag<'local' | 'distributed'>,
   disableFallback: boolFlag('query.disable-fallback', { hidden: true, help: 'Accepted for compatibility; there is no other engine to fall back to.' }) as Flag<boolean>,
   distributedOverlap: boolFlag('query.distributed-with-overlapping-interval', { hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,
-  enableXFunctions: boolFlag('query.enable-x-functions', { help: 'xrate, xincrease and xdelta; not there yet and refused at start.' }) as Flag<boolean>,
+  enableXFunctions: boolFlag('query.enable-x-functions', { help: 'xrate, xincrease and xdelta, with either name of --query.promql-engine.' }) as Flag<boolean>,
   enableFeatures: enumsFlag('enable-feature', ['promql-experimental-functions', 'promql-at-modifier', 'promql-negative-offset', 'query-pushdown'], { default: [], commas: true, help: 'Features to turn on (repeatable): promql-experimental-functions. Others are on already or have no effect.' }) as Flag<readonly string[]>,
   selectorLabels: labelsFlag('selector-label', { help: 'Label this querier announces to others and answers for (repeatable).' }) as Flag<readonly (readonly [string, string])[]>,
   selectorRelabelConfig: selectorRelabelFlag('TSDBs of stores') as Flag<PathOrContent>,

@@ -70,7 +70,6 @@ function refuseUnsupported(config: QuerierConfig): void {
     throw new ServiceKitError('ERR_UNSUPPORTED', `--${flag}: ${why}`);
   };
   if (config.queryMode === 'distributed') refuse('query.mode=distributed', 'distributed mode is not there yet; use local');
-  if (config.enableXFunctions) refuse('query.enable-x-functions', 'xrate, xincrease and xdelta are not there yet');
   if (config.enforceTenancy) refuse('query.enforce-tenancy', 'tenancy is not there yet');
   if (config.tenantCertificateField !== '') refuse('query.tenant-certificate-field', 'tenancy is not there yet');
   if (config.selectorRelabelConfig.isSet) refuse('selector.relabel-config', 'relabelling of stores is not there yet');
@@ -127,7 +126,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
     lookbackDeltaMs: config.lookbackDeltaMs,
     dynamicLookback: config.dynamicLookback,
     defaultEvaluationIntervalMs: config.defaultEvaluationIntervalMs,
-    experimentalFunctions: config.enableFeatures.includes('promql-experimental-functions'),
+    parser: { experimentalFunctions: config.enableFeatures.includes('promql-experimental-functions'), xFunctions: config.enableXFunctions },
     responseTimeoutMs: config.storeResponseTimeoutMs,
     proxyStrategy: config.proxyStrategy,
     selectorLabels: config.selectorLabels,

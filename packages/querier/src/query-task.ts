@@ -5,6 +5,7 @@
  *   task ─► worker ─► pieces: AnswerHead, then bytes of the body (HTTP) or FramesPiece (StoreAPI, rules) ─► TaskReport
  */
 import type { ApiDefaults } from '@gauntlet/http-api';
+import type { ParserOptions } from '@gauntlet/promql';
 import type { RulesRequest } from '@gauntlet/proto';
 import type { MemoryLedgerShare } from '@gauntlet/service-kit';
 import type { SeriesLimits, StoreCall } from '@gauntlet/storeapi';
@@ -24,7 +25,7 @@ export interface WorkerSettings {
   readonly lookbackDeltaMs: number;
   readonly dynamicLookback: boolean;
   readonly defaultEvaluationIntervalMs: number;
-  readonly experimentalFunctions: boolean;
+  readonly parser: ParserOptions;
   readonly responseTimeoutMs: number;
   readonly proxyStrategy: 'eager' | 'lazy';
   readonly selectorLabels: readonly (readonly [string, string])[];

@@ -42,7 +42,7 @@ const ledger = new MemoryLedger(settings.ledger);
 const clients = new StoreClients(Date.now);
 setInterval(() => clients.closeIdle(IDLE_CLIENT_MS), 60_000).unref();
 const selectorLabels: Labels = labelsFromPairs(settings.selectorLabels);
-const parserOptions: ParserOptions = { experimentalFunctions: settings.experimentalFunctions };
+const parserOptions: ParserOptions = settings.parser;
 const computers = new ComputerPool({
   maxMemoryBytes: settings.maxMemoryBytes,
   engine: {

@@ -50,13 +50,15 @@ export interface QueryCounters {
  */
 const BATCH_BYTES = 1 << 20;
 
+const COUNTER_FUNCTIONS: ReadonlySet<string> = new Set(['increase', 'rate', 'irate', 'resets', 'xincrease', 'xrate']);
+
 /** Aggregates of downsampled data that a function needs, as Thanos chooses them. */
 export function aggregatesFor(func: string): readonly number[] {
   if (func.startsWith('min')) return [AGGREGATE.min];
   if (func.startsWith('max')) return [AGGREGATE.max];
   if (func.startsWith('count')) return [AGGREGATE.count];
   if (func.startsWith('sum_')) return [AGGREGATE.sum];
-  if (func === 'increase' || func === 'rate' || func === 'irate' || func === 'resets') return [AGGREGATE.counter];
+  if (COUNTER_FUNCTIONS.has(func)) return [AGGREGATE.counter];
   return [AGGREGATE.count, AGGREGATE.sum];
 }
 

@@ -74,7 +74,7 @@ const ownFlags = {
   webExternalPrefix: stringFlag('web.external-prefix', { default: '', help: 'Path the pages are reached under, behind a reverse proxy that strips it.' }) as Flag<string>,
   webPrefixHeader: stringFlag('web.prefix-header', { default: '', help: 'Header a reverse proxy puts the stripped prefix in, such as X-Forwarded-Prefix. Not used with --web.external-prefix.' }) as Flag<string>,
   webDisableCors: boolFlag('web.disable-cors', { help: 'Sends no CORS headers.' }) as Flag<boolean>,
-  enableXFunctions: boolFlag('query.enable-x-functions', { help: 'xrate, xincrease and xdelta; not there yet and refused at start.' }) as Flag<boolean>,
+  enableXFunctions: boolFlag('query.enable-x-functions', { help: 'xrate, xincrease and xdelta in the expressions of rules.' }) as Flag<boolean>,
   enableFeatures: enumsFlag('enable-feature', ['promql-experimental-functions', ''], { default: [], commas: true, help: 'Features to turn on (repeatable): promql-experimental-functions.' }) as Flag<readonly string[]>,
   ackLog: boolFlag('debug.ack-log', { hidden: true, help: 'Writes what the database has acknowledged to <data-dir>/ack.log; for tests.' }) as Flag<boolean>,
   profiling: boolFlag('debug.profiling', { help: 'Serves CPU and heap profiles under /debug/pprof.' }) as Flag<boolean>,

@@ -14,7 +14,7 @@ import { ALERTS_FOR_STATE_METRIC, ALERTS_METRIC } from './alerting-rule.ts';
 import type { RuleConfig } from './types.ts';
 
 /** Everything on: the expressions were checked when their file was read. */
-const ALL_FEATURES: ParserOptions = { experimentalFunctions: true, durationExpressions: true, extendedRangeSelectors: true, binopFillModifiers: true };
+const ALL_FEATURES: ParserOptions = { experimentalFunctions: true, xFunctions: true, durationExpressions: true, extendedRangeSelectors: true, binopFillModifiers: true };
 
 /** Indices of rules, batch by batch; each batch waits for the one before. */
 export function ruleBatches(rules: readonly RuleConfig[]): readonly (readonly number[])[] {

@@ -300,7 +300,6 @@ describe('flags', () => {
     [[query, '--query.config=- static_configs: [a]'], '--query/--query.sd-files and --query.config* parameters cannot be defined at the same time'],
     [[query, '--grpc-query-endpoint=a:1'], '--grpc-query-endpoint: evaluation over the gRPC query API is not there yet'],
     [[query, '--remote-write.config=remote_write: []'], '--remote-write.config: stateless mode is not there yet'],
-    [[query, '--query.enable-x-functions'], '--query.enable-x-functions'],
     [[query, '--alertmanagers.url=http://a', '--alertmanagers.config=alertmanagers: []'], '--alertmanagers.url and --alertmanagers.config* parameters cannot be defined at the same time'],
     [[query, '--alert.query-template=/{{.Foo}}'], 'invalid alert source template'],
     [[query, '--label=a="1"', '--label=a="2"'], '--label: a is given twice'],

@@ -100,7 +100,7 @@ export async function createRuler(config: RulerConfig, deps: RulerDeps): Promise
     },
     ackLogPath: config.ackLog ? join(config.dataDir, 'ack.log') : undefined,
     ruleFiles: config.ruleFiles,
-    experimentalFunctions: config.enableFeatures.includes('promql-experimental-functions'),
+    parser: { experimentalFunctions: config.enableFeatures.includes('promql-experimental-functions'), xFunctions: config.enableXFunctions },
     manager: {
       defaultIntervalMs: config.evalIntervalMs,
       queryOffsetMs: config.queryOffsetMs,
@@ -203,7 +203,6 @@ function refuseUnsupported(config: RulerConfig): void {
     throw new RulerError('ERR_CONFIG', why);
   };
   if (config.remoteWriteConfig.content().trim() !== '') refuse('--remote-write.config: stateless mode is not there yet; without this flag results are kept in the database of --data-dir');
-  if (config.enableXFunctions) refuse('--query.enable-x-functions: xrate, xincrease and xdelta are not there yet');
 }
 
 function readExternalLabels(config: RulerConfig): Labels {

@@ -26,7 +26,7 @@ function settings(more: Partial<RulesSettings> = {}): RulesSettings {
     database: { blockRangeMs: 7_200_000, retentionMs: 0, walCompression: 'snappy', hasLock: true, keepsUntilHandedOver: false },
     ackLogPath: undefined,
     ruleFiles: [join(dir, '*.yml')],
-    experimentalFunctions: false,
+    parser: {},
     manager: { defaultIntervalMs: 60_000, queryOffsetMs: 0, resendDelayMs: 60_000, forOutageToleranceMs: 3_600_000, forGracePeriodMs: 600_000, concurrency: 1 },
     query: { clients: [DEFAULT_HTTP_CLIENT], method: 'POST', onlyPrometheusParams: false },
     alerts: { alertmanagers: [], queryUrl: 'http://q', queryTemplate: '/{{.Expr}}', dropLabels: [], relabel: [] },

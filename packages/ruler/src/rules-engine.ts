@@ -123,7 +123,7 @@ class Engine implements RulesEngine {
       groups: alerts.alertmanagers.map(({ client, timeoutMs, api }, i) => ({ http: http(client), timeoutMs, api, endpoints: () => this.#alertmanagers[i] ?? [] })),
     });
     this.#lookForDuplicates = createDuplicateWatch({ log, metrics, externalLabels, stores: (signal) => queries.stores(signal) });
-    this.#loader = createRuleLoader(settings.ruleFiles, { experimentalFunctions: settings.experimentalFunctions });
+    this.#loader = createRuleLoader(settings.ruleFiles, settings.parser);
     this.#reloadMetrics = declareReloadMetrics(metrics);
 
     const disk = createNodeFileSystem();

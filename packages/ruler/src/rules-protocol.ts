@@ -5,6 +5,7 @@
  *   port of the calls    jobs of service-kit's worker-task: StoreAPI, Rules API, HTTP answers, metrics
  */
 import type { Labels, RelabelConfig } from '@gauntlet/model';
+import type { ParserOptions } from '@gauntlet/promql';
 import type { HttpClientSettings, LogFormat, LogLevel, TaskErrorData } from '@gauntlet/service-kit';
 import type { SeriesLimits, StoreCall } from '@gauntlet/storeapi';
 import type { MessagePort } from 'node:worker_threads';
@@ -19,7 +20,7 @@ export interface RulesSettings {
   /** File for what was acknowledged, for tests. */
   readonly ackLogPath: string | undefined;
   readonly ruleFiles: readonly string[];
-  readonly experimentalFunctions: boolean;
+  readonly parser: ParserOptions;
   readonly manager: RuleManagerOptions;
   readonly query: { readonly clients: readonly HttpClientSettings[]; readonly method: 'GET' | 'POST'; readonly onlyPrometheusParams: boolean };
   readonly alerts: {

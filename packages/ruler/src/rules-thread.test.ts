@@ -7,7 +7,7 @@ import type { RulesSettings } from './rules-protocol.ts';
 import { createRulesThread, type RulesThread } from './rules-thread.ts';
 
 const SETTINGS: RulesSettings = {
-  dataDir: '/data', externalLabels: [], database: { blockRangeMs: 1, retentionMs: 0, walCompression: 'none', hasLock: true, keepsUntilHandedOver: false }, ackLogPath: undefined, ruleFiles: [], experimentalFunctions: false,
+  dataDir: '/data', externalLabels: [], database: { blockRangeMs: 1, retentionMs: 0, walCompression: 'none', hasLock: true, keepsUntilHandedOver: false }, ackLogPath: undefined, ruleFiles: [], parser: {},
   manager: { defaultIntervalMs: 1, queryOffsetMs: 0, resendDelayMs: 0, forOutageToleranceMs: 0, forGracePeriodMs: 0, concurrency: 1 },
   query: { clients: [DEFAULT_HTTP_CLIENT], method: 'POST', onlyPrometheusParams: false },
   alerts: { alertmanagers: [], queryUrl: '', queryTemplate: '', dropLabels: [], relabel: [] },
