@@ -47,7 +47,7 @@ export function chooseTool(tools: readonly Tool[], argv: readonly string[], prog
     }
     path.push(word);
     rest = [...rest.slice(0, at), ...rest.slice(at + 1)];
-    if (MISSING_TOOLS.some((words) => words.join(' ') === path.join(' '))) return fail(`tools ${path.join(' ')} is not in this version; there are ${tools.map(({ words }) => `tools ${words.join(' ')}`).join(', ')}`);
+    if (MISSING_TOOLS.some((words) => words.join(' ') === path.join(' '))) return fail(`tools ${path.join(' ')} is not in this version; there are ${tools.filter(({ words }) => words[0] === path[0]).map(({ words }) => `tools ${words.join(' ')}`).join(', ')}`);
   }
 }
 
@@ -60,7 +60,8 @@ function groupHelp(tools: readonly Tool[], path: readonly string[], program: str
 }
 
 function groupSummary(path: readonly string[]): string {
-  if (path.length === 0) return 'Looking at, marking and verifying blocks; checking rule files; PromQL.';
+  if (path.length === 0) return 'Looking at, marking and verifying blocks; checking rule files; PromQL; local databases.';
+  if (path[0] === 'tsdb') return 'Tools for local databases: those of Prometheus, and our own.';
   return path[0] === 'bucket' ? 'Tools for buckets.' : 'PromQL: texts, queries and tests.';
 }
 

@@ -25,7 +25,15 @@ export type ToolsErrorCode =
   /** A query over blocks failed; the message says why. */
   | 'ERR_QUERY_FAILED'
   /** Evaluations of a script with another outcome than expected. */
-  | 'ERR_PROMQL_TESTS';
+  | 'ERR_PROMQL_TESTS'
+  /** A folder that is no database and no block, or blocks in it that cannot be read. */
+  | 'ERR_TSDB_FOLDER'
+  /** Text that cannot become blocks. */
+  | 'ERR_TSDB_IMPORT'
+  /** Verification found damage. */
+  | 'ERR_TSDB_DAMAGED'
+  /** Work on a database failed in its thread; the message says why. */
+  | 'ERR_TSDB_JOB';
 
 /** Why a tool ended. */
 export class ToolsError extends Error {

@@ -16,9 +16,11 @@ import { promqlTest } from './promql-test.ts';
 import { evaluateInThread } from './promql-thread.ts';
 import { rulesCheck } from './rules-check.ts';
 import type { Tool, ToolDeps } from './tool.ts';
+import { TSDB_TOOLS } from './tsdb-commands.ts';
+import { runInThread, streamTook } from './tsdb-thread.ts';
 
 /** Every tool, in the order help shows them. */
-export const TOOLS: readonly Tool[] = [bucketVerify, bucketLs, bucketInspect, bucketMark, rulesCheck, promqlFormat, promqlParse, promqlQueryInstant, promqlQueryRange, promqlExplain, promqlTest];
+export const TOOLS: readonly Tool[] = [bucketVerify, bucketLs, bucketInspect, bucketMark, rulesCheck, promqlFormat, promqlParse, promqlQueryInstant, promqlQueryRange, promqlExplain, promqlTest, ...TSDB_TOOLS];
 
 /** What stands in for the process, for tests. */
 export type RunToolDeps = Partial<ToolDeps>;
@@ -53,9 +55,12 @@ export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): 
       signal: interruption.signal,
       tmpDir: tmpdir(),
       printError: (line) => process.stderr.write(line),
+      printed: () => streamTook(process.stdout),
+      progressColumns: process.stderr.isTTY ? process.stderr.columns : undefined,
       readInput: () => text(process.stdin),
       openBucket: (config, metrics) => createBucketFromConfig(config.content(), { component: 'bucket', source: config.source, log, ...(metrics === undefined ? {} : { metrics }) }),
       evaluateQuery: evaluateInThread,
+      runTsdbJob: runInThread,
       ...deps,
       log,
       print,

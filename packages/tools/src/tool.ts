@@ -2,6 +2,7 @@
 import type { Bucket } from '@gauntlet/objstore';
 import { type Command, commonFlags, type CommonFlags, type FlagOutcome, type FlagTable, type FlagValues, type Logger, type Metrics, parseFlags, type PathOrContent } from '@gauntlet/service-kit';
 import type { QueryJob } from './promql-evaluate.ts';
+import type { TsdbJob } from './tsdb-job.ts';
 
 /** What a tool runs with. */
 export interface ToolDeps {
@@ -9,6 +10,10 @@ export interface ToolDeps {
   readonly print: (text: string) => void;
   /** Prints to standard error what is meant for people rather than for a log. */
   readonly printError: (text: string) => void;
+  /** Resolves when standard output has taken what was printed. */
+  readonly printed: () => Promise<void>;
+  /** Width of the terminal that standard error is, for progress; undefined when it is none. */
+  readonly progressColumns: number | undefined;
   /** All of standard input. */
   readonly readInput: () => Promise<string>;
   readonly log: Logger;
@@ -25,6 +30,8 @@ export interface ToolDeps {
   readonly openBucket: (config: PathOrContent, metrics?: Metrics) => Promise<Bucket>;
   /** Evaluates a query over blocks and prints the answer. */
   readonly evaluateQuery: (job: QueryJob, deps: Pick<ToolDeps, 'log' | 'metrics' | 'clock' | 'signal' | 'print'>) => Promise<void>;
+  /** Does a job on a local database and prints what comes of it. */
+  readonly runTsdbJob: (job: TsdbJob, deps: Pick<ToolDeps, 'log' | 'print' | 'printError' | 'printed' | 'progressColumns' | 'signal' | 'clock'>) => Promise<void>;
 }
 
 /** A tool without the types of its flags. */

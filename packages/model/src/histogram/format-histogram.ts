@@ -12,24 +12,27 @@ import { compactHistogram } from './layout.ts';
 
 const HINT_NAMES: readonly (string | undefined)[] = [undefined, 'reset', 'not_reset', 'gauge'];
 
-/** Count, sum and the populated buckets in ascending order, with brackets of intervals. Numbers as Go prints them. */
-export function formatHistogram(histogram: FloatHistogram): string {
-  const parts = [`count:${formatGoFloat(histogram.count)}`, `sum:${formatGoFloat(histogram.sum)}`];
-  parts.push(...populatedTexts(negativeBuckets(histogram)).reverse());
+/**
+ * Count, sum and the populated buckets in ascending order, with brackets of intervals. Numbers as Go prints them.
+ * @param formatCount for counts; Prometheus shows those of histograms with whole counts without exponent
+ */
+export function formatHistogram(histogram: FloatHistogram, formatCount: (count: number) => string = formatGoFloat): string {
+  const parts = [`count:${formatCount(histogram.count)}`, `sum:${formatGoFloat(histogram.sum)}`];
+  parts.push(...populatedTexts(negativeBuckets(histogram), formatCount).reverse());
   if (histogram.zeroCount !== 0) {
     const width = formatGoFloat(histogram.zeroThreshold);
-    parts.push(`[${formatGoFloat(-histogram.zeroThreshold)},${width}]:${formatGoFloat(histogram.zeroCount)}`);
+    parts.push(`[${formatGoFloat(-histogram.zeroThreshold)},${width}]:${formatCount(histogram.zeroCount)}`);
   }
-  parts.push(...populatedTexts(positiveBuckets(histogram)));
+  parts.push(...populatedTexts(positiveBuckets(histogram), formatCount));
   return `{${parts.join(', ')}}`;
 }
 
-function populatedTexts(cursor: BucketCursor): string[] {
+function populatedTexts(cursor: BucketCursor, formatCount: (count: number) => string): string[] {
   const texts: string[] = [];
   while (cursor.next()) {
     if (cursor.count === 0) continue;
     const [open, close] = [cursor.lowerInclusive ? '[' : '(', cursor.upperInclusive ? ']' : ')'];
-    texts.push(`${open}${formatGoFloat(cursor.lower)},${formatGoFloat(cursor.upper)}${close}:${formatGoFloat(cursor.count)}`);
+    texts.push(`${open}${formatGoFloat(cursor.lower)},${formatGoFloat(cursor.upper)}${close}:${formatCount(cursor.count)}`);
   }
   return texts;
 }

@@ -106,7 +106,7 @@ export class BatchDecoder {
     const { ids, starts, histograms } = side;
     return {
       ...columns,
-      ...(ids === undefined ? {} : { histograms: { ids: ids.subarray(0, to), get: (id: number) => histograms.get(id) } }),
+      ...(ids === undefined ? {} : { histograms: { ids: ids.subarray(0, to), get: (id: number) => histograms.get(id), isInteger: (id: number) => histograms.isInteger(id) } }),
       ...(starts === undefined ? {} : { startTimestamps: starts.subarray(0, to) }),
     };
   }

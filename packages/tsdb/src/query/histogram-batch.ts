@@ -123,6 +123,11 @@ export class HistogramBatch {
     });
   }
 
+  /** Whether the chunk of an id stores whole counts. */
+  isInteger(id: number): boolean {
+    return !this.#chunkOf(id).isFloat;
+  }
+
   /** Columns of the chunk that has an id; moves there. */
   #chunkOf(id: number): HistogramColumns {
     const firstIds = this.#firstIds;

@@ -1,0 +1,122 @@
+/** `tools tsdb verify`: whole blocks and logs pass, damage anywhere is named. */
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { failureOf, runTsdb } from './testing/tsdb-run.ts';
+
+const here = import.meta.dirname;
+const recorded = join(here, '../../tsdb/testdata/tsdb/out-of-order');
+const BLOCK = '01M7YE52R52J657BX634MGZV5Q';
+const root = mkdtempSync(join(tmpdir(), 'gauntlet-tsdb-verify-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+let database: string;
+beforeEach(() => {
+  database = mkdtempSync(join(root, 'case-'));
+});
+const copy = (): void => cpSync(recorded, database, { recursive: true, filter: (path) => !path.endsWith('.jsonl') });
+const verify = (...argv: string[]): ReturnType<typeof runTsdb> => runTsdb(['verify', ...argv], { tmpDir: root });
+
+test('whole blocks, and time they share', async () => {
+  copy();
+  const { code, out } = await verify(database);
+  expect(code).toBe(0);
+  expect(out).toBe(
+    [
+      '01M7YE52MFGPV23G9EMV9RTNEY  ok       1 series, 1 chunks, 60 samples',
+      '01M7YE52QVBTTX0664A4061EX1  ok       2 series, 2 chunks, 156 samples',
+      '01M7YE52P9XJYVPFBPJAT2HXJ8  ok       2 series, 2 chunks, 84 samples',
+      '01M7YE52R52J657BX634MGZV5Q  ok       3 series, 3 chunks, 147 samples',
+      'note: 01M7YE52R52J657BX634MGZV5Q and 01M7YE52P9XJYVPFBPJAT2HXJ8 share 2h0m0s',
+      '4 blocks verified, nothing is damaged',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('a log, whole, torn and damaged', async () => {
+  cpSync(join(here, '../../tsdb/testdata/wal/snappy/storage/wal'), join(database, 'wal'), { recursive: true });
+  expect((await verify(database)).out).toMatch(/^write-ahead log {13}ok {7}\d+ series, \d+ chunks\n0 blocks verified, nothing is damaged\n$/);
+  const segments = readdirSync(join(database, 'wal')).filter((name) => /^\d{8}$/.test(name)).sort();
+  const last = join(database, 'wal', segments.at(-1)!);
+  const bytes = readFileSync(last);
+  writeFileSync(last, bytes.subarray(0, Math.floor(bytes.length / 2)));
+  const torn = await verify(database);
+  expect(torn.code).toBe(0);
+  expect(torn.out).toContain('a write that was cut off');
+  const flipped = Buffer.from(bytes);
+  flipped[100]! ^= 1;
+  writeFileSync(last, flipped);
+  const damaged = await verify(database);
+  expect(damaged.code).toBe(1);
+  expect(damaged.out).toMatch(/write-ahead log {13}damaged .*\n {2}segment \d+, offset \d+: .*damage, \d+ bytes/);
+});
+
+describe('damage', () => {
+  test.each<{ name: string; file: string; change: (bytes: Buffer) => Buffer; finding: RegExp }>([
+    { name: 'a chunk', file: 'chunks/000001', change: (bytes) => flip(bytes, 20), finding: /chunk 0 of series \{.*\} \(segment 1, offset 8\): .*invalid checksum/ },
+    { name: 'the head of a segment', file: 'chunks/000001', change: (bytes) => flip(bytes, 0), finding: /invalid magic number/ },
+    { name: 'a segment that is cut off', file: 'chunks/000001', change: (bytes) => bytes.subarray(0, bytes.length - 3), finding: /passes the end of the segment/ },
+    { name: 'a series entry', file: 'index', change: (bytes) => flip(bytes, Math.ceil(tocOf(bytes).series / 16) * 16 + 2), finding: /series.*invalid checksum/ },
+    { name: 'the TOC', file: 'index', change: (bytes) => flip(bytes, bytes.length - 1), finding: /TOC/ },
+    { name: 'tombstones', file: 'tombstones', change: (bytes) => flip(bytes, bytes.length - 1), finding: /tombstones/ },
+    { name: 'counts', file: 'meta.json', change: (bytes) => Buffer.from(bytes.toString().replace('"numSamples": 147', '"numSamples": 148')), finding: /meta\.json says 148 samples, the chunks have 147/ },
+    { name: 'the range', file: 'meta.json', change: (bytes) => Buffer.from(bytes.toString().replace('"minTime": 1772424000000', '"minTime": 1772424900000')), finding: /outside/ },
+    { name: 'meta.json', file: 'meta.json', change: () => Buffer.from('{'), finding: /meta\.json/ },
+  ])('$name', async ({ file, change, finding }) => {
+    copy();
+    const path = join(database, BLOCK, file);
+    const bytes = readFileSync(path);
+    const changed = change(Buffer.from(bytes));
+    expect(changed.equals(bytes)).toBe(false);
+    writeFileSync(path, changed);
+    const run = await verify(database);
+    expect(failureOf(run)).toBe(`verify ${database}: 1 damaged, see the report`);
+    const report = run.out.slice(run.out.indexOf(`${BLOCK}  damaged`));
+    expect(report.split(/\n(?! )/)[0]).toMatch(finding);
+    expect(run.out).toContain('4 blocks verified, 1 damaged');
+  });
+
+  test('every byte of a block: told, or in what no checksum covers', async () => {
+    copy();
+    const dir = join(database, BLOCK);
+    for (const file of ['index', 'chunks/000001', 'tombstones']) {
+      const bytes = readFileSync(join(dir, file));
+      const unnoticed: number[] = [];
+      for (let at = 0; at < bytes.length; at += 3) {
+        writeFileSync(join(dir, file), flip(Buffer.from(bytes), at));
+        if ((await verify(dir)).code === 0) unnoticed.push(at);
+      }
+      writeFileSync(join(dir, file), bytes);
+      // Padding of segment heads, and of series entries to 16 bytes.
+      const allowed = file === 'index' ? paddingOf(bytes) : file === 'chunks/000001' ? [5, 6, 7] : [];
+      expect(unnoticed.filter((at) => !allowed.includes(at))).toEqual([]);
+    }
+  });
+});
+
+test('one block by its id, or by its folder', async () => {
+  copy();
+  expect((await verify(database, BLOCK)).out).toBe(`${BLOCK}  ok       3 series, 3 chunks, 147 samples\n1 blocks verified, nothing is damaged\n`);
+  expect((await verify(join(database, BLOCK))).out).toContain('1 blocks verified');
+  expect(failureOf(await verify(database, 'X'))).toBe(`look for block X in ${database}: it is not there`);
+});
+
+function flip(bytes: Buffer, at: number): Buffer {
+  bytes[at]! ^= 0x10;
+  return bytes;
+}
+
+/** Where the series begin and end, from the table of contents. */
+function tocOf(index: Buffer): { readonly series: number; readonly end: number } {
+  return { series: Number(index.readBigUInt64BE(index.length - 44)), end: Number(index.readBigUInt64BE(index.length - 36)) };
+}
+
+/** Offsets of what fills up series entries: zeros, at least two in a row. */
+function paddingOf(index: Buffer): number[] {
+  const { series, end } = tocOf(index);
+  const padding: number[] = [];
+  for (let at = series; at < end; at++) if (index[at] === 0 && (index[at - 1] === 0 || index[at + 1] === 0)) padding.push(at);
+  return padding;
+}
