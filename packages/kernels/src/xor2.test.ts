@@ -25,7 +25,7 @@ function encodeByDefinition(samples: readonly Sample[]): Buffer {
     const cut = BigInt.asUintN(width, value);
     out.writeBits64(Number(cut >> 32n), Number(cut & 0xffffffffn), width);
   };
-  const putText = (text: string): void => [...text].forEach((bit) => out.writeBit(Number(bit)));
+  const putText = (text: string): void => text.split('').forEach((bit) => out.writeBit(Number(bit)));
   const putVarbit = (value: bigint): void => {
     const widths = [0n, 3n, 6n, 9n, 12n, 18n, 25n, 56n];
     const ones = value === 0n ? 0 : widths.findIndex((k) => k > 0n && value > -(1n << (k - 1n)) && value <= 1n << (k - 1n));
