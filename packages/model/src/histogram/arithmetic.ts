@@ -31,17 +31,27 @@ export function subHistograms(a: FloatHistogram, b: FloatHistogram): HistogramAr
   return combine(a, b, -1);
 }
 
-/** Counts and sum times `factor`; a gauge if that is negative. */
+/** Counts and sum times `factor`; a gauge if that is negative. Fields by name: called per step, and a spread costs ten times as much. */
 export function mulHistogram(histogram: FloatHistogram, factor: number): FloatHistogram {
   return createHistogram({
-    ...histogram,
+    schema: histogram.schema,
+    zeroThreshold: histogram.zeroThreshold,
     zeroCount: histogram.zeroCount * factor,
     count: histogram.count * factor,
     sum: histogram.sum * factor,
-    positiveBuckets: histogram.positiveBuckets.map((count) => count * factor),
-    negativeBuckets: histogram.negativeBuckets.map((count) => count * factor),
     resetHint: factor < 0 ? RESET_HINTS.gauge : histogram.resetHint,
+    positiveSpans: histogram.positiveSpans,
+    positiveBuckets: timesFactor(histogram.positiveBuckets, factor),
+    negativeSpans: histogram.negativeSpans,
+    negativeBuckets: timesFactor(histogram.negativeBuckets, factor),
+    customValues: histogram.customValues,
   });
+}
+
+function timesFactor(buckets: Float64Array, factor: number): Float64Array {
+  const scaled = new Float64Array(buckets.length);
+  for (let i = 0; i < buckets.length; i++) scaled[i] = buckets[i]! * factor;
+  return scaled;
 }
 
 /** Counts and sum divided by `divisor`; a gauge if that is negative. Division by 0 leaves no buckets. */

@@ -121,7 +121,21 @@ export function copyHistogram(histogram: FloatHistogram): FloatHistogram {
 
 /** The histogram with another hint; itself if it has that one. */
 export function withResetHint(histogram: FloatHistogram, resetHint: ResetHint): FloatHistogram {
-  return histogram.resetHint === resetHint ? histogram : createHistogram({ ...histogram, resetHint });
+  if (histogram.resetHint === resetHint) return histogram;
+  // Fields by name: called per step, and a spread costs ten times as much.
+  return createHistogram({
+    schema: histogram.schema,
+    zeroThreshold: histogram.zeroThreshold,
+    zeroCount: histogram.zeroCount,
+    count: histogram.count,
+    sum: histogram.sum,
+    resetHint,
+    positiveSpans: histogram.positiveSpans,
+    positiveBuckets: histogram.positiveBuckets,
+    negativeSpans: histogram.negativeSpans,
+    negativeBuckets: histogram.negativeBuckets,
+    customValues: histogram.customValues,
+  });
 }
 
 /** Whether the bounds are in `customValues`. */

@@ -7,7 +7,7 @@
  */
 import { type FloatHistogram, isStaleNaN, RESET_HINTS, withResetHint, wordsOf } from '@gauntlet/model';
 import { mixedFunction } from '../functions/mixed-range-functions.ts';
-import type { Remarks } from '../functions/histogram-rate.ts';
+import { NeighbourResets, type Remarks } from '../functions/histogram-rate.ts';
 import type { SeriesHistograms } from './read-series.ts';
 import type { HistogramRow, StepMatrix } from './step-matrix.ts';
 
@@ -74,8 +74,10 @@ export interface MixedWindows {
  */
 export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Float64Array, present: Uint8Array): HistogramRow {
   const { floatTimesMs, floats, timesMs, histograms, floatStarts, starts } = series;
-  const { extended, lookbackMs, remarks } = windows;
+  const { extended, lookbackMs } = windows;
+  const { annotations, metricName, pos } = windows.remarks;
   const apply = mixedFunction(windows.func);
+  const resets = new NeighbourResets(histograms);
   const row: HistogramRow = [];
   const before = extended === 'no' ? 0 : lookbackMs;
   const after = extended === 'smoothed' ? lookbackMs : 0;
@@ -92,7 +94,7 @@ export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Floa
     windows.worked(10 * (hi - lo));
     windows.checkArguments?.(k);
     const ofFloats = present[k] === 1 ? out[k]! : undefined;
-    const value = apply({ ...remarks, timesMs, histograms, lo, hi, startMs, endMs, starts, floatTimesMs, floats, floatStarts, floatLo, floatHi, ofFloats, extended });
+    const value = apply({ annotations, metricName, pos, timesMs, histograms, resets, lo, hi, startMs, endMs, starts, floatTimesMs, floats, floatStarts, floatLo, floatHi, ofFloats, extended });
     present[k] = value === undefined ? 0 : 1;
     out[k] = typeof value === 'number' ? value : 0;
     if (typeof value === 'object') row[k] = value;

@@ -20,10 +20,29 @@ import type { Annotations } from '../annotations.ts';
 import type { PositionRange } from '../parser/ast.ts';
 import { isStartOverlap, isStartReset, startsInside } from './start-timestamps.ts';
 
+/** Which histograms of a series begin anew; each pair of neighbours is compared once, though many windows hold it. */
+export class NeighbourResets {
+  readonly #histograms: readonly FloatHistogram[];
+  /** 0 = not compared yet, 1 = no reset, 2 = reset. */
+  readonly #known: Uint8Array;
+
+  constructor(histograms: readonly FloatHistogram[]) {
+    this.#histograms = histograms;
+    this.#known = new Uint8Array(histograms.length);
+  }
+
+  /** Whether a counter was reset between histograms i − 1 and i. */
+  at(i: number): boolean {
+    if (this.#known[i] === 0) this.#known[i] = detectReset(this.#histograms[i]!, this.#histograms[i - 1]!) ? 2 : 1;
+    return this.#known[i] === 2;
+  }
+}
+
 /** Histograms [lo, hi) of a series that lie in one window. */
 export interface HistogramWindow {
   readonly timesMs: ArrayLike<number>;
   readonly histograms: readonly FloatHistogram[];
+  readonly resets: NeighbourResets;
   /** Start timestamps of the histograms, 0 = not known; undefined if no sample of the series has one. */
   readonly starts: ArrayLike<number> | undefined;
   readonly lo: number;
@@ -99,7 +118,7 @@ function extrapolated({ timesMs, histograms, lo, hi, startMs, endMs }: Histogram
 }
 
 /** Last minus first, with what was lost in resets added back for counters. */
-function changeOver({ timesMs, histograms, starts, lo, hi }: HistogramWindow, isCounter: boolean, remarks: Remarks): FloatHistogram | undefined {
+function changeOver({ timesMs, histograms, resets, starts, lo, hi }: HistogramWindow, isCounter: boolean, remarks: Remarks): FloatHistogram | undefined {
   const { annotations, metricName, pos } = remarks;
   const restarts = (i: number): boolean => starts !== undefined && isStartReset(starts[i - 1]!, timesMs[i - 1]!, starts[i]!, timesMs[i]!);
   const first = histograms[lo]!;
@@ -108,7 +127,7 @@ function changeOver({ timesMs, histograms, starts, lo, hi }: HistogramWindow, is
   if (isCounter) {
     const second = histograms[lo + 1]!;
     // After a reset the layout of the first sample is of no interest.
-    if (restarts(lo + 1) || detectReset(second, first)) before = createHistogram({ schema: second.schema, customValues: second.customValues });
+    if (restarts(lo + 1) || resets.at(lo + 1)) before = createHistogram({ schema: second.schema, customValues: second.customValues });
   }
   const isCustom = usesCustomBuckets(before);
   let schema = Math.min(last.schema, before.schema);
@@ -135,7 +154,7 @@ function changeOver({ timesMs, histograms, starts, lo, hi }: HistogramWindow, is
         annotations.startTimeOverlap(metricName, pos);
         isOverlapping = true;
       }
-      if (restarts(i) || detectReset(histograms[i]!, before)) change = combined(remarks, change, before, 'addition');
+      if (restarts(i) || (before === histograms[i - 1] ? resets.at(i) : detectReset(histograms[i]!, before))) change = combined(remarks, change, before, 'addition');
       before = histograms[i]!;
     }
   } else if (first.resetHint !== RESET_HINTS.gauge || last.resetHint !== RESET_HINTS.gauge) annotations.histogramNotGauge(metricName, pos);
