@@ -194,7 +194,7 @@ export const LOOK_BEHIND_MS: ReadonlyMap<string, number> = new Map([
   ['xrate', X_LOOK_BEHIND_MS],
 ]);
 
-/** Range functions by name; those that are kernels are listed in ../exec/range-function.ts. */
+/** Range functions by name; those that are kernels are listed in ../exec/window-rows.ts. */
 export const RANGE_FUNCTIONS: ReadonlyMap<string, RangeFunction> = new Map([
   ['quantile_over_time', overWindows(quantileOverTime)],
   ['mad_over_time', overWindows(madOverTime)],
