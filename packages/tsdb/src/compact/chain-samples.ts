@@ -6,7 +6,8 @@
  *
  * Which run a timestamp that several have is taken from is Prometheus' choice, not a rule: the merge stays with a run while that is
  * ahead of the others, goes to the earliest when it is not, and skips what it already has. storage/merge.go, `chainSampleIterator`.
- * `chainOrder` makes exactly those moves; `mergeSamples` is many times faster and gives up where they would matter.
+ * `chainOrder`, and `ChunkChain` (chain-chunks.ts) over chunks, make exactly those moves; `mergeSamples` is many times faster and gives up where
+ * they would matter.
  */
 import { TieHeap } from './tie-heap.ts';
 
@@ -119,17 +120,4 @@ export function chainOrder(times: Float64Array, starts: Int32Array, ends: Int32A
     order[count++] = at[run]!;
     lastTime = time;
   }
-}
-
-/** `mergeSamples` that takes the runs in order and follows `chainOrder`. */
-export function chainSamples({ times, words, outTimes, outWords }: ChainColumns, starts: Int32Array, ends: Int32Array): number {
-  const order = new Int32Array(times.length);
-  const count = chainOrder(times, starts, ends, order);
-  for (let i = 0; i < count; i++) {
-    const from = order[i]!;
-    outTimes[i] = times[from]!;
-    outWords[i * 2] = words[from * 2]!;
-    outWords[i * 2 + 1] = words[from * 2 + 1]!;
-  }
-  return count;
 }

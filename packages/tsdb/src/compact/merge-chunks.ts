@@ -2,19 +2,18 @@
  * The chunks of one series from several blocks, as one sequence in order and apart.
  *
  *   block 0   ├─A─┤├─B─┤        ├─E─┤           A, E, F as they are
- *   block 1          ├──C──┤├D┤     ├─F─┤       B, C, D decoded, merged by timestamp, encoded in chunks of 120
+ *   block 1          ├──C──┤├D┤     ├─F─┤       B, C, D merged by timestamp and encoded in chunks of 120, a window at a time
  *   block 2   ├─A─┤                             the second A: equal bytes, once
  *
  * Overlaps are found as a chain: what overlaps something that overlaps belongs to it. Source: Prometheus storage/merge.go,
  * `compactChunkIterator`, and storage/series.go, `seriesToChunkEncoder`.
  */
 import { compareBytes } from '@gauntlet/bytes';
-import { CHUNK_SLACK_BYTES, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
+import type { Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
-import { type BlockChunk, chunkSampleCount } from '../block/block-writer.ts';
+import type { BlockChunk } from '../block/block-writer.ts';
 import { TsdbError } from '../errors.ts';
-import { KernelRegion } from '../query/load-chunks.ts';
-import { chainSamples, mergeSamples } from './chain-samples.ts';
+import { FloatMerger } from './merge-floats.ts';
 import { isMergeable, mergeMixedChunks } from './merge-histograms.ts';
 import { TieHeap } from './tie-heap.ts';
 
@@ -39,21 +38,14 @@ const SAMPLES_PER_CHUNK = 120;
 /** Merges as Prometheus does; see the head of this file. Owns scratch space in kernel memory. */
 export class ChunkMerger {
   readonly #kernels: Kernels;
-  readonly #bytes: KernelRegion;
-  readonly #times: KernelRegion;
-  readonly #values: KernelRegion;
-  readonly #outTimes: KernelRegion;
-  readonly #outValues: KernelRegion;
-  readonly #encoded: KernelRegion;
+  readonly #floats: FloatMerger;
+  readonly #poll: (() => void) | undefined;
 
-  constructor(kernels: Kernels) {
+  /** @param poll called now and then within a long merge; what it throws ends it */
+  constructor(kernels: Kernels, poll?: () => void) {
     this.#kernels = kernels;
-    this.#bytes = new KernelRegion(kernels);
-    this.#times = new KernelRegion(kernels);
-    this.#values = new KernelRegion(kernels);
-    this.#outTimes = new KernelRegion(kernels);
-    this.#outValues = new KernelRegion(kernels);
-    this.#encoded = new KernelRegion(kernels);
+    this.#floats = new FloatMerger(kernels, SAMPLES_PER_CHUNK, poll);
+    this.#poll = poll;
   }
 
   /**
@@ -107,89 +99,21 @@ export class ChunkMerger {
   }
 
   free(): void {
-    for (const region of [this.#bytes, this.#times, this.#values, this.#outTimes, this.#outValues, this.#encoded]) region.free();
+    this.#floats.free();
   }
 
   /** Decodes, merges, encodes. */
   #mergeSamples(chunks: readonly BlockChunk[], parts: SeriesParts): BlockChunk[] {
-    const { memory } = this.#kernels;
-    let bytes = 0;
     let isFloat = true;
     for (const chunk of chunks) {
       if (!isMergeable(chunk.encoding)) {
-        throw new TsdbError('ERR_CHUNK_ENCODING', `merge ${nameOf(parts)}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, which cannot be merged yet`);
+        throw new TsdbError('ERR_CHUNK_ENCODING', `merge ${nameOf(parts)}: chunk from ${chunk.mint} to ${chunk.maxt} overlaps others and has encoding ${chunk.encoding}, which cannot be merged`);
       }
       isFloat &&= chunk.encoding === CHUNK_ENCODING.xor;
-      bytes = Math.max(bytes, chunk.data.length);
     }
-    if (!isFloat) return mergeMixedChunks(chunks, SAMPLES_PER_CHUNK, this.#kernels, nameOf(parts));
-    const { starts, ends, laneStarts, laneEnds } = placeInLanes(chunks);
-    const samples = laneEnds.at(-1)!;
-    const bytesPtr = this.#bytes.ensure(bytes + CHUNK_SLACK_BYTES);
-    const timesPtr = this.#times.ensure(samples * 8 + 8);
-    const valuesPtr = this.#values.ensure(samples * 8 + 8);
-    const outTimesPtr = this.#outTimes.ensure(samples * 8 + 8);
-    const outValuesPtr = this.#outValues.ensure(samples * 8 + 8);
-    const encodedPtr = this.#encoded.ensure(xorChunkBytesMax(SAMPLES_PER_CHUNK));
-    const columns = {
-      times: memory.f64(timesPtr, samples),
-      words: memory.i32(valuesPtr, samples * 2),
-      outTimes: memory.f64(outTimesPtr, samples),
-      outWords: memory.i32(outValuesPtr, samples * 2),
-    };
-    for (const [i, { data, mint, maxt }] of chunks.entries()) {
-      memory.u8(bytesPtr, data.length).set(data);
-      const count = ends[i]! - starts[i]!;
-      const decoded = this.#kernels.decodeXor(bytesPtr, data.length, timesPtr + starts[i]! * 8, valuesPtr + starts[i]! * 8, count);
-      if (decoded !== count || count === 0) throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${nameOf(parts)}: chunk from ${mint} to ${maxt}: XOR data is damaged although its checksum is right`);
-      if (columns.times[starts[i]!] !== mint || columns.times[ends[i]! - 1] !== maxt) {
-        throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${nameOf(parts)}: chunk from ${mint} to ${maxt} has samples from ${columns.times[starts[i]!]} to ${columns.times[ends[i]! - 1]}`);
-      }
-    }
-    let count = mergeSamples(columns, laneStarts, laneEnds);
-    if (count < 0) count = chainSamples(columns, starts, ends);
-    const merged: BlockChunk[] = [];
-    for (let start = 0; start < count; start += SAMPLES_PER_CHUNK) {
-      const length = Math.min(SAMPLES_PER_CHUNK, count - start);
-      const written = this.#kernels.encodeXor(outTimesPtr + start * 8, outValuesPtr + start * 8, length, encodedPtr, xorChunkBytesMax(SAMPLES_PER_CHUNK));
-      if (written < 0) throw new TsdbError('ERR_CHUNK_WRITE', `merge ${nameOf(parts)}: encoder answered ${written} for ${length} samples from ${columns.outTimes[start]}`);
-      merged.push({ mint: columns.outTimes[start]!, maxt: columns.outTimes[start + length - 1]!, encoding: CHUNK_ENCODING.xor, data: memory.u8(encodedPtr, written).slice() });
-    }
-    return merged;
+    const merged = isFloat ? this.#floats.merge(chunks, () => nameOf(parts)) : undefined;
+    return merged ?? mergeMixedChunks(chunks, SAMPLES_PER_CHUNK, this.#kernels, nameOf(parts), this.#poll);
   }
-}
-
-/** Where the samples of chunks go in the columns. */
-interface Lanes {
-  /** Of each chunk. */
-  readonly starts: Int32Array;
-  readonly ends: Int32Array;
-  /** Of each lane: chunks that follow one another in time lie side by side, and merge as one run. */
-  readonly laneStarts: Int32Array;
-  readonly laneEnds: Int32Array;
-}
-
-/** Deals chunks out to as few lanes as go, in the order of their start. */
-function placeInLanes(chunks: readonly BlockChunk[]): Lanes {
-  const lanes: number[][] = [];
-  const order = [...chunks.keys()].sort((a, b) => chunks[a]!.mint - chunks[b]!.mint);
-  for (const chunk of order) {
-    const lane = lanes.find((one) => chunks[one.at(-1)!]!.maxt < chunks[chunk]!.mint);
-    if (lane === undefined) lanes.push([chunk]);
-    else lane.push(chunk);
-  }
-  const placed = { starts: new Int32Array(chunks.length), ends: new Int32Array(chunks.length), laneStarts: new Int32Array(lanes.length), laneEnds: new Int32Array(lanes.length) };
-  let samples = 0;
-  for (const [i, lane] of lanes.entries()) {
-    placed.laneStarts[i] = samples;
-    for (const chunk of lane) {
-      placed.starts[chunk] = samples;
-      samples += chunkSampleCount(CHUNK_ENCODING.xor, chunks[chunk]!.data);
-      placed.ends[chunk] = samples;
-    }
-    placed.laneEnds[i] = samples;
-  }
-  return placed;
 }
 
 function nameOf({ labels, blocks }: SeriesParts): string {

@@ -1,124 +1,117 @@
 /**
- * Merges overlapping chunks among which are native histograms or XOR2 chunks: decode all, chain by timestamp, encode anew, a chunk for every
- * run of one kind of at most 120 samples. Floats become XOR chunks, those with start timestamps XOR2. The slow sibling of what merge-chunks.ts
- * does for XOR chunks: samples are objects here.
+ * Merges overlapping chunks, of any kinds that can be decoded: chain them by timestamp, encode anew, a chunk for every run of one kind of at most
+ * 120 samples. Floats become XOR chunks, those with start timestamps XOR2. Memory holds the chunks around the place reached, decoded, and the samples
+ * of the chunk being written. merge-chunks.ts does XOR chunks alone faster.
  */
-import { CHUNK_SLACK_BYTES, type Kernels } from '@gauntlet/kernels';
+import type { Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, wordsOf } from '@gauntlet/model';
 import type { BlockChunk } from '../block/block-writer.ts';
 import { HistogramAppender } from '../chunkenc/histogram-appender.ts';
-import { encodeFloatColumns } from '../chunkenc/float-chunks.ts';
-import { decodeHistogramChunk, isHistogramEncoding } from '../chunkenc/histogram-chunk.ts';
-import { histogramSampleAt, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { decodeXorColumns, encodeFloatColumns } from '../chunkenc/float-chunks.ts';
+import { decodeHistogramChunk, type HistogramColumns, isHistogramEncoding } from '../chunkenc/histogram-chunk.ts';
+import { histogramSampleAt } from '../chunkenc/histogram-encoder.ts';
 import { decodeXor2Chunk } from '../chunkenc/xor2-chunk.ts';
 import { TsdbError } from '../errors.ts';
-import { chainOrder } from './chain-samples.ts';
+import { ChunkChain } from './chain-chunks.ts';
+
+/** Samples between two polls. */
+const POLL_SAMPLES = 8192;
 
 /** Encodings that can be merged. */
 export function isMergeable(encoding: number): boolean {
   return encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.xor2 || isHistogramEncoding(encoding);
 }
 
-/** A float sample: bits as little-endian words. */
-interface FloatSample {
-  readonly timeMs: number;
-  readonly low: number;
-  readonly high: number;
-  /** 0 = not known. */
-  readonly start: number;
-}
-
-type Sample = FloatSample | HistogramSample;
-
-function isHistogram(sample: Sample): sample is HistogramSample {
-  return 'layout' in sample;
+/** A decoded chunk of floats. */
+interface OpenFloats {
+  readonly timestampsMs: Float64Array;
+  /** Bits of the values: low, high, … */
+  readonly words: Uint32Array;
+  readonly startTimestamps: Float64Array | undefined;
 }
 
 /**
  * Merges chunks of one series.
- * @param chunks in the order in which Prometheus chains them
+ * @param chunks in the order in which Prometheus chains them, of encodings that `isMergeable`
  * @param name of series and blocks, for messages
- * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING
+ * @param poll called now and then; what it throws ends the merge
+ * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_WRITE
  */
-export function mergeMixedChunks(chunks: readonly BlockChunk[], samplesMax: number, kernels: Kernels, name: string): BlockChunk[] {
-  const samples: Sample[] = [];
-  const starts = new Int32Array(chunks.length);
-  const ends = new Int32Array(chunks.length);
-  for (const [i, chunk] of chunks.entries()) {
-    starts[i] = samples.length;
-    if (chunk.encoding === CHUNK_ENCODING.xor) samples.push(...decodeFloats(kernels, chunk, name));
-    else if (chunk.encoding === CHUNK_ENCODING.xor2) samples.push(...decodeXor2Floats(chunk, name));
-    else {
-      const columns = decodeHistogramChunk(chunk.encoding, chunk.data, name);
-      for (let sample = 0; sample < columns.count; sample++) samples.push(histogramSampleAt(columns, sample));
-    }
-    ends[i] = samples.length;
-    const [first, last] = [samples[starts[i]!]?.timeMs, samples.at(-1)?.timeMs];
-    if (ends[i] === starts[i] || first !== chunk.mint || last !== chunk.maxt) {
-      throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${name}: chunk from ${chunk.mint} to ${chunk.maxt} has ${ends[i]! - starts[i]!} samples, from ${first} to ${last}`);
-    }
-  }
-  const order = new Int32Array(samples.length);
-  const count = chainOrder(Float64Array.from(samples, ({ timeMs }) => timeMs), starts, ends, order);
+export function mergeMixedChunks(chunks: readonly BlockChunk[], samplesMax: number, kernels: Kernels, name: string, poll?: () => void): BlockChunk[] {
+  const chain = new ChunkChain(
+    chunks.map(({ mint }) => mint),
+    (chunk) => openChunk(chunks[chunk]!, kernels, name),
+  );
   const merged: BlockChunk[] = [];
+  const floats = new FloatRun(samplesMax, kernels);
   const histograms = new HistogramAppender(samplesMax);
-  let floats: FloatSample[] = [];
-  const endFloats = (): void => {
-    let from = 0;
-    for (let i = 1; i <= floats.length; i++) {
-      // A sample without a start goes into any chunk, one with a start not into one that began without.
-      const isFull = i - from >= samplesMax || (i < floats.length && floats[i]!.start !== 0 && floats[from]!.start === 0);
-      if (i < floats.length && !isFull) continue;
-      merged.push(encodeFloats(kernels, floats.slice(from, i)));
-      from = i;
-    }
-    floats = [];
-  };
-  for (const at of order.subarray(0, count)) {
-    const sample = samples[at]!;
-    if (isHistogram(sample)) {
-      endFloats();
-      histograms.append(sample);
+  for (let walked = 1; chain.next(); walked++) {
+    if (walked % POLL_SAMPLES === 0) poll?.();
+    const { columns, sample } = chain;
+    if ('bucketAt' in columns) {
+      floats.finish(merged);
+      histograms.append(histogramSampleAt(columns, sample));
     } else {
-      merged.push(...histograms.finish());
-      floats.push(sample);
+      if (floats.count === 0) merged.push(...histograms.finish());
+      floats.append(columns, sample, merged);
     }
   }
-  endFloats();
+  floats.finish(merged);
   merged.push(...histograms.finish());
   return merged;
 }
 
-function decodeFloats(kernels: Kernels, { data, mint, maxt }: BlockChunk, name: string): FloatSample[] {
-  const { memory } = kernels;
-  const count = ((data[0] ?? 0) << 8) | (data[1] ?? 0);
-  const dataPtr = memory.alloc(data.length + CHUNK_SLACK_BYTES);
-  const timesPtr = memory.alloc(count * 8 + 8);
-  const valuesPtr = memory.alloc(count * 8 + 8);
-  try {
-    memory.u8(dataPtr, data.length).set(data);
-    const decoded = kernels.decodeXor(dataPtr, data.length, timesPtr, valuesPtr, count);
-    if (decoded !== count) throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${name}: chunk from ${mint} to ${maxt}: XOR data is damaged although its checksum is right`);
-    const words = memory.i32(valuesPtr, count * 2);
-    return Array.from(memory.f64(timesPtr, count), (timeMs, i) => ({ timeMs, low: words[i * 2]!, high: words[i * 2 + 1]!, start: 0 }));
-  } finally {
-    for (const ptr of [dataPtr, timesPtr, valuesPtr]) memory.free(ptr);
+/** Floats that will be one chunk. */
+class FloatRun {
+  readonly #kernels: Kernels;
+  readonly #times: Float64Array;
+  readonly #values: Float64Array;
+  readonly #words: Uint32Array;
+  readonly #starts: Float64Array;
+  count = 0;
+
+  constructor(samplesMax: number, kernels: Kernels) {
+    this.#kernels = kernels;
+    this.#times = new Float64Array(samplesMax);
+    this.#values = new Float64Array(samplesMax);
+    this.#words = wordsOf(this.#values);
+    this.#starts = new Float64Array(samplesMax);
+  }
+
+  /** Adds a sample; a chunk that is complete goes to `out` before. */
+  append({ timestampsMs, words, startTimestamps }: OpenFloats, sample: number, out: BlockChunk[]): void {
+    const start = startTimestamps?.[sample] ?? 0;
+    // A sample without a start goes into any chunk, one with a start not into one that began without.
+    if (this.count === this.#times.length || (start !== 0 && this.count > 0 && this.#starts[0] === 0)) this.finish(out);
+    const at = this.count++;
+    this.#times[at] = timestampsMs[sample]!;
+    this.#words[at * 2] = words[sample * 2]!;
+    this.#words[at * 2 + 1] = words[sample * 2 + 1]!;
+    this.#starts[at] = start;
+  }
+
+  /** Ends the chunk, if one was begun. */
+  finish(out: BlockChunk[]): void {
+    if (this.count === 0) return;
+    out.push(encodeFloatColumns({ timestampsMs: this.#times, values: this.#values, startTimestamps: this.#starts }, 0, this.count, this.#kernels));
+    this.count = 0;
   }
 }
 
-function decodeXor2Floats({ data, mint, maxt }: BlockChunk, name: string): FloatSample[] {
-  const { timestampsMs, values, startTimestamps } = decodeXor2Chunk(data, `${name}, from ${mint} to ${maxt}`);
-  const words = wordsOf(values);
-  return Array.from(timestampsMs, (timeMs, i) => ({ timeMs, low: words[i * 2]!, high: words[i * 2 + 1]!, start: startTimestamps?.[i] ?? 0 }));
+function openChunk({ encoding, data, mint, maxt }: BlockChunk, kernels: Kernels, name: string): OpenFloats | HistogramColumns {
+  const columns = isHistogramEncoding(encoding) ? decodeHistogramChunk(encoding, data, name) : openFloats(encoding, data, kernels, `${name}, from ${mint} to ${maxt}`);
+  const { timestampsMs } = columns;
+  if (timestampsMs.length === 0 || timestampsMs[0] !== mint || timestampsMs.at(-1) !== maxt) {
+    throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${name}: chunk from ${mint} to ${maxt} has ${timestampsMs.length} samples, from ${timestampsMs[0]} to ${timestampsMs.at(-1)}`);
+  }
+  return columns;
 }
 
-function encodeFloats(kernels: Kernels, samples: readonly FloatSample[]): BlockChunk {
-  const values = new Float64Array(samples.length);
-  const words = wordsOf(values);
-  for (const [i, { low, high }] of samples.entries()) {
-    words[i * 2] = low;
-    words[i * 2 + 1] = high;
+function openFloats(encoding: number, data: Uint8Array, kernels: Kernels, name: string): OpenFloats {
+  if (encoding === CHUNK_ENCODING.xor) {
+    const { timestampsMs, values } = decodeXorColumns(data, kernels, name);
+    return { timestampsMs, words: wordsOf(values), startTimestamps: undefined };
   }
-  const startTimestamps = samples.every(({ start }) => start === 0) ? undefined : Float64Array.from(samples, ({ start }) => start);
-  return encodeFloatColumns({ timestampsMs: Float64Array.from(samples, ({ timeMs }) => timeMs), values, startTimestamps }, 0, samples.length, kernels);
+  const { timestampsMs, values, startTimestamps } = decodeXor2Chunk(data, name);
+  return { timestampsMs, words: wordsOf(values), startTimestamps };
 }
