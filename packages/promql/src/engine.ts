@@ -40,6 +40,8 @@ export interface EngineOptions {
   readonly lookbackDeltaMs?: number;
   /** Most samples a query may hold at once; 50,000,000. Flag `--query.max-samples`. */
   readonly maxSamples?: number;
+  /** Most series a query may read from storage, all its selectors together; 0 = no limit, the default. Flag `--query.max-series`. */
+  readonly maxSeries?: number;
   /** Step of subqueries that give none, ms; 60,000. Flag `--query.default-evaluation-interval`. */
   readonly noStepSubqueryIntervalMs?: number;
   /** Metric names are removed at the end of the query instead of in each function; false. */
@@ -167,6 +169,7 @@ async function run(options: EngineOptions, query: QueryRequest, { plan, times, g
     settings: {
       lookbackMs: query.lookbackDeltaMs ?? options.lookbackDeltaMs ?? LOOKBACK_MS,
       samplesMax: options.maxSamples ?? 50_000_000,
+      seriesMax: options.maxSeries ?? 0,
       noStepSubqueryIntervalMs: options.noStepSubqueryIntervalMs ?? NO_STEP_SUBQUERY_INTERVAL_MS,
       delayedNameRemoval: options.delayedNameRemoval ?? false,
       typeAndUnitLabels: options.typeAndUnitLabels ?? false,

@@ -8,6 +8,8 @@ export type PromqlErrorCode =
   | 'ERR_EXECUTION'
   /** The sample limit was reached. */
   | 'ERR_TOO_MANY_SAMPLES'
+  /** More series than the query may read. */
+  | 'ERR_TOO_MANY_SERIES'
   /** More memory would be needed than the query may have, or than there is. The message has the limit and the place in the query. */
   | 'ERR_MEMORY'
   | 'ERR_TIMEOUT'

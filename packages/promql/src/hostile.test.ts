@@ -175,3 +175,19 @@ describe('the sample limit', () => {
     });
   });
 });
+
+describe('the series limit', () => {
+  test.each([
+    ['m', 'at 1:1: m'],
+    ['count(m) + sum by (id) (rate(m[5m]))', 'at 1:7: m'],
+    ['absent(label_replace(m, "a", "b", "c", "d"))', 'at 1:22: m'],
+  ])('%s', async (expr, place) => {
+    const limited = createEngine({ kernels, maxSeries: 999 });
+    const query = { expr, timeMs: TIME_MS };
+    await expect(limited.instant({ ...query, queryable: endless(distinct, 1000) })).rejects.toMatchObject({
+      code: 'ERR_TOO_MANY_SERIES',
+      message: `query would read too many series from storage: more than 999 (raise with --query.max-series), ${place}`,
+    });
+    (await createEngine({ kernels, maxSeries: 2000 }).instant({ ...query, queryable: endless(distinct, 1000) })).dispose();
+  });
+});

@@ -54,6 +54,7 @@ const ownFlags = {
   maxMemoryBytes: bytesFlag('query.max-memory', { default: '512MiB', help: 'Most memory one query may use for its data; it fails alone when it would pass it.' }) as Flag<number>,
   maxTotalMemoryBytes: bytesFlag('query.max-total-memory', { default: '0B', help: 'Most memory all queries together may use for their data. 0: half of the memory of the container or machine.' }) as Flag<number>,
   maxSamples: intFlag('query.max-samples', { default: 50_000_000, min: 1, help: 'Most samples one query may hold at a time.' }) as Flag<number>,
+  maxSeries: intFlag('query.max-series', { default: 0, min: 0, help: 'Most series one query may read from stores, all its selectors together; 0 is no limit.' }) as Flag<number>,
   lookbackDeltaMs: durationFlag('query.lookback-delta', { default: '0s', help: 'How old a sample an instant selector takes; 0 is 5m.' }) as Flag<number>,
   dynamicLookback: boolFlag('query.dynamic-lookback-delta', { default: true, hidden: true, help: 'Widens the lookback to the resolution of the data asked for.' }) as Flag<boolean>,
   defaultEvaluationIntervalMs: durationFlag('query.default-evaluation-interval', { default: '1m', help: 'Step of subqueries that give none.' }) as Flag<number>,

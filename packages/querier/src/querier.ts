@@ -122,6 +122,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
     dedupFunction: config.dedupFunction,
     timeoutMs: config.timeoutMs,
     maxSamples: config.maxSamples,
+    maxSeries: config.maxSeries,
     maxMemoryBytes: Math.min(config.maxMemoryBytes, totalBytes),
     lookbackDeltaMs: config.lookbackDeltaMs,
     dynamicLookback: config.dynamicLookback,

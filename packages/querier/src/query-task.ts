@@ -20,6 +20,8 @@ export interface WorkerSettings {
   readonly dedupFunction: DedupFunction;
   readonly timeoutMs: number;
   readonly maxSamples: number;
+  /** 0 = no limit. */
+  readonly maxSeries: number;
   readonly maxMemoryBytes: number;
   /** 0: the engine's default. */
   readonly lookbackDeltaMs: number;

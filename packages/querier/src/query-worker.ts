@@ -47,6 +47,7 @@ const computers = new ComputerPool({
   maxMemoryBytes: settings.maxMemoryBytes,
   engine: {
     maxSamples: settings.maxSamples,
+    maxSeries: settings.maxSeries,
     noStepSubqueryIntervalMs: settings.defaultEvaluationIntervalMs,
     parser: parserOptions,
     ...(settings.lookbackDeltaMs > 0 ? { lookbackDeltaMs: settings.lookbackDeltaMs } : {}),

@@ -9,6 +9,7 @@ import { lineColumn } from '../parser/position.ts';
 
 /** What V8 says when a column or table is larger than it can be. */
 const TOO_LARGE = /^(Invalid (typed )?array (buffer )?length|Array buffer allocation failed|(Map|Set) maximum size exceeded|Invalid string length)/;
+const LIMITS: ReadonlySet<string> = new Set(['ERR_TOO_MANY_SAMPLES', 'ERR_TOO_MANY_SERIES', 'ERR_MEMORY']);
 /** Longest piece of a query in a message, UTF-16 units. */
 const EXCERPT_MAX = 100;
 
@@ -21,8 +22,7 @@ export function memoryError(error: unknown): unknown {
 /** An error on its way out of a node: limits get the place of the innermost node they come from, others stay as they are. */
 export function limitError(error: unknown, expr: Expr): unknown {
   if (error instanceof PromqlError) {
-    const isLimit = error.code === 'ERR_TOO_MANY_SAMPLES' || error.code === 'ERR_MEMORY';
-    return isLimit && error.pos === undefined ? new PromqlError(error.code, error.message, { pos: expr.pos, cause: error.cause }) : error;
+    return LIMITS.has(error.code) && error.pos === undefined ? new PromqlError(error.code, error.message, { pos: expr.pos, cause: error.cause }) : error;
   }
   const isKernel = error instanceof KernelError && error.code === 'ERR_KERNEL_MEMORY';
   if (!isKernel && !(error instanceof RangeError && TOO_LARGE.test(error.message))) return error;
@@ -31,7 +31,7 @@ export function limitError(error: unknown, expr: Expr): unknown {
 
 /** The same error with line, column and text of the part of the query it came from. */
 export function placedLimitError(error: unknown, query: string): unknown {
-  if (!(error instanceof PromqlError) || error.pos === undefined || (error.code !== 'ERR_TOO_MANY_SAMPLES' && error.code !== 'ERR_MEMORY')) return error;
+  if (!(error instanceof PromqlError) || error.pos === undefined || !LIMITS.has(error.code)) return error;
   const { start, end } = error.pos;
   const text = query.slice(start, end).replace(/\s+/g, ' ');
   const place = `${lineColumn(query, start)}: ${text.length > EXCERPT_MAX ? `${text.slice(0, EXCERPT_MAX)}…` : text}`;

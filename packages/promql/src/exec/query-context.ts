@@ -33,6 +33,8 @@ export type EngineKernels = Kernels;
 export interface QuerySettings {
   readonly lookbackMs: number;
   readonly samplesMax: number;
+  /** 0 = no limit. */
+  readonly seriesMax: number;
   readonly noStepSubqueryIntervalMs: number;
   readonly delayedNameRemoval: boolean;
   readonly typeAndUnitLabels: boolean;
@@ -58,6 +60,7 @@ const POLL_WORK = 10_000;
 interface Ledger {
   readonly control: QueryControl | undefined;
   work: number;
+  series: number;
   current: number;
   peak: number;
   reserved: number;
@@ -123,7 +126,7 @@ export class QueryContext {
     this.annotations = parts.annotations;
     this.signal = parts.signal;
     this.#parts = parts;
-    this.#ledger = ledger ?? { control: parts.control, work: 0, current: 0, peak: 0, reserved: 0, sharedReads: new Map(), sharedValues: new Map() };
+    this.#ledger = ledger ?? { control: parts.control, work: 0, series: 0, current: 0, peak: 0, reserved: 0, sharedReads: new Map(), sharedValues: new Map() };
   }
 
   /** A context for a part of the query, with counters of its own and the limits of the whole; `join` adds the counters. */
@@ -169,6 +172,17 @@ export class QueryContext {
     const ledger = this.#ledger;
     ledger.work += samples + 10 * series;
     if (ledger.work >= POLL_WORK) this.poll();
+  }
+
+  /** Series that storage hands out. @throws PromqlError ERR_TOO_MANY_SERIES */
+  readSeries(count: number): void {
+    const ledger = this.#ledger;
+    const { seriesMax } = this.settings;
+    this.series += count;
+    ledger.series += count;
+    if (seriesMax > 0 && ledger.series > seriesMax) {
+      throw new PromqlError('ERR_TOO_MANY_SERIES', `query would read too many series from storage: more than ${seriesMax} (raise with --query.max-series)`);
+    }
   }
 
   /** Samples held from now on. @throws PromqlError ERR_TOO_MANY_SAMPLES */

@@ -66,6 +66,7 @@ async function readAlone(context: QueryContext, request: ReadRequest, visit: Ser
         const next = await nextBatch(context, batches);
         if (next.done === true) break;
         const { labels, offsets, timestampsMs, values, kernelColumns, histograms, startTimestamps } = next.value;
+        context.readSeries(labels.length);
         let timestampsPtr = kernelColumns?.timestampsPtr ?? timestampsMs.byteOffset;
         let valuesPtr = kernelColumns?.valuesPtr ?? values.byteOffset;
         const end = offsets[labels.length]!;
@@ -88,7 +89,6 @@ async function readAlone(context: QueryContext, request: ReadRequest, visit: Ser
           visit(labels[i]!, timestampsPtr + from * 8, valuesPtr + from * 8, count, own, starts);
           context.worked(count, 1);
         }
-        context.series += labels.length;
       }
     } catch (error) {
       await batches.return?.();
