@@ -138,5 +138,5 @@ function largestError(shown: Float64Array, truth: Float64Array): number {
 }
 
 function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+  return values.toSorted((a, b) => a - b)[(values.length - 1) >> 1]!;
 }
