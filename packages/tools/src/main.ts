@@ -56,7 +56,7 @@ export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): 
       tmpDir: tmpdir(),
       printError: (line) => process.stderr.write(line),
       printed: () => streamTook(process.stdout),
-      progressColumns: process.stderr.isTTY ? process.stderr.columns : undefined,
+      progressColumns: process.stderr.isTTY ? process.stderr.columns || 80 : undefined,
       readInput: () => text(process.stdin),
       openBucket: (config, metrics) => createBucketFromConfig(config.content(), { component: 'bucket', source: config.source, log, ...(metrics === undefined ? {} : { metrics }) }),
       evaluateQuery: evaluateInThread,

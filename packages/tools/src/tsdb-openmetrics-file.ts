@@ -77,34 +77,44 @@ export function readOpenMetrics(file: FileHandle, path: string, sink: SampleSink
 function parsePiece(bytes: Uint8Array, remembered: SeriesTexts, sink: SampleSink): void {
   const parser = new ExpositionParser(bytes, 'openmetrics');
   const labels = (): [name: string, value: string][] => parser.labels();
-  let expectedSeries = -1;
+  let series = -1;
   for (;;) {
+    const predicted = remembered.after(series);
+    parser.expected = predicted < 0 ? undefined : remembered.textOf(predicted);
     const kind = parser.next();
     if (kind === 'end') return;
     if (kind === 'type') {
       // The type decides how some label values are written, so a text may stand for other labels from here on.
       remembered.forget();
-      parser.expected = undefined;
+      series = -1;
       continue;
     }
     if (kind !== 'series') continue;
-    let isNew = false;
-    if (!parser.isExpected) {
-      const text = bytes.subarray(parser.seriesStart, parser.seriesEnd);
-      const known = remembered.find(text);
-      isNew = known < 0;
-      expectedSeries = isNew ? remembered.add(text) : known;
-      parser.expected = text;
-    }
     if (!parser.hasTimestamp) throw new MissingTimestamp(lineOf(bytes, parser.seriesStart), new TextDecoder().decode(bytes.subarray(parser.seriesStart, Math.min(parser.seriesEnd, parser.seriesStart + 200))));
-    sink.sample(expectedSeries, isNew, labels, parser.timestampMs, parser.value);
+    let isNew = false;
+    if (parser.isExpected) series = predicted;
+    else {
+      const text = bytes.subarray(parser.seriesStart, parser.seriesEnd);
+      const before = series;
+      series = remembered.find(text);
+      isNew = series < 0;
+      if (isNew) series = remembered.add(text);
+      remembered.follow(before, series);
+    }
+    sink.sample(series, isNew, labels, parser.timestampMs, parser.value);
   }
 }
 
-/** Numbers of series texts, from 0 on; given out anew once there are too many. */
+/**
+ * Numbers of series texts, from 0 on; given out anew once there are too many. Files are in the order of series or of scrapes: what came after a
+ * series last time is likely to come after it again, so most texts are compared with one that is expected rather than looked up (1 µs → 0.2).
+ */
 class SeriesTexts {
   readonly #decoder = new TextDecoder('latin1');
   readonly #numbers: Map<string, number> = new Map();
+  readonly #texts: Uint8Array[] = [];
+  /** Which series came after each. */
+  readonly #next = new Int32Array(SERIES_REMEMBERED_MAX);
 
   /** @returns −1 for a text not seen */
   find(text: Uint8Array): number {
@@ -112,14 +122,31 @@ class SeriesTexts {
   }
 
   add(text: Uint8Array): number {
-    if (this.#numbers.size >= SERIES_REMEMBERED_MAX) this.forget();
-    const number = this.#numbers.size;
+    if (this.#texts.length >= SERIES_REMEMBERED_MAX) this.forget();
+    const number = this.#texts.length;
     this.#numbers.set(this.#decoder.decode(text), number);
+    this.#texts.push(text.slice());
+    this.#next[number] = number;
     return number;
+  }
+
+  textOf(series: number): Uint8Array {
+    return this.#texts[series]!;
+  }
+
+  /** The series that probably comes after one; −1 when nothing is known. */
+  after(series: number): number {
+    return series < 0 ? -1 : this.#next[series]!;
+  }
+
+  /** Says what came after a series. */
+  follow(series: number, next: number): void {
+    if (series >= 0 && series < this.#texts.length && next < this.#texts.length) this.#next[series] = next;
   }
 
   forget(): void {
     this.#numbers.clear();
+    this.#texts.length = 0;
   }
 }
 
