@@ -1,5 +1,5 @@
 /**
- * The data set of docs/PERFORMANCE.md, written straight into blocks from a fixed seed: 7,200 series, one sample every 15 s over 6 h, 3 % of
+ * The data set of the goals for queries, written straight into blocks from a fixed seed: 7,200 series, one sample every 15 s over 6 h, 3 % of
  * them a few ms late, in three 2 h blocks: 10.4 M samples. Made in some seconds and kept in .cache/.
  *
  *   http_requests_total                   2,400   integer counters with resets           job, instance, method, code

@@ -1,5 +1,6 @@
 /**
- * The query rows of docs/PERFORMANCE.md, section 11, against a Prometheus on the same blocks in one run; ../bench/beside-prometheus.ts says how.
+ * The goals that are set for the speed of queries, against a Prometheus on the same blocks in one run; beside-prometheus.ts says how. Figures are in
+ * packages/promql/README.md.
  *
  *   npm run bench -- query-goals                                GAUNTLET_BENCH_SMALL=1 for a smoke run with an eighth of the series
  *   GAUNTLET_BENCH_PROMETHEUS=/path/to/prometheus               another Prometheus than the one on PATH

@@ -1,6 +1,6 @@
 /**
  * The query workloads that Prometheus measures itself with (promql/bench_test.go), as a guard against getting slower: no kind of query may take
- * longer here than in a Prometheus on the same blocks. ../bench/beside-prometheus.ts says how it is measured.
+ * longer here than in a Prometheus on the same blocks. beside-prometheus.ts says how it is measured.
  *
  *   range   a_hundred, b_hundred (100 series each), h_hundred (1,100 classic buckets), sparse (50 series, each there a fiftieth of the time); the same
  *           with ten and one; a sample every 10 s, value of sample s of series i: s + i / 1443
