@@ -51,17 +51,19 @@ export class BatchDecoder {
     const bytes = kernels.memory.u8(0, kernels.memory.buffer.byteLength);
     let samples = 0;
     let others = 0;
+    const { source: sources, place: places, requests } = batch;
     for (let chunk = 0; chunk < batch.count; chunk++) {
-      const request = batch.requests[batch.source[chunk]!]!;
-      const place = batch.place[chunk]!;
+      const request = requests[sources[chunk]!]!;
+      const place = places[chunk]!;
       const ptr = regionPtr + request.at[place]!;
+      const length = request.bytes[place]!;
       descriptors[chunk * 2] = ptr;
-      descriptors[chunk * 2 + 1] = request.bytes[place]!;
-      let count = request.bytes[place]! < 2 ? 0 : (bytes[ptr]! << 8) | bytes[ptr + 1]!;
+      descriptors[chunk * 2 + 1] = length;
+      let count = length < 2 ? 0 : (bytes[ptr]! << 8) | bytes[ptr + 1]!;
       const encoding = request.encodings[place]!;
       if (encoding !== CHUNK_ENCODING.xor) {
         if (!isDecodable(encoding)) throw this.#encodingError(batch, chunk, encoding);
-        count = SideColumns.samplesOf(encoding, bytes.subarray(ptr, ptr + request.bytes[place]!));
+        count = SideColumns.samplesOf(encoding, bytes.subarray(ptr, ptr + length));
         others++;
       }
       counts[chunk] = count;
@@ -80,16 +82,18 @@ export class BatchDecoder {
     const labels: (readonly string[])[] = [];
     let to = 0;
     let from = 0;
+    const hasIntervals = batch.intervals.size > 0;
+    const { starts } = batch;
     for (let series = 0; series < batch.labels.length; series++) {
-      const firstChunk = batch.starts[series]!;
-      const endChunk = batch.starts[series + 1]!;
+      const firstChunk = starts[series]!;
+      const endChunk = starts[series + 1]!;
       let end = from;
       let isPlain = true;
       for (let chunk = firstChunk; chunk < endChunk; chunk++) {
         const start = end;
         end += counts[chunk]!;
         if (start > from && start < end && timestamps[start]! <= timestamps[start - 1]!) isPlain = false;
-        if (batch.intervals.size > 0 && batch.intervals.has(chunk)) isPlain = false;
+        if (hasIntervals && batch.intervals.has(chunk)) isPlain = false;
       }
       const kept = isPlain
         ? trimSeries(timestamps, values, side, from, end, to, mint, maxt)
@@ -103,11 +107,11 @@ export class BatchDecoder {
     }
     const columns = { labels, offsets: offsets.subarray(0, labels.length + 1), timestampsMs: timestamps.subarray(0, to), values: values.subarray(0, to), kernelColumns: { timestampsPtr: timestamps.byteOffset, valuesPtr: values.byteOffset } };
     if (side?.ids === undefined && side?.starts === undefined) return columns;
-    const { ids, starts, histograms } = side;
+    const { ids, starts: startTimestamps, histograms } = side;
     return {
       ...columns,
       ...(ids === undefined ? {} : { histograms: { ids: ids.subarray(0, to), get: (id: number) => histograms.get(id), isInteger: (id: number) => histograms.isInteger(id) } }),
-      ...(starts === undefined ? {} : { startTimestamps: starts.subarray(0, to) }),
+      ...(startTimestamps === undefined ? {} : { startTimestamps: startTimestamps.subarray(0, to) }),
     };
   }
 

@@ -17,8 +17,20 @@ export interface SeriesMerge {
   readonly parts: readonly number[];
 }
 
+/** A single cursor needs no heap. */
+function onlySeries(cursor: SeriesCursor): SeriesMerge {
+  return {
+    next: () => cursor.next(),
+    get labels() {
+      return cursor.labels;
+    },
+    parts: [0],
+  };
+}
+
 /** Merges cursors; those that have nothing may be among them. */
 export function mergeSeries(cursors: readonly SeriesCursor[]): SeriesMerge {
+  if (cursors.length === 1) return onlySeries(cursors[0]!);
   const heap: number[] = [];
   const parts: number[] = [];
   let labels: Labels = [];
