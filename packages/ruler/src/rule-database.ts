@@ -10,6 +10,7 @@ import type { ForStateSource, RefusedSample, RuleAppender } from './types.ts';
 const REASONS: ReadonlyMap<number, string> = new Map([
   [REFUSED.outOfOrder, 'out of order sample'],
   [REFUSED.outOfBounds, 'out of bounds'],
+  [REFUSED.tooOld, 'too old sample'],
   [REFUSED.duplicate, 'duplicate sample for timestamp'],
 ]);
 
@@ -49,6 +50,8 @@ function appendStale(appender: Appender, labels: Labels, timestampMs: number): s
         return REASONS.get(REFUSED.outOfOrder);
       case 'ERR_SAMPLE_OUT_OF_BOUNDS':
         return REASONS.get(REFUSED.outOfBounds);
+      case 'ERR_SAMPLE_TOO_OLD':
+        return REASONS.get(REFUSED.tooOld);
       case 'ERR_SAMPLE_DUPLICATE':
         return REASONS.get(REFUSED.duplicate);
       default:

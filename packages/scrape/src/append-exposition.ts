@@ -114,7 +114,7 @@ function appendEntries(body: Uint8Array, format: ExpositionFormat, timeMs: numbe
     const ref = appender.tryAppend(series.ref, series.labels, sampleMs, parser.value);
     if (ref === REFUSED.outOfOrder) counts.outOfOrder++;
     else if (ref === REFUSED.duplicate) counts.duplicates++;
-    else if (ref === REFUSED.outOfBounds) counts.outOfBounds++;
+    else if (ref === REFUSED.outOfBounds || ref === REFUSED.tooOld) counts.outOfBounds++;
     if (ref < 0) continue;
     series.ref = ref;
     if (isNew) counts.seriesAdded++;

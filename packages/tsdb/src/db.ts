@@ -5,6 +5,7 @@
  *   <dir>/wal/            log of the head
  *   <dir>/wbl/            log of its samples out of order
  *   <dir>/<ULID>/         blocks
+ *   <dir>/chunks_head/, <dir>/chunk_snapshot.*   Prometheus' copies of what the logs hold: not read, gone when these are shortened
  *
  * Life of a sample: appender → log → head; two hours and more later `compactHead` moves it into a block, in this order, so that a crash
  * at any point loses nothing and shows nothing twice: block written and renamed, block opened, head truncated, log truncated.
@@ -12,12 +13,14 @@
  */
 import type { Kernels } from '@gauntlet/kernels';
 import type { ChunkQueryable, Labels, Matcher, Queryable } from '@gauntlet/model';
-import { type Block, openBlock, readBlockMeta } from './block/block-reader.ts';
+import type { Block } from './block/block-reader.ts';
 import type { BlockMeta } from './block/block-meta.ts';
-import { DELETION_SUFFIX } from './block/block-writer.ts';
-import { createUlid, isUlid, type Random } from './block/ulid.ts';
+import { createUlid, type Random } from './block/ulid.ts';
 import { cutBlock } from './compact/cut-block.ts';
-import { cutOutOfOrderBlock, OUT_OF_ORDER_HINT } from './compact/cut-out-of-order.ts';
+import { cutOutOfOrderBlock } from './compact/cut-out-of-order.ts';
+import { BlockSet, type DamagedBlock, type DeletionReason } from './db/block-set.ts';
+import { diskBytes } from './db/disk-bytes.ts';
+import { beyondRetention, isInOrderBlock } from './db/retention.ts';
 import { TsdbError } from './errors.ts';
 import { type FileLock, type FileSystem, joinPath } from './file-system.ts';
 import type { SeriesExemplars } from './head/exemplar-buffer.ts';
@@ -56,8 +59,8 @@ export interface DbHooks {
   onBlockCut?(meta: BlockMeta): void;
   /** Asked before retention deletes a block; false keeps it until asked again, for example until it has been uploaded. */
   canDeleteBlock?(meta: BlockMeta): boolean;
-  /** A block was deleted by retention. */
-  onBlockDeleted?(meta: BlockMeta): void;
+  /** A block was deleted. */
+  onBlockDeleted?(meta: BlockMeta, reason: DeletionReason): void;
 }
 
 /** Options of a database. */
@@ -66,6 +69,11 @@ export interface DbOptions {
   readonly blockRangeMs?: number;
   /** Age at which blocks are deleted, ms, measured from the newest block; 0 keeps all, the default. `--storage.tsdb.retention.time`. */
   readonly retentionMs?: number;
+  /**
+   * Bytes that blocks and the head's files may take; what passes it goes, oldest blocks first. 0, the default, keeps all.
+   * `--storage.tsdb.retention.size`.
+   */
+  readonly retentionBytes?: number;
   /** Default snappy. `--storage.tsdb.wal-compression-type`. */
   readonly walCompression?: WalCompression;
   /**
@@ -77,14 +85,6 @@ export interface DbOptions {
   readonly exemplars?: number;
   /** Limit of a WAL segment, bytes, a multiple of 32 KiB; default 128 MiB. `--storage.tsdb.wal-segment-size`. */
   readonly walSegmentBytes?: number;
-}
-
-/** A folder that looks like a block and cannot be read. */
-export interface DamagedBlock {
-  readonly ulid: string;
-  /** When meta.json at least can be read. */
-  readonly meta: BlockMeta | undefined;
-  readonly error: unknown;
 }
 
 /** Sizes and bounds at a moment. */
@@ -99,8 +99,13 @@ export interface DbStats {
   /** Series that have samples out of order in the head. */
   readonly headOutOfOrderSeries: number;
   readonly walSegment: number;
+  /** Bytes of both logs and of mapped chunks, as retention by size counts them. */
+  readonly headDiskBytes: number;
   readonly blocks: number;
+  /** Bytes of index and chunks. */
   readonly blockBytes: number;
+  /** Blocks deleted since the database was opened, by reason. */
+  readonly blocksDeleted: Readonly<Record<DeletionReason, number>>;
 }
 
 /** An open database. */
@@ -138,6 +143,8 @@ const WAL_DIR = 'wal';
 const WBL_DIR = 'wbl';
 /** Chunks that Prometheus' head has mapped from disk. */
 const CHUNKS_HEAD_DIR = 'chunks_head';
+/** Snapshots of its head that Prometheus may leave at the end. */
+const SNAPSHOT_PREFIX = 'chunk_snapshot.';
 const LOCK_FILE = 'lock';
 
 /**
@@ -160,87 +167,44 @@ export function createDb(deps: DbDeps, options: DbOptions = {}): Db {
 function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
   const { fs, dir, kernels, hooks = {} } = deps;
   const blockRangeMs = options.blockRangeMs ?? BLOCK_RANGE_MS;
-  const retentionMs = options.retentionMs ?? 0;
+  const retention = { retentionMs: options.retentionMs ?? 0, retentionBytes: options.retentionBytes ?? 0 };
   const logOptions = {
     compression: options.walCompression ?? 'snappy',
     ...(deps.zstdEncode === undefined ? {} : { zstdEncode: deps.zstdEncode }),
     ...(options.walSegmentBytes === undefined ? {} : { segmentBytesMax: options.walSegmentBytes }),
   };
   const walDir = joinPath(dir, WAL_DIR);
-  let blocks: Block[] = [];
-  let damaged: DamagedBlock[] = [];
+  const wblDir = joinPath(dir, WBL_DIR);
+  const set = new BlockSet(fs, dir, (meta, reason) => hooks.onBlockDeleted?.(meta, reason));
   let isOpen = true;
 
   const assertOpen = (): void => {
     if (!isOpen) throw new TsdbError('ERR_DB_CLOSED', `use database ${dir}: it is closed`);
   };
-  const deleteBlock = (block: Block): void => {
-    block.close();
-    const doomed = block.dir + DELETION_SUFFIX;
-    fs.remove(doomed);
-    fs.rename(block.dir, doomed);
-    fs.fsyncDir(dir);
-    fs.remove(doomed);
-  };
+  const headDiskBytes = (): number => [WAL_DIR, WBL_DIR, CHUNKS_HEAD_DIR].reduce((sum, name) => sum + diskBytes(fs, joinPath(dir, name)), 0);
   const applyRetention = (): void => {
-    if (retentionMs <= 0) return;
-    let newest = Number.NEGATIVE_INFINITY;
-    for (const block of blocks) newest = Math.max(newest, block.meta.maxTime);
-    const kept: Block[] = [];
-    for (const block of blocks) {
-      if (newest - block.meta.maxTime < retentionMs || hooks.canDeleteBlock?.(block.meta) === false) {
-        kept.push(block);
-        continue;
-      }
-      deleteBlock(block);
-      hooks.onBlockDeleted?.(block.meta);
-    }
-    blocks = kept;
-  };
-  const loadBlocks = (): void => {
-    const names = fs.list(dir).filter((name) => isUlid(name) && fs.stat(joinPath(dir, name))?.kind === 'directory');
-    const known = new Map(blocks.map((block) => [block.meta.ulid, block]));
-    damaged = [];
-    const loaded: Block[] = [];
-    for (const name of names) {
-      const open = known.get(name);
-      known.delete(name);
-      if (open !== undefined) {
-        loaded.push(open);
-        continue;
-      }
-      try {
-        loaded.push(openBlock(fs, joinPath(dir, name)));
-      } catch (error) {
-        if (!(error instanceof TsdbError)) throw error;
-        let meta: BlockMeta | undefined;
-        try {
-          meta = readBlockMeta(fs, joinPath(dir, name));
-        } catch {
-          meta = undefined;
-        }
-        damaged.push({ ulid: name, meta, error });
-      }
-    }
-    for (const gone of known.values()) gone.close();
-    blocks = loaded.sort((a, b) => a.meta.minTime - b.meta.minTime || a.meta.maxTime - b.meta.maxTime);
-  };
-  const sweep = (): void => {
-    for (const name of fs.list(dir)) {
-      const base = name.replace(/\.tmp(-for-creation|-for-deletion)?$/, '');
-      if (base !== name && isUlid(base)) fs.remove(joinPath(dir, name));
+    if (retention.retentionMs <= 0 && retention.retentionBytes <= 0) return;
+    const beyond = beyondRetention(
+      set.blocks.map((block) => ({ meta: block.meta, bytes: set.bytesOf(block) })),
+      retention.retentionBytes > 0 ? headDiskBytes() : 0,
+      retention,
+    );
+    for (const block of set.blocks) {
+      const reason = beyond.get(block.meta.ulid);
+      if (reason !== undefined && hooks.canDeleteBlock?.(block.meta) !== false) set.remove(block, reason);
     }
   };
 
-  sweep();
-  loadBlocks();
+  set.sweep();
+  set.load();
   const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0, outOfOrderWindowMs: options.outOfOrderWindowMs ?? 0 });
-  for (const meta of [...blocks.map((block) => block.meta), ...damaged.flatMap(({ meta }) => meta ?? [])]) {
-    if (meta.compaction.hints?.includes(OUT_OF_ORDER_HINT) !== true) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
+  for (const meta of [...set.blocks.map((block) => block.meta), ...set.damaged.flatMap(({ meta }) => meta ?? [])]) {
+    if (isInOrderBlock(meta)) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
   }
   fs.mkdir(walDir);
-  const wblDir = joinPath(dir, WBL_DIR);
   const replay = replayWal(fs, walDir, wblDir, head);
+  // Whoever read one of these later would begin at its place in the log, and segments may get such numbers again.
+  if (replay.repair !== undefined || replay.outOfOrder?.repair !== undefined) removeSnapshots(fs, dir);
   const wal = createWalWriter(fs, walDir, replay.nextSegment, logOptions);
   head.wal = wal;
   if (head.outOfOrderWindowMs > 0) {
@@ -250,13 +214,13 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
   fs.fsyncDir(dir);
 
   const warningsFor = (mint: number, maxt: number): string[] => {
-    return damaged
+    return set.damaged
       .filter(({ meta }) => meta === undefined || (meta.minTime <= maxt && meta.maxTime - 1 >= mint))
       .map(({ ulid, error }) => `block ${ulid} is not read: ${(error as Error).message}`);
   };
   const view = (mint: number, maxt: number): SourceView => {
     assertOpen();
-    const sources: SeriesSource[] = overlappingBlocks(blocks, mint, maxt).map((block) => createBlockSource(block, kernels));
+    const sources: SeriesSource[] = overlappingBlocks(set.blocks, mint, maxt).map((block) => createBlockSource(block, kernels));
     if ((head.isInitialized && maxt >= head.minTimeMs) || maxt >= head.outOfOrder.minTimeMs) sources.push(createHeadSource(head));
     return { sources, warnings: warningsFor(mint, maxt) };
   };
@@ -280,8 +244,8 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
 
   /** Opens blocks that were just written. @throws TsdbError ERR_BLOCK_CORRUPT when they cannot be read back */
   const openCut = (meta: BlockMeta): void => {
-    loadBlocks();
-    const damage = damaged.find(({ ulid }) => ulid === meta.ulid);
+    set.load();
+    const damage = set.damaged.find(({ ulid }) => ulid === meta.ulid);
     if (damage !== undefined) throw new TsdbError('ERR_BLOCK_CORRUPT', `cut block ${meta.ulid}: it cannot be read back; the head keeps its samples`, { cause: damage.error });
   };
 
@@ -307,9 +271,11 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     return cut;
   };
 
-  /** What Prometheus has mapped from disk is in the logs too; once they are shortened it would only get older. */
-  const removeMappedChunks = (): void => {
-    if (head.outOfOrder.seriesCount === 0) fs.remove(joinPath(dir, CHUNKS_HEAD_DIR));
+  /** What Prometheus has mapped from disk or left as a snapshot is in the logs too; once they are shortened it would only get older. */
+  const removeCopiesOfLog = (): void => {
+    if (head.outOfOrder.seriesCount > 0) return;
+    fs.remove(joinPath(dir, CHUNKS_HEAD_DIR));
+    removeSnapshots(fs, dir);
   };
 
   return {
@@ -354,7 +320,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
           cut.push(meta);
           hooks.onBlockCut?.(meta);
         }
-        removeMappedChunks();
+        removeCopiesOfLog();
       }
       if (truncatedTo !== Number.NEGATIVE_INFINITY) truncateWal(truncatedTo);
       applyRetention();
@@ -362,11 +328,11 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     },
     reloadBlocks() {
       assertOpen();
-      loadBlocks();
+      set.load();
       applyRetention();
     },
-    blocks: () => blocks,
-    damagedBlocks: () => damaged,
+    blocks: () => set.blocks,
+    damagedBlocks: () => set.damaged,
     stats: () => ({
       headSeries: head.table.seriesCount,
       headChunks: head.table.chunkCount,
@@ -375,8 +341,10 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
       headMaxTimeMs: head.maxTimeMs,
       headOutOfOrderSeries: head.outOfOrder.seriesCount,
       walSegment: wal.segment,
-      blocks: blocks.length,
-      blockBytes: blocks.reduce((sum, block) => sum + block.bytes, 0),
+      headDiskBytes: headDiskBytes(),
+      blocks: set.blocks.length,
+      blockBytes: set.blocks.reduce((sum, block) => sum + block.bytes, 0),
+      blocksDeleted: { ...set.deleted },
     }),
     close() {
       if (!isOpen) return;
@@ -385,9 +353,13 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
         wal.close();
         head.wbl?.close();
       } finally {
-        for (const block of blocks) block.close();
+        set.close();
         lock.release();
       }
     },
   };
+}
+
+function removeSnapshots(fs: FileSystem, dir: string): void {
+  for (const name of fs.list(dir)) if (name.startsWith(SNAPSHOT_PREFIX)) fs.remove(joinPath(dir, name));
 }

@@ -1,5 +1,9 @@
 /** The seam of tsdb: everything other packages may use. README.md has the reading order. */
-export { type Block, BLOCK_FILES, openBlock, readBlockMeta } from './block/block-reader.ts';
+export { type Block, BLOCK_FILES, openBlock, type OpenBlockOptions, readBlockMeta } from './block/block-reader.ts';
+export { computeMetaDigest, META_DIGEST_KEY, type MetaDigest } from './block/meta-digest.ts';
+export { type BlockReport, formatBlockReport, verifyBlock, type VerifyBlockOptions } from './block/verify-block.ts';
+export type { BlockFinding, FindingCode, FindingSeverity } from './block/verify-findings.ts';
+export type { BlockFigures } from './block/verify-meta.ts';
 export { type BlockCompaction, type BlockDesc, type BlockMeta, type BlockStats, formatBlockMeta, parseBlockMeta } from './block/block-meta.ts';
 export {
   type BlockChunk,
@@ -43,12 +47,21 @@ export {
   CHUNKS_VERSION,
   segmentFileName,
 } from './chunks/layout.ts';
-export { compactBlocks, type CompactBlocksOptions, type CompactDeps, type CompactProgress } from './compact/compact-blocks.ts';
+export {
+  compactBlocks,
+  compactBlocksIntoShards,
+  type CompactBlocksOptions,
+  type CompactDeps,
+  type CompactOptions,
+  type CompactProgress,
+  type CompactShardsOptions,
+} from './compact/compact-blocks.ts';
 export { type CompactedMeta, compactMetas } from './compact/compact-meta.ts';
 export type { SeriesChunkMerge, SeriesParts } from './compact/merge-chunks.ts';
+export { shardByHash, type ShardOf, SHARDS_MAX } from './compact/shard-series.ts';
 export { verifyCompaction, type VerifyCompactionOptions } from './compact/verify-compaction.ts';
 export { type BlockRange, planLevels, selectLevel, selectOverlapping, sortByMinTime, splitByRange } from './compact/plan-levels.ts';
-export { isTsdbError, TsdbError, type TsdbErrorCode } from './errors.ts';
+export { type ErrorPlace, isTsdbError, TsdbError, type TsdbErrorCode } from './errors.ts';
 export type { FileHandle, FileLock, FileStat, FileSystem, OpenMode } from './file-system.ts';
 export { baseName, dirName, joinPath, readFile, replaceFile } from './file-system.ts';
 export { type ByteSource, createFileSource, createMemorySource } from './index-file/byte-source.ts';
@@ -72,7 +85,9 @@ export { decodePostings, EMPTY_POSTINGS, intersectPostings, type Postings, seekP
 export { parsePostingsTable, type PostingsTable } from './index-file/postings-table.ts';
 export { createSeriesEntry, decodeSeriesEntry, encodeSeriesEntry, type SeriesEntry } from './index-file/series-entry.ts';
 export { parseSymbols, type Symbols } from './index-file/symbols.ts';
-export { BLOCK_RANGE_MS, createDb, type DamagedBlock, type Db, type DbDeps, type DbHooks, type DbOptions, type DbStats } from './db.ts';
+export { BLOCK_RANGE_MS, createDb, type Db, type DbDeps, type DbHooks, type DbOptions, type DbStats } from './db.ts';
+export type { DamagedBlock, DeletionReason } from './db/block-set.ts';
+export { beyondRetention, type RetentionLimits, type RetentionReason, type SizedBlock } from './db/retention.ts';
 export { EXEMPLAR_CHARACTERS_MAX, type Exemplar, type SeriesExemplars } from './head/exemplar-buffer.ts';
 export { METRIC_TYPES, type MetricType, type SeriesMetadata } from './head/metadata-table.ts';
 export { type Appender, type CommitResult, REFUSED } from './head/head-append.ts';
