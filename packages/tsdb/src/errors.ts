@@ -31,20 +31,36 @@ export type TsdbErrorCode =
   | 'ERR_SERIES_UNKNOWN'
   | 'ERR_EXEMPLAR'
   | 'ERR_COMPACT_INPUT'
+  | 'ERR_COMPACT_BUDGET'
   | 'ERR_COMPACT_CANCELED'
   | 'ERR_COMPACT_MISMATCH'
   | 'ERR_DB_LOCKED'
   | 'ERR_DB_CLOSED'
   | 'ERR_DB_FULL';
 
+/** Where in a block damage was found. */
+export interface ErrorPlace {
+  /** Name of the block. */
+  readonly block: string;
+  /** Below the block's folder. */
+  readonly file: string;
+  /** Part of the file, '' for all of it. */
+  readonly section: string;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+}
+
 /** What tsdb throws, besides the errors of the file system and of aborted signals. */
 export class TsdbError extends Error {
   readonly code: TsdbErrorCode;
+  /** Of damage in a block, as the message says it. */
+  readonly place: ErrorPlace | undefined;
 
-  constructor(code: TsdbErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: TsdbErrorCode, message: string, options?: { cause?: unknown; place?: ErrorPlace }) {
     super(message, options);
     this.name = 'TsdbError';
     this.code = code;
+    this.place = options?.place;
   }
 }
 

@@ -18,7 +18,7 @@ import type { SeriesEntry } from '../index-file/series-entry.ts';
 import { KernelRegion } from '../query/load-chunks.ts';
 
 /** First guess of the length of a series' last chunk with its frame: float chunks end near 1 KiB. */
-const TAIL_BYTES = 1100;
+export const TAIL_BYTES = 1100;
 
 /** The chunks of one block. */
 export class ChunkStream {

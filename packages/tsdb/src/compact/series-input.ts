@@ -7,13 +7,14 @@ import type { Labels } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import type { BlockChunk } from '../block/block-writer.ts';
 import { addInterval, type Intervals, isCovered, overlapsIntervals } from '../block/tombstones.ts';
+import { chunkRefOffset, chunkRefSegment } from '../chunks/layout.ts';
 import { TsdbError } from '../errors.ts';
 import { compareOrdinals } from '../index-file/index-writer.ts';
 import { indexCorrupt, SERIES_ALIGN } from '../index-file/layout.ts';
 import type { Postings } from '../index-file/postings.ts';
 import { createSeriesEntry, type SeriesEntry } from '../index-file/series-entry.ts';
 import { isRecodable, recodeWithout } from '../query/recode-chunk.ts';
-import { ChunkStream } from './chunk-stream.ts';
+import { ChunkStream, TAIL_BYTES } from './chunk-stream.ts';
 
 const NO_INTERVALS: Intervals = [];
 /** Time no sample has. */
@@ -59,6 +60,15 @@ export class SeriesInput {
   /** Series walked, those passed over included. */
   get seriesDone(): number {
     return this.#position;
+  }
+
+  /** Bytes that the chunks of the series take, about. */
+  get chunkBytes(): number {
+    const { refs, chunkCount } = this.#entry;
+    const [first, last] = [refs[0]!, refs[chunkCount - 1]!];
+    // They lie one behind the other, but for where a segment ends.
+    if (last < first || chunkRefSegment(first) !== chunkRefSegment(last)) return chunkCount * TAIL_BYTES;
+    return chunkRefOffset(last) - chunkRefOffset(first) + TAIL_BYTES;
   }
 
   /** Labels as strings, for messages and merge functions. */

@@ -28,6 +28,8 @@ import type { CompactDeps } from './compact-blocks.ts';
 export interface VerifyCompactionOptions {
   /** Polled every 128 series. */
   readonly shouldStop?: () => boolean;
+  /** Which series of the inputs the output is to have: those of its shard. Default: all. */
+  readonly hasSeries?: (labels: Labels) => boolean;
 }
 
 /** All of time, for reading a block whole. */
@@ -51,12 +53,19 @@ export function verifyCompaction(deps: CompactDeps, inputs: readonly Block[], ou
   const comparer = new SampleComparer(otherKernels(deps.kernels), mint, maxt);
   const counts = { numSeries: 0, numChunks: 0, numSamples: 0 };
   try {
-    let hasWant = want.next();
+    const { hasSeries } = options;
+    const nextWant = (): boolean => {
+      for (;;) {
+        if (!want.next()) return false;
+        if (hasSeries === undefined || hasSeries(want.labels)) return true;
+      }
+    };
+    let hasWant = nextWant();
     let hasGot = got.next();
     for (let series = 0; hasWant || hasGot; series++) {
       if (series % 128 === 0 && options.shouldStop?.() === true) throw new TsdbError('ERR_COMPACT_CANCELED', `${title}: canceled after ${series} series`);
       const order = !hasWant ? 1 : !hasGot ? -1 : compareLabels(want.labels, got.labels);
-      if (order > 0) throw mismatch(`got series ${JSON.stringify(got.labels)}, which no input has`);
+      if (order > 0) throw mismatch(`got series ${JSON.stringify(got.labels)}, which no input has${hasSeries === undefined ? '' : ', or not for this shard'}`);
       if (order === 0) {
         counts.numSeries++;
         counts.numChunks += got.end - got.start;
@@ -64,7 +73,7 @@ export function verifyCompaction(deps: CompactDeps, inputs: readonly Block[], ou
       }
       // A series of the inputs may be missing when all its samples are deleted: then it has none to compare.
       comparer.compare(want, order === 0 ? got : undefined, mismatch);
-      hasWant = want.next();
+      hasWant = nextWant();
       if (order === 0) hasGot = got.next();
     }
   } finally {
