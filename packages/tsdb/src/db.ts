@@ -19,11 +19,14 @@ import { createUlid, type Random } from './block/ulid.ts';
 import { cutBlock } from './compact/cut-block.ts';
 import { cutOutOfOrderBlock } from './compact/cut-out-of-order.ts';
 import { BlockSet, type DamagedBlock, type DeletionReason } from './db/block-set.ts';
+import { Compaction, type CompactionOutcome, type CompactionPlan, levelRanges, runCompaction, type RunCompactionOptions } from './db/compaction.ts';
+import { deleteFromBlock } from './db/delete-from-block.ts';
 import { diskBytes } from './db/disk-bytes.ts';
 import { beyondRetention, isInOrderBlock } from './db/retention.ts';
 import { TsdbError } from './errors.ts';
-import { type FileLock, type FileSystem, joinPath } from './file-system.ts';
+import { dirName, type FileLock, type FileSystem, joinPath } from './file-system.ts';
 import type { SeriesExemplars } from './head/exemplar-buffer.ts';
+import { deleteFromHead } from './head/delete-from-head.ts';
 import { type Appender, createAppender, createAppendScratch } from './head/head-append.ts';
 import { Head } from './head/head.ts';
 import type { SeriesMetadata } from './head/metadata-table.ts';
@@ -67,6 +70,11 @@ export interface DbHooks {
 export interface DbOptions {
   /** Range of a block cut from the head, ms; default 2 h. Prometheus: `--storage.tsdb.min-block-duration`. */
   readonly blockRangeMs?: number;
+  /**
+   * Longest range of a block that compaction makes of others, ms; default a tenth of `retentionMs`, at most 31 days, and 31 days where all is
+   * kept. `--storage.tsdb.max-block-duration`.
+   */
+  readonly blockRangeMaxMs?: number;
   /** Age at which blocks are deleted, ms, measured from the newest block; 0 keeps all, the default. `--storage.tsdb.retention.time`. */
   readonly retentionMs?: number;
   /**
@@ -126,6 +134,30 @@ export interface Db {
    * @returns metas of the blocks cut
    */
   compactHead(options?: { readonly force?: boolean }): BlockMeta[];
+  /**
+   * Compacts blocks with one another until nothing is to be done, the head has a block to cut, or `shouldStop`: overlapping ones first, then
+   * level by level, then those with many deletions; a block that `canDeleteBlock` holds back waits, with all that it is to be compacted
+   * with. Blocks the thread meanwhile; where appends must go on, `planCompaction`, `runCompaction` in a worker, and `finishCompaction`.
+   * @returns metas of the new blocks
+   * @throws TsdbError for damaged blocks; the medium's error. Blocks are as they were then
+   */
+  compactBlocks(options?: RunCompactionOptions): BlockMeta[];
+  /** The next compaction, for `runCompaction`; undefined when there is none, or another is out. Every plan must be finished. */
+  planCompaction(): CompactionPlan | undefined;
+  /**
+   * Puts the outcome of `runCompaction` in the place of the blocks it was made of.
+   * @returns false when it was thrown away, because these have changed meanwhile
+   * @throws the outcome's error
+   */
+  finishCompaction(plan: CompactionPlan, outcome: CompactionOutcome): boolean;
+  /**
+   * Deletes the samples in [mint, maxt] of the series that match all matchers: queries that begin later do not see them. Their bytes go when
+   * their blocks are cut or compacted.
+   * @returns series of the head and of each block that had any
+   */
+  delete(matchers: readonly Matcher[], mint: number, maxt: number): number;
+  /** Rewrites blocks that have deleted samples, without these; those that `canDeleteBlock` holds back wait. @returns metas of the new blocks */
+  cleanTombstones(options?: RunCompactionOptions): BlockMeta[];
   /** Looks for blocks that came or went, and applies retention. */
   reloadBlocks(): void;
   /** Open blocks, oldest first. */
@@ -138,6 +170,9 @@ export interface Db {
 
 /** Default range of a block. */
 export const BLOCK_RANGE_MS: number = 2 * 60 * 60 * 1000;
+
+/** Longest range of a compacted block where nothing says otherwise. */
+const BLOCK_RANGE_MAX_MS = 31 * 24 * 60 * 60 * 1000;
 
 const WAL_DIR = 'wal';
 const WBL_DIR = 'wbl';
@@ -153,7 +188,7 @@ const LOCK_FILE = 'lock';
  */
 export function createDb(deps: DbDeps, options: DbOptions = {}): Db {
   const { fs, dir } = deps;
-  fs.mkdir(dir);
+  makeDurableDir(fs, dir);
   const lock = fs.lock(joinPath(dir, LOCK_FILE));
   if (lock === undefined) throw new TsdbError('ERR_DB_LOCKED', `open database ${dir}: another process has it (${joinPath(dir, LOCK_FILE)})`);
   try {
@@ -162,6 +197,14 @@ export function createDb(deps: DbDeps, options: DbOptions = {}): Db {
     lock.release();
     throw error;
   }
+}
+
+/** Makes a folder whose name survives the machine, with those above it. */
+function makeDurableDir(fs: FileSystem, dir: string): void {
+  const missing: string[] = [];
+  for (let path = dir; path !== '.' && path !== '/' && fs.stat(path) === undefined; path = dirName(path)) missing.push(path);
+  fs.mkdir(dir);
+  for (const path of missing) fs.fsyncDir(dirName(path));
 }
 
 function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
@@ -195,23 +238,50 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     }
   };
 
-  set.sweep();
-  set.load();
   const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0, outOfOrderWindowMs: options.outOfOrderWindowMs ?? 0 });
-  for (const meta of [...set.blocks.map((block) => block.meta), ...set.damaged.flatMap(({ meta }) => meta ?? [])]) {
-    if (isInOrderBlock(meta)) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
+  /** Closes whatever is open; the first error counts. */
+  const closeFiles = (): void => {
+    try {
+      head.wal?.close();
+    } finally {
+      try {
+        head.wbl?.close();
+      } finally {
+        set.close();
+        lock.release();
+      }
+    }
+  };
+  const openFiles = (): ReplayReport => {
+    set.sweep();
+    set.load();
+    for (const meta of [...set.blocks.map((block) => block.meta), ...set.damaged.flatMap(({ meta }) => meta ?? [])]) {
+      if (isInOrderBlock(meta)) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
+    }
+    fs.mkdir(walDir);
+    const report = replayWal(fs, walDir, wblDir, head);
+    // Whoever read one of these later would begin at its place in the log, and segments may get such numbers again.
+    if (report.repair !== undefined || report.outOfOrder?.repair !== undefined) removeSnapshots(fs, dir);
+    head.wal = createWalWriter(fs, walDir, report.nextSegment, logOptions);
+    if (head.outOfOrderWindowMs > 0) {
+      fs.mkdir(wblDir);
+      head.wbl = createWalWriter(fs, wblDir, report.outOfOrder?.nextSegment ?? 0, logOptions);
+    }
+    fs.fsyncDir(dir);
+    return report;
+  };
+  let replay: ReplayReport;
+  try {
+    replay = openFiles();
+  } catch (error) {
+    try {
+      closeFiles();
+    } catch {
+      // The first error is the one to report.
+    }
+    throw error;
   }
-  fs.mkdir(walDir);
-  const replay = replayWal(fs, walDir, wblDir, head);
-  // Whoever read one of these later would begin at its place in the log, and segments may get such numbers again.
-  if (replay.repair !== undefined || replay.outOfOrder?.repair !== undefined) removeSnapshots(fs, dir);
-  const wal = createWalWriter(fs, walDir, replay.nextSegment, logOptions);
-  head.wal = wal;
-  if (head.outOfOrderWindowMs > 0) {
-    fs.mkdir(wblDir);
-    head.wbl = createWalWriter(fs, wblDir, replay.outOfOrder?.nextSegment ?? 0, logOptions);
-  }
-  fs.fsyncDir(dir);
+  const wal = head.wal!;
 
   const warningsFor = (mint: number, maxt: number): string[] => {
     return set.damaged
@@ -223,6 +293,19 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     const sources: SeriesSource[] = overlappingBlocks(set.blocks, mint, maxt).map((block) => createBlockSource(block, kernels));
     if ((head.isInitialized && maxt >= head.minTimeMs) || maxt >= head.outOfOrder.minTimeMs) sources.push(createHeadSource(head));
     return { sources, warnings: warningsFor(mint, maxt) };
+  };
+  const compaction = new Compaction({
+    fs,
+    dir,
+    set,
+    rangesMs: levelRanges(blockRangeMs, options.blockRangeMaxMs ?? Math.min(BLOCK_RANGE_MAX_MS, retention.retentionMs > 0 ? retention.retentionMs / 10 : BLOCK_RANGE_MAX_MS)),
+    newUlid: () => createUlid(deps.clock.now(), deps.random),
+    canDelete: (meta) => hooks.canDeleteBlock?.(meta) !== false,
+  });
+  /** Runs a plan in this thread. @returns the new block's meta; undefined when there is none */
+  const runHere = (plan: CompactionPlan, runOptions: RunCompactionOptions, adjust?: (meta: BlockMeta) => BlockMeta): BlockMeta | undefined => {
+    compaction.finish(plan, runCompaction({ fs, kernels }, plan, runOptions), adjust);
+    return set.blocks.find(({ meta }) => meta.ulid === plan.ulid)?.meta;
   };
   const { queryable, chunkQueryable } = createQueryables(view, kernels);
   const scratch = createAppendScratch();
@@ -326,6 +409,51 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
       applyRetention();
       return cut;
     },
+    compactBlocks(runOptions = {}) {
+      assertOpen();
+      const made: BlockMeta[] = [];
+      while (!head.isCompactable && runOptions.shouldStop?.() !== true) {
+        const plan = compaction.plan();
+        if (plan === undefined) break;
+        const meta = runHere(plan, runOptions);
+        if (meta !== undefined) made.push(meta);
+      }
+      applyRetention();
+      return made;
+    },
+    planCompaction() {
+      assertOpen();
+      return compaction.plan();
+    },
+    finishCompaction(plan, outcome) {
+      assertOpen();
+      const isTaken = compaction.finish(plan, outcome);
+      applyRetention();
+      return isTaken;
+    },
+    delete(matchers, mint, maxt) {
+      assertOpen();
+      let series = deleteFromHead(head, matchers, mint, maxt);
+      for (const block of overlappingBlocks(set.blocks, mint, maxt)) {
+        const inBlock = deleteFromBlock(fs, block, matchers, mint, maxt);
+        if (inBlock > 0) set.reopen(block);
+        series += inBlock;
+      }
+      return series;
+    },
+    cleanTombstones(runOptions = {}) {
+      assertOpen();
+      const made: BlockMeta[] = [];
+      for (const { meta: old, tombstones } of set.blocks) {
+        const plan = tombstones.size === 0 ? undefined : compaction.begin([old]);
+        if (plan === undefined) continue;
+        // Less of the same data: level and sources stay what they were.
+        const { level, sources } = old.compaction;
+        const meta = runHere(plan, runOptions, (fresh) => ({ ...fresh, compaction: { ...fresh.compaction, level, sources } }));
+        if (meta !== undefined) made.push(meta);
+      }
+      return made;
+    },
     reloadBlocks() {
       assertOpen();
       set.load();
@@ -349,13 +477,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     close() {
       if (!isOpen) return;
       isOpen = false;
-      try {
-        wal.close();
-        head.wbl?.close();
-      } finally {
-        set.close();
-        lock.release();
-      }
+      closeFiles();
     },
   };
 }

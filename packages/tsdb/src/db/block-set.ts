@@ -66,8 +66,12 @@ export class BlockSet {
       try {
         loaded.push(openBlock(fs, this.pathOf(name)));
       } catch (error) {
-        if (!(error instanceof TsdbError)) throw error;
-        damaged.push({ ulid: name, meta: this.#metaOf(name), error });
+        if (!(error instanceof TsdbError)) {
+          for (const block of loaded) if (!this.blocks.includes(block)) block.close();
+          throw error;
+        }
+        // What a damaged meta.json says of time is worth nothing: any query may lack something.
+        damaged.push({ ulid: name, meta: error.code === 'ERR_BLOCK_META' ? undefined : this.#metaOf(name), error });
       }
     }
     for (const gone of known.values()) gone.close();

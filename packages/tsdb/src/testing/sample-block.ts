@@ -74,7 +74,7 @@ export function writeSampleBlock(fs: FileSystem, parentDir: string, kernels: Ker
   for (const { labels, chunks } of series) writer.addSeries(labels, chunks.map((samples) => encodeSamples(kernels, samples)));
   writer.finish();
   const dir = joinPath(parentDir, block.ulid);
-  const open = openBlock(fs, dir);
+  const open = openBlock(fs, dir, { outsideChunks: 'allow' });
   if (series.every(({ deleted }) => deleted === undefined)) return open;
   const refs = open.index.allPostings();
   const tombstones = new Map(series.flatMap(({ deleted }, i) => (deleted === undefined ? [] : [[refs[i]!, deleted]])));
@@ -82,7 +82,7 @@ export function writeSampleBlock(fs: FileSystem, parentDir: string, kernels: Ker
   handle.append(formatTombstones(tombstones));
   handle.close();
   open.close();
-  return openBlock(fs, dir);
+  return openBlock(fs, dir, { outsideChunks: 'allow' });
 }
 
 /** Every sample of a block's float series, chunk by chunk; tombstones are not applied. */
