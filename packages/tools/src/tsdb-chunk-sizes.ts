@@ -77,7 +77,7 @@ export class CountedValues {
     while (step < wantedStep && step <= 10_000) step *= 10;
     const start = this.#min - (this.#min % step);
     const end = this.#max - (this.#max % step) + step;
-    const buckets = new Array<number>(Math.trunc((end - start) / step) + 1).fill(0);
+    const buckets = new Float64Array(Math.trunc((end - start) / step) + 1);
     for (const [value, count] of this.#counts) buckets[Math.trunc((value - start) / step)]! += count;
     const leftCharacters = String(end).length;
     const rightCharacters = String(end + step).length;

@@ -2,13 +2,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createNodeFileSystem } from '@gauntlet/service-kit';
+import { createNodeFileSystem, createNopLogger } from '@gauntlet/service-kit';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { failureOf, runTsdb } from './testing/tsdb-run.ts';
 import { importOpenMetrics } from './tsdb-import.ts';
 import { readOpenMetrics } from './tsdb-openmetrics-file.ts';
-import { createNopLogger } from '@gauntlet/service-kit';
 
 const here = import.meta.dirname;
 const recorded = join(here, '../testdata/tsdb/import');
@@ -118,6 +117,20 @@ describe('what is refused leaves nothing', () => {
     expect(failureOf(await runTsdb(['create-blocks-from', 'openmetrics', join(recorded, 'input.om'), out], { poll }))).toBe('interrupted');
     expect(readdirSync(out)).toEqual([]);
   });
+});
+
+test('what a later pass refuses leaves nothing of those before', () => {
+  const file = join(root, 'late.om');
+  writeFileSync(file, 'a 1 0\na 2 7200\na 3 14400\na 4 14399.5\na 5 14400\na 6 14400\n# EOF\n');
+  const workDir = join(out, 'work');
+  const job = { kind: 'import', file, outDir: out, workDir, labels: [], blockDurationMaxMs: 0, isReadable: false, isQuiet: true, samplesPerPass: 1 } as const;
+  const passes = new Set<string>();
+  const deps = { print: () => {}, log: createNopLogger(), progress: (label: string) => passes.add(label), poll: () => {}, clock: Date.now, random: Math.random };
+  expect(() => importOpenMetrics(job, deps)).toThrow(`import ${file}: append to series ["__name__","a"]: duplicate sample for timestamp 14400000 with another value`);
+  // The first reading, and two of the three passes to their end.
+  expect(passes.size).toBe(3);
+  expect(blocksIn(out)).toEqual([]);
+  expect(readdirSync(out)).toEqual(['work']);
 });
 
 describe('a file in pieces', () => {

@@ -3,17 +3,18 @@
  * are those of `promtool tsdb create-blocks-from openmetrics`, index and chunks byte for byte.
  *
  *   pass 1    whole file: how many samples in which window
- *   pass 2 …  whole file: samples of the next windows, as many as fit ─► a head each ─► block ─► <output>/<ULID>
+ *   pass 2 …  whole file: samples of the next windows, as many as fit ─► a head each ─► block
+ *   end       all blocks ─► <output>/<ULID>
  *
  * Memory is that of a few windows at a time (`SAMPLES_PER_PASS`, a window at least), whatever the length of the file; promtool reads the file once per
- * window. Blocks appear in the output folder whole, by rename. Source: Prometheus cmd/promtool/backfill.go.
+ * window. Blocks are made in a folder aside and renamed into their place when all are there: it is all of the file or nothing. Source: Prometheus cmd/promtool/backfill.go.
  */
 import { createKernels, type Kernels } from '@gauntlet/kernels';
 import { type Labels, labelsFromPairs, ModelError, NORMAL_NAN_HI, NORMAL_NAN_LO, quoteGo } from '@gauntlet/model';
 import { createNodeFileSystem } from '@gauntlet/service-kit';
-import { type Appender, createDb, type Db, type FileHandle, type FileSystem, isTsdbError, joinPath } from '@gauntlet/tsdb';
+import { type Appender, baseName, createDb, type Db, type FileHandle, type FileSystem, isTsdbError, joinPath } from '@gauntlet/tsdb';
 import { ToolsError } from './errors.ts';
-import { type BlockFolder, blockTable, findBlockFolders } from './tsdb-blocks.ts';
+import { blockTable, findBlockFolders } from './tsdb-blocks.ts';
 import { ForgetfulLog } from './tsdb-forgetful-log.ts';
 import type { TsdbJobDeps } from './tsdb-job.ts';
 import { readOpenMetrics, SERIES_REMEMBERED_MAX } from './tsdb-openmetrics-file.ts';
@@ -52,7 +53,7 @@ const WINDOWS_MAX = 1_000_000;
 const LOG_SEGMENT_BYTES = 2 ** 50;
 const KERNEL_BYTES_MAX = 256 << 20;
 
-/** Imports, printing a line per block. @throws ToolsError ERR_TSDB_IMPORT naming file and line or series; TsdbError, errors of the files */
+/** Imports, printing a line per block at the end. @throws ToolsError ERR_TSDB_IMPORT naming file and line or series; TsdbError, errors of the files */
 export function importOpenMetrics(job: ImportJob, deps: TsdbJobDeps): void {
   const fs = createNodeFileSystem();
   const { file: path, outDir } = job;
@@ -64,7 +65,7 @@ export function importOpenMetrics(job: ImportJob, deps: TsdbJobDeps): void {
     const counts = countWindows(file, path, windowMs, deps);
     const windows = [...counts.keys()].sort((a, b) => a - b);
     const kernels = createKernels({ maxMemoryBytes: KERNEL_BYTES_MAX });
-    let hasHeader = true;
+    const made: string[] = [];
     for (let from = 0; from < windows.length; ) {
       const to = endOfPass(windows, counts, from, job.samplesPerPass ?? SAMPLES_PER_PASS);
       const label = to - from === windows.length ? 'read samples' : `read samples of blocks ${from + 1}–${to} of ${windows.length}`;
@@ -77,16 +78,21 @@ export function importOpenMetrics(job: ImportJob, deps: TsdbJobDeps): void {
             deps.progress(label, doneBytes, fileBytes, 'bytes');
           },
         });
-        for (const block of pass.finish()) {
-          if (job.isQuiet) continue;
-          deps.print(blockTable([block], hasHeader, job.isReadable));
-          hasHeader = false;
-        }
+        made.push(...pass.finish());
       } finally {
         pass.close();
       }
       from = to;
     }
+    let hasHeader = true;
+    for (const dir of made) {
+      const place = joinPath(outDir, baseName(dir));
+      fs.rename(dir, place);
+      if (job.isQuiet) continue;
+      deps.print(blockTable(findBlockFolders(fs, place).blocks, hasHeader, job.isReadable));
+      hasHeader = false;
+    }
+    fs.fsyncDir(outDir);
   } finally {
     file.close();
   }
@@ -209,22 +215,18 @@ class ImportPass {
     window.pending = 0;
   }
 
-  /** Cuts the blocks and moves them to their place, oldest first. */
-  *finish(): Generator<BlockFolder> {
-    const { outDir } = this.#job;
+  /** Cuts the blocks, oldest first. @returns their folders */
+  finish(): string[] {
+    const made: string[] = [];
     for (const [number, window] of [...this.#windows].sort(([a], [b]) => a - b)) {
       this.#deps.poll();
       window.appender.commit();
       const metas = window.db.compactHead({ force: true });
       window.db.close();
-      for (const { ulid } of metas) {
-        this.#fs.rename(joinPath(window.dir, ulid), joinPath(outDir, ulid));
-        this.#fs.fsyncDir(outDir);
-        yield* findBlockFolders(this.#fs, joinPath(outDir, ulid)).blocks;
-      }
       this.#windows.delete(number);
-      this.#fs.remove(window.dir);
+      made.push(...metas.map(({ ulid }) => joinPath(window.dir, ulid)));
     }
+    return made;
   }
 
   /** Lets go of what is not finished. */

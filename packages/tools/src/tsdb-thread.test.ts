@@ -38,7 +38,7 @@ test('an error', async () => {
 
 test('progress is drawn and taken away', async () => {
   const { drawn, out } = await run(bench('drawn', 200), { progressColumns: 80 });
-  expect(drawn).toMatch(/\r\u001b\[Kingest {2}\[/);
+  expect(drawn).toContain('\r\u001b[Kingest  [');
   expect(drawn.endsWith('\r\u001b[K')).toBe(true);
   expect(out).toContain(' > total samples: 400000\n');
 });
