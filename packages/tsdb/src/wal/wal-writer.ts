@@ -1,10 +1,11 @@
 /**
  * Appends records to the log.
  *
- * All fragments of one `log` call are laid out in memory and given to the file system in one write at a known position. When that
- * write fails, the segment is cut back to the position, so that a later record never follows half of an earlier one; if even that
- * fails, the writer refuses to go on until it succeeds. A segment that could not be begun is begun with the next record. fsync happens when a segment ends, when asked, and on close: a returned `log` survives the
- * death of the process, not of the machine.
+ * All fragments of one `log` call are laid out in memory and given to the file system in one write at a known position, or one for each
+ * segment that they reach into. When anything fails on the way, the log is cut back to where the call began: segments begun meanwhile are
+ * removed, the first is truncated; so that a later record never follows a part of what was refused. If even that fails, the writer refuses
+ * to go on until it succeeds. fsync happens when a segment ends, when asked, and on close: a returned `log` survives the death of the
+ * process, not of the machine.
  */
 import { crc32c, GrowableBytes, snappyEncode } from '@gauntlet/bytes';
 import { TsdbError } from '../errors.ts';
@@ -16,6 +17,13 @@ export type WalCompression = 'snappy' | 'zstd' | 'none';
 
 /** Makes a zstd frame of some bytes. */
 export type ZstdEncode = (bytes: Uint8Array) => Uint8Array;
+
+/** A place in the log. */
+interface Place {
+  readonly segment: number;
+  readonly position: number;
+  readonly handle: FileHandle;
+}
 
 /** An open log. */
 export interface WalWriter {
@@ -51,7 +59,10 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
   let handle: FileHandle | undefined;
   /** Good bytes of the segment on disk. */
   let position = 0;
-  let failure: unknown;
+  /** Where the present call began: its segment stays open until the call is done. */
+  let start: Place | undefined;
+  /** Where the log is to be cut back to before anything else is written, and why. */
+  let cut: { readonly to: Place; readonly cause: unknown } | undefined;
   /** Whether the file of the present segment was made here. */
   let isCreated = false;
   let isClosed = false;
@@ -70,33 +81,39 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
     handle = opened;
     return opened;
   };
+  const cutBack = (): void => {
+    if (cut === undefined) return;
+    const { to } = cut;
+    const isShortened = segment > to.segment;
+    while (segment > to.segment) {
+      handle?.close();
+      handle = undefined;
+      fs.remove(joinPath(dir, walSegmentName(segment)));
+      segment--;
+    }
+    handle = to.handle;
+    isCreated = true;
+    to.handle.truncate(to.position);
+    // Or power loss might bring the removed segments back behind what is written here now.
+    if (isShortened) fs.fsyncDir(dir);
+    position = to.position;
+    cut = undefined;
+  };
   const usable = (): FileHandle => {
     if (isClosed) throw new TsdbError('ERR_WAL_FAILED', `write WAL ${dir}: the log is closed`);
-    if (handle === undefined) return open();
-    if (failure !== undefined) {
+    if (cut !== undefined) {
+      const { cause } = cut;
       try {
-        handle.truncate(position);
-        failure = undefined;
+        cutBack();
       } catch {
-        throw new TsdbError('ERR_WAL_FAILED', `write WAL segment ${dir}/${walSegmentName(segment)}: an earlier write failed and cannot be undone yet`, { cause: failure });
+        throw new TsdbError('ERR_WAL_FAILED', `write WAL segment ${dir}/${walSegmentName(segment)}: an earlier write failed and cannot be undone yet`, { cause });
       }
     }
-    return handle;
+    return handle ?? open();
   };
-  /** Writes what is laid out, all or nothing. */
   const writeOut = (): void => {
     if (out.length === 0) return;
-    const file = usable();
-    try {
-      file.write(out.bytes(), position);
-    } catch (error) {
-      try {
-        file.truncate(position);
-      } catch {
-        failure = error;
-      }
-      throw error;
-    }
+    handle!.write(out.bytes(), position);
     position += out.length;
     out.reset();
   };
@@ -107,13 +124,33 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
   const nextSegment = (): void => {
     padPage();
     writeOut();
-    const file = usable();
+    const file = handle!;
     file.fsync();
-    file.close();
+    if (file !== start?.handle) file.close();
     handle = undefined;
     segment++;
     isCreated = false;
     open();
+  };
+  /** Does all of something, or leaves the log as it was. */
+  const wholly = (write: () => void): void => {
+    const before: Place = { handle: usable(), segment, position };
+    start = before;
+    try {
+      write();
+      if (handle !== before.handle) before.handle.close();
+    } catch (error) {
+      cut = { to: before, cause: error };
+      try {
+        cutBack();
+      } catch {
+        // Tried again before the next write.
+      }
+      throw error;
+    } finally {
+      start = undefined;
+      out.reset();
+    }
   };
 
   /** Bytes of data that fit behind the present position in this segment; -1 where not even an empty record does. */
@@ -162,28 +199,27 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
       return segment;
     },
     log(records) {
-      usable();
-      try {
+      wholly(() => {
         for (const record of records) layOut(record);
         writeOut();
-      } finally {
-        out.reset();
-      }
+      });
     },
     nextSegment() {
-      usable();
-      nextSegment();
+      wholly(nextSegment);
     },
     fsync() {
       usable().fsync();
     },
     close() {
+      if (isClosed) return;
       isClosed = true;
-      if (handle === undefined) return;
+      const refused = cut?.to.handle;
       try {
-        handle.fsync();
+        cutBack();
+        handle?.fsync();
       } finally {
-        handle.close();
+        handle?.close();
+        refused?.close();
         handle = undefined;
       }
     },

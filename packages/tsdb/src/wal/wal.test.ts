@@ -141,6 +141,51 @@ describe('a log cut or damaged at any byte', () => {
     expect(texts(readAll(fs))).toEqual(texts([a!, c!, ...Array.from({ length: 4 }, () => [d!, e!]).flat()]));
   });
 
+  test('a batch that reaches into further segments is written wholly or not at all, whatever fails', () => {
+    const batches = [[900], [32000, 300, 32000, 32000], [50], [20000, 20000], [31000, 1500]].map((lengths, i) => lengths.map((bytes, j) => record(bytes, i * 10 + j, true)));
+    const life = (fs: MemoryFileSystem, failing: number, moment: 'before' | 'after'): string[] => {
+      fs.mkdir('wal');
+      const writer = createWalWriter(fs, 'wal', 0, { compression: 'none', segmentBytesMax: 32768 });
+      if (failing >= 0) fs.failAt(fs.operations() + failing, 'EIO', moment);
+      const logged: string[] = [];
+      for (const batch of batches) {
+        try {
+          writer.log(batch);
+          logged.push(...texts(batch));
+        } catch (error) {
+          expect((error as Error).message).toMatch(/^EIO/);
+          // Refused, and gone: also for those who look before anything else is written.
+          expect(texts(readAll(fs.afterKill()))).toEqual(logged);
+          const [instead] = [record(70, 99, true)];
+          writer.log([instead!]);
+          logged.push(...texts([instead!]));
+        }
+      }
+      writer.close();
+      expect(fs.openHandles()).toBe(0);
+      return logged;
+    };
+    const whole = createMemoryFileSystem();
+    expect(life(whole, -1, 'before')).toHaveLength(10);
+    const operations = whole.operations();
+    expect(operations).toBeGreaterThan(20);
+    for (let n = 0; n < operations; n++) {
+      for (const moment of ['before', 'after'] as const) {
+        const fs = createMemoryFileSystem();
+        let logged: string[] = [];
+        try {
+          logged = life(fs, n, moment);
+        } catch (error) {
+          // What fails at the very end is the fsync of closing, with all written.
+          expect((error as Error).message).toMatch(/^EIO: fsync/);
+          logged = texts(batches.flat());
+        }
+        expect([n, moment, texts(readAll(fs)).map((one) => one.length)]).toEqual([n, moment, logged.map((one) => one.length)]);
+        expect(texts(readAll(fs))).toEqual(logged);
+      }
+    }
+  });
+
   test('when the failed write cannot be undone the log refuses to go on', () => {
     const fs = createMemoryFileSystem();
     fs.mkdir('wal');
