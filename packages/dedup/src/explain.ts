@@ -113,7 +113,7 @@ function sentenceOf({ shown, reason, window, dropped, disputed }: Omit<Explanati
     const counts = window.samples.map((samples, r) => `${names[r]!} ${samples}`).join(', ');
     const leader = names[window.leader]!;
     if (reason === 'leader') parts.push(`${name} ${window.leader === shown!.replica ? 'leads the window' : 'led the window before'} (samples: ${counts})`);
-    if (reason === 'fill') parts.push(`${name} fills a hole of ${leader}, which leads the window (samples: ${counts}; spacing ${window.spacingMs / 1000} s)`);
+    if (reason === 'fill') parts.push(`${name} fills a hole of ${leader}, which leads the window (samples: ${counts}; spacing ${(window.spacingMs / 1000).toFixed(1)} s)`);
   }
   if (dropped.length > 0) parts.push(`left out because they are behind what is shown: ${dropped.map(({ replica, from, to }) => `${to - from} of ${names[replica]!}`).join(', ')}`);
   if (disputed.length > 0) parts.push(`${[...new Set(disputed.flatMap(({ replica, other }) => [names[replica]!, names[other]!]))].join(' and ')} disagree for longer than a window`);

@@ -53,7 +53,9 @@ function newest({ replicas }: Timeline): number {
 function checkAlways(timeline: Timeline, merged: Merged): void {
   const { seed } = timeline;
   note('observations', seed, checkObservations(timeline, merged));
-  note('gap', seed, checkNoGap(timeline, merged));
+  const gap = checkNoGap(timeline, merged);
+  note('gap', seed, gap.wrong);
+  if (gap.isUnclaimed) besideHiddenResets++;
   const reset = checkNoInventedReset(timeline, merged);
   note('reset', seed, reset.wrong);
   if (reset.isUnclaimed) besideHiddenResets++;
@@ -107,7 +109,7 @@ describe(`laws of stable over ${TIMELINES} random timelines from seed ${FIRST_SE
   test('there was something to be wrong', () => {
     expect(quietWindows).toBeGreaterThan(TIMELINES);
     expect(equalAgain).toBeGreaterThan(0.95 * TIMELINES);
-    // Law 4 claims nothing beside resets that a replica does not show; that must stay the rare case it is.
-    expect(besideHiddenResets).toBeLessThanOrEqual(Math.max(2, TIMELINES / 400));
+    // Laws 3 and 4 claim nothing beside resets that a replica does not show; that must stay the rare case it is.
+    expect(besideHiddenResets).toBeLessThanOrEqual(Math.max(2, TIMELINES / 200));
   });
 });

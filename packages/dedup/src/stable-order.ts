@@ -132,14 +132,14 @@ export class CounterOrder {
   /**
    * Whether a sample comes after a reset that its own stream does not show but another one does, as a fall. From the last sample before the fall to
    * L/2 behind it both is possible: it is before the reset if it is nearer to the other's value before the fall than to what the other has now. A
-   * stream that begins less than L/2 before the fall, with less than half of that value, has seen the reset earlier than the other.
+   * stream that begins less than L/2 before the fall, lower than all that the other had in the last L/2, has seen the reset earlier.
    */
   #isPast(replica: number, index: number, fall: Fall, other: number): boolean {
     const ms = this.#replicas[replica]!.timestampsMs[index]!;
     if (ms > fall.endMs + PAIR_MS) return true;
     const value = this.#heightOf(replica, index);
     const before = this.#heightOf(other, fall.index - 1);
-    if (ms <= fall.startMs) return ms > fall.startMs - PAIR_MS && this.#hasJustBegun(replica, index, fall.startMs - PAIR_MS) && value < before / 2;
+    if (ms <= fall.startMs) return ms > fall.startMs - PAIR_MS && this.#hasJustBegun(replica, index, fall.startMs - PAIR_MS) && this.#isBelowAllLately(value, other, ms);
     return !(Math.abs(value - before) < Math.abs(value - this.#heightAt(other, fall.index, ms)));
   }
 
@@ -149,6 +149,13 @@ export class CounterOrder {
     let first = index;
     while (first > 0 && times[first - 1]! > fromMs) first--;
     return first === 0 || times[first - 1]! <= fromMs - WINDOW_MS;
+  }
+
+  /** Lower than what the other replica had L/2 earlier, so no lag explains it. */
+  #isBelowAllLately(value: number, other: number, ms: number): boolean {
+    const times = this.#replicas[other]!.timestampsMs;
+    const first = firstAfter(times, ms - PAIR_MS - 1);
+    return first < times.length && times[first]! <= ms && value < this.#heightOf(other, first);
   }
 
   /** A sample's value, a histogram's count. */

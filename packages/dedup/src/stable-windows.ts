@@ -6,6 +6,9 @@
  *   least, most smallest and largest distance of those samples to the one before; only used to tell that nothing can be missing
  *   spacing     d of docs/dedup: the smallest median distance among replicas with at least 3 samples in the window and its two neighbours;
  *               Infinity where there is none, or it is above half a window: then the result is the union
+ *
+ * Medians are known to a step of 1/32 to 1/64 of themselves, [low, low + step): counting what lies below and in the step of the window before is
+ * several times faster than a selection, and gives the same step wherever a range begins. d is the step's upper end.
  */
 import { type SpacingSummary, summarizeSpacing } from '@gauntlet/kernels';
 import type { ReplicaColumns } from './replica-columns.ts';
@@ -41,7 +44,15 @@ export class WindowTable {
   #most: Float64Array = new Float64Array(0);
   /** Exact spacing by row; NaN until asked for. */
   #spacing: Float64Array = new Float64Array(0);
+  /** Lower end of the step of each replica's median by row; Infinity for fewer than 3 samples. */
   #medians: Float64Array = new Float64Array(0);
+  #even: Uint8Array = new Uint8Array(0);
+  /** Distances of a replica's samples in a row that are below the step at `#guesses`, and in it. */
+  #below: Int32Array = new Int32Array(0);
+  #within: Int32Array = new Int32Array(0);
+  #guesses: Float64Array = new Float64Array(0);
+  /** Where each replica's median was last. */
+  #steps: Float64Array = new Float64Array(0);
   #replicas: readonly ReplicaColumns[] = [];
   #gaps: Float64Array = new Float64Array(256);
   #summaries: SpacingSummary[] = [];
@@ -64,7 +75,12 @@ export class WindowTable {
       this.#most = new Float64Array(capacity);
       this.#spacing = new Float64Array(capacity);
       this.#medians = new Float64Array(capacity * count);
+      this.#even = new Uint8Array(capacity);
+      this.#below = new Int32Array(capacity * count);
+      this.#within = new Int32Array(capacity * count);
+      this.#guesses = new Float64Array(capacity * count);
     }
+    if (count > this.#steps.length) this.#steps = new Float64Array(count);
     this.#join(count);
   }
 
@@ -100,6 +116,9 @@ export class WindowTable {
     }
     this.rows = rows;
     this.#spacing.fill(NaN, 0, rows);
+    this.#guesses.fill(NaN, 0, rows * count);
+    this.#steps.fill(NaN);
+    this.#findEven();
   }
 
   /** Index of the first sample of a replica in a row or later. */
@@ -136,21 +155,35 @@ export class WindowTable {
    * more than 1.5 times the smallest. Then no median is needed.
    */
   isEven(row: number): boolean {
-    const first = this.#first(row);
-    const last = this.#last(row);
-    let least = Infinity;
-    let most = 0;
-    for (let k = first; k <= last; k++) {
-      if (this.#least[k]! < least) least = this.#least[k]!;
-      if (this.#most[k]! > most) most = this.#most[k]!;
-    }
-    if (!(most <= HOLE_SPACINGS * least && most <= WINDOW_MS / 2)) return false;
+    return this.#even[row] === 1;
+  }
+
+  /** Fills in `isEven` of all rows. */
+  #findEven(): void {
+    const { ids, starts, rows } = this;
+    const least = this.#least;
+    const most = this.#most;
     const count = this.#replicas.length;
-    for (let r = 0; r < count; r++) {
-      const samples = this.end(last, r) - this.start(first, r);
-      if (samples > 0 && samples < FEWEST_FOR_SPACING) return false;
+    for (let row = 0; row < rows; row++) {
+      const first = row > 0 && ids[row - 1] === ids[row]! - 1 ? row - 1 : row;
+      const last = row + 1 < rows && ids[row + 1] === ids[row]! + 1 ? row + 1 : row;
+      let low = least[row]!;
+      let high = most[row]!;
+      if (first < row) {
+        if (least[first]! < low) low = least[first]!;
+        if (most[first]! > high) high = most[first]!;
+      }
+      if (last > row) {
+        if (least[last]! < low) low = least[last]!;
+        if (most[last]! > high) high = most[last]!;
+      }
+      let isEven = high <= HOLE_SPACINGS * low && high <= WINDOW_MS / 2 ? 1 : 0;
+      for (let r = 0; isEven === 1 && r < count; r++) {
+        const samples = starts[(last + 1) * count + r]! - starts[first * count + r]!;
+        if (samples > 0 && samples < FEWEST_FOR_SPACING) isEven = 0;
+      }
+      this.#even[row] = isEven;
     }
-    return true;
   }
 
   /** d of a row; Infinity: union. */
@@ -160,25 +193,71 @@ export class WindowTable {
     const first = this.#first(row);
     const last = this.#last(row);
     const count = this.#replicas.length;
-    let spacing = Infinity;
+    let low = Infinity;
     for (let r = 0; r < count; r++) {
-      const median = this.#median(this.#replicas[r]!.timestampsMs, this.start(first, r), this.end(last, r));
+      const median = this.#median(r, first, last);
       this.#medians[row * count + r] = median;
-      if (median < spacing) spacing = median;
+      if (median < low) low = median;
     }
-    if (spacing > WINDOW_MS / 2) spacing = Infinity;
+    const spacing = low > WINDOW_MS / 2 ? Infinity : low + stepOf(low);
     this.#spacing[row] = spacing;
     return spacing;
   }
 
-  /** Lower median of the distances between neighbours; Infinity for fewer than 3 samples. */
-  #median(times: Float64Array, from: number, to: number): number {
-    const gaps = to - from - 1;
+  /** Lower end of the step that has the lower median of the distances between neighbours in some rows; Infinity for fewer than 3 samples. */
+  #median(replica: number, first: number, last: number): number {
+    const from = this.start(first, replica);
+    const gaps = this.end(last, replica) - from - 1;
     if (gaps + 1 < FEWEST_FOR_SPACING) return Infinity;
+    const rank = (gaps - 1) >>> 1;
+    const guess = this.#steps[replica]!;
+    if (guess === guess) {
+      let below = 0;
+      let within = 0;
+      const count = this.#replicas.length;
+      for (let row = first; row <= last; row++) {
+        const at = row * count + replica;
+        if (this.#guesses[at] !== guess) this.#countGaps(row, replica, guess);
+        below += this.#below[at]!;
+        within += this.#within[at]!;
+      }
+      // The distance of the very first sample reaches out of the rows.
+      if (from > 0) {
+        const { timestampsMs: times } = this.#replicas[replica]!;
+        const gap = times[from]! - times[from - 1]!;
+        if (gap < guess) below--;
+        else if (gap < guess + stepOf(guess)) within--;
+      }
+      if (below <= rank && rank < below + within) return guess;
+    }
+    const median = this.#selectMedian(this.#replicas[replica]!.timestampsMs, from, gaps, rank);
+    const low = Math.floor(median / stepOf(median)) * stepOf(median);
+    this.#steps[replica] = low;
+    return low;
+  }
+
+  #countGaps(row: number, replica: number, guess: number): void {
+    const { timestampsMs: times } = this.#replicas[replica]!;
+    const end = this.end(row, replica);
+    const high = guess + stepOf(guess);
+    let below = 0;
+    let notAbove = 0;
+    for (let i = Math.max(1, this.start(row, replica)); i < end; i++) {
+      const gap = times[i]! - times[i - 1]!;
+      if (gap < guess) below++;
+      if (gap < high) notAbove++;
+    }
+    const at = row * this.#replicas.length + replica;
+    this.#guesses[at] = guess;
+    this.#below[at] = below;
+    this.#within[at] = notAbove - below;
+  }
+
+  #selectMedian(times: Float64Array, from: number, gaps: number, rank: number): number {
     if (gaps > this.#gaps.length) this.#gaps = new Float64Array(2 * gaps);
     const scratch = this.#gaps;
     for (let i = 0; i < gaps; i++) scratch[i] = times[from + i + 1]! - times[from + i]!;
-    return select(scratch, gaps, (gaps - 1) >>> 1);
+    return select(scratch, gaps, rank);
   }
 
   /**
@@ -249,6 +328,11 @@ export class WindowTable {
 /** The plain TypeScript way: on the columns where they are. */
 export function summarizeHere(replica: ReplicaColumns, out: SpacingSummary): void {
   summarizeSpacing(replica.timestampsMs, WINDOW_MS, out);
+}
+
+/** Width of the step of a distance: a 32nd of the power of two below it. */
+function stepOf(ms: number): number {
+  return ms < 0x40000000 ? (1 << (31 - Math.clz32(ms))) / 32 : 2 ** (Math.floor(Math.log2(ms)) - 5);
 }
 
 /** The element that would stand at `rank` if the first `count` were sorted; reorders them. */
