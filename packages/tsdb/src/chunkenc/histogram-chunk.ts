@@ -15,6 +15,7 @@
 import { BitReader, BytesError } from '@gauntlet/bytes';
 import { CHUNK_ENCODING, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
+import { BitCursor } from './bit-cursor.ts';
 import { reduceSide } from './reduce-schema.ts';
 import { StartTimestampReader } from './start-timestamps.ts';
 import { readVarbitInt, readVarbitUint } from './varbit.ts';
@@ -78,6 +79,8 @@ export function isHistogramEncoding(encoding: number): boolean {
 export function decodeHistogramChunk(encoding: number, data: Uint8Array, name: string): HistogramColumns {
   if (!isHistogramEncoding(encoding)) throw new TsdbError('ERR_CHUNK_ENCODING', `decode histogram chunk of ${name}: no native histograms (encoding ${encoding})`);
   if (data.length < HEADER_BYTES) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${data.length} bytes, want at least ${HEADER_BYTES}`);
+  // Positions in bits are 32-bit integers.
+  if (data.length >= 2 ** 28) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${data.length} bytes, want less than 256 MiB`);
   try {
     return new Decoder(data, name, encoding).decode();
   } catch (error) {
@@ -88,50 +91,70 @@ export function decodeHistogramChunk(encoding: number, data: Uint8Array, name: s
 
 /** Fields of a sample that are encoded like the values of XOR chunks: present bits and window of each, in columns. */
 class XorFields {
-  readonly high: Uint32Array;
-  readonly low: Uint32Array;
+  /** Two per field: low, high. */
+  readonly words: Int32Array;
+  readonly #cursor: BitCursor;
   readonly #leading: Uint8Array;
   readonly #width: Uint8Array;
 
-  constructor(count: number) {
-    this.high = new Uint32Array(count);
-    this.low = new Uint32Array(count);
+  constructor(cursor: BitCursor, count: number) {
+    this.#cursor = cursor;
+    this.words = new Int32Array(count * 2);
     this.#leading = new Uint8Array(count);
     this.#width = new Uint8Array(count).fill(64);
   }
 
-  readRaw(reader: BitReader, field: number): void {
-    reader.readBits64(64);
-    this.high[field] = reader.hi;
-    this.low[field] = reader.lo;
+  /** Reads the fields [from, to) whole. */
+  readRaw(from: number, to: number): void {
+    const cursor = this.#cursor;
+    for (let field = from; field < to; field++) {
+      cursor.check();
+      this.words[field * 2 + 1] = cursor.bits(32);
+      this.words[field * 2] = cursor.bits(32);
+    }
   }
 
-  /** Applies the next difference. @returns false when the window does not fit into 64 bits */
-  readNext(reader: BitReader, field: number): boolean {
-    if (reader.readBit() === 0) return true;
-    if (reader.readBit() === 1) {
-      this.#leading[field] = reader.readBits(5);
-      // Six bits hold at most 63; a difference has at least one bit.
-      this.#width[field] = reader.readBits(6) || 64;
+  /** Applies the next differences to the fields [from, to). @returns the first field whose window does not fit into 64 bits, −1 when all do */
+  readNext(from: number, to: number): number {
+    const cursor = this.#cursor;
+    const words = this.words;
+    for (let field = from; field < to; ) {
+      cursor.check();
+      const word = cursor.peek();
+      if (word >= 0) {
+        // Each zero is a field that has not changed: most of them, many at a time.
+        const run = Math.min(Math.clz32(word), to - field);
+        cursor.bit += run;
+        field += run;
+        continue;
+      }
+      if ((word & 0x40000000) !== 0) {
+        this.#leading[field] = (word << 2) >>> 27;
+        // Six bits hold at most 63; a difference has at least one bit.
+        this.#width[field] = (word << 7) >>> 26 || 64;
+        cursor.bit += 13;
+      } else cursor.bit += 2;
+      const width = this.#width[field]!;
+      const trailing = 64 - this.#leading[field]! - width;
+      if (trailing < 0) return field;
+      const high = width > 32 ? cursor.bits(width - 32) : 0;
+      const low = cursor.bits(width > 32 ? 32 : width);
+      if (trailing >= 32) words[field * 2 + 1]! ^= low << (trailing - 32);
+      else if (trailing === 0) {
+        words[field * 2 + 1]! ^= high;
+        words[field * 2]! ^= low;
+      } else {
+        words[field * 2 + 1]! ^= (high << trailing) | (low >>> (32 - trailing));
+        words[field * 2]! ^= low << trailing;
+      }
+      field++;
     }
-    const width = this.#width[field]!;
-    const trailing = 64 - this.#leading[field]! - width;
-    if (trailing < 0) return false;
-    reader.readBits64(width);
-    const { hi, lo } = reader;
-    if (trailing >= 32) this.high[field]! ^= trailing === 32 ? lo : lo << (trailing - 32);
-    else if (trailing === 0) {
-      this.high[field]! ^= hi;
-      this.low[field]! ^= lo;
-    } else {
-      this.high[field]! ^= (hi << trailing) | (lo >>> (32 - trailing));
-      this.low[field]! ^= lo << trailing;
-    }
-    return true;
+    return -1;
   }
 }
 
 class Decoder {
+  readonly #data: Uint8Array;
   readonly #reader: BitReader;
   readonly #name: string;
   readonly #isFloat: boolean;
@@ -157,6 +180,7 @@ class Decoder {
   readonly #starts: StartTimestampReader | undefined;
 
   constructor(data: Uint8Array, name: string, encoding: number) {
+    this.#data = data;
     this.#reader = new BitReader(data, HEADER_BYTES);
     this.#name = name;
     this.#isFloat = encoding === CHUNK_ENCODING.floatHistogram || encoding === CHUNK_ENCODING.floatHistogramSt;
@@ -303,7 +327,9 @@ class Decoder {
     const at = this.#bucketsUsed;
     this.#bucketsUsed += this.#positive + this.#negative;
     if (this.#bucketsUsed > this.#buckets.length) {
-      const grown = new Float64Array(Math.max(this.#bucketsUsed, this.#buckets.length * 2));
+      // At first room for all samples, unless the data is too short for that: a bucket takes a bit at least.
+      const all = Math.min(this.#count * (this.#positive + this.#negative), this.#data.length * 8);
+      const grown = new Float64Array(Math.max(this.#bucketsUsed, this.#buckets.length === 0 ? all : this.#buckets.length * 2));
       grown.set(this.#buckets);
       this.#buckets = grown;
     }
@@ -312,12 +338,13 @@ class Decoder {
   }
 
   #readIntegers(): void {
-    const reader = this.#reader;
-    const total = this.#positive + this.#negative;
+    const cursor = this.#cursor();
+    const positive = this.#positive;
+    const total = positive + this.#negative;
     /** Of each bucket the difference to its neighbour, and how that changed last. */
     const bucket = new Float64Array(total);
     const change = new Float64Array(total);
-    const sum = new XorFields(1);
+    const sum = new XorFields(cursor, 1);
     let time = 0;
     let timeDelta = 0;
     let count = 0;
@@ -325,80 +352,112 @@ class Decoder {
     let zeroCount = 0;
     let zeroDelta = 0;
     for (let sample = 0; sample < this.#count; sample++) {
+      cursor.check();
       if (sample === 0) {
-        time = readVarbitInt(reader);
-        count = readVarbitUint(reader);
-        zeroCount = readVarbitUint(reader);
-        sum.readRaw(reader, 0);
+        time = cursor.varbitInt();
+        cursor.check();
+        count = cursor.varbitUint();
+        cursor.check();
+        zeroCount = cursor.varbitUint();
+        sum.readRaw(0, 1);
       } else {
-        timeDelta += readVarbitInt(reader);
+        timeDelta += cursor.varbitInt();
         time += timeDelta;
-        countDelta += readVarbitInt(reader);
+        cursor.check();
+        countDelta += cursor.varbitInt();
         count += countDelta;
-        zeroDelta += readVarbitInt(reader);
+        cursor.check();
+        zeroDelta += cursor.varbitInt();
         zeroCount += zeroDelta;
-        if (!sum.readNext(reader, 0)) throw this.#fail(`sum of sample ${sample} has a bad window`);
+        if (sum.readNext(0, 1) >= 0) throw this.#fail(`sum of sample ${sample} has a bad window`);
       }
       this.#timestampsMs[sample] = time;
-      const isStale = this.#putSum(sample, sum.high[0]!, sum.low[0]!);
+      const isStale = this.#putSum(sample, sum.words[1]!, sum.words[0]!);
       if (!isStale && !(count >= 0 && zeroCount >= 0 && count + zeroCount <= Number.MAX_SAFE_INTEGER)) throw this.#fail(`sample ${sample} has count ${count} and zero count ${zeroCount}`);
       if (!isStale || sample === 0) {
         const at = isStale ? -1 : this.#addRow(sample);
-        let current = 0;
-        for (let i = 0; i < total; i++) {
-          const value = readVarbitInt(reader);
-          if (sample === 0) bucket[i] = value;
-          else {
-            change[i]! += value;
-            bucket[i]! += change[i]!;
+        const buckets = this.#buckets;
+        for (let i = 0; i < total; ) {
+          cursor.check();
+          const word = cursor.peek();
+          if (word >= 0) {
+            // Each zero is a bucket that goes on as it did: most of them, many at a time.
+            const end = i + Math.min(Math.clz32(word), total - i);
+            cursor.bit += end - i;
+            for (; i < end; i++) bucket[i]! += change[i]!;
+            continue;
           }
-          current = (i === this.#positive ? 0 : current) + bucket[i]!;
-          if (at >= 0) this.#buckets[at + i] = current;
+          const value = cursor.varbitInt();
+          if (sample === 0) bucket[i] = value;
+          else bucket[i]! += change[i]! += value;
+          i++;
+        }
+        let current = 0;
+        for (let i = 0; at >= 0 && i < total; i++) {
+          current = (i === positive ? 0 : current) + bucket[i]!;
+          buckets[at + i] = current;
         }
       }
-      this.#starts?.read(sample, time, timeDelta);
+      this.#readStart(cursor, sample, time, timeDelta);
       if (isStale) continue;
       this.#counts[sample] = count;
       this.#zeroCounts[sample] = zeroCount;
     }
+    cursor.check();
   }
 
   #readFloats(): void {
-    const reader = this.#reader;
+    const cursor = this.#cursor();
     const total = this.#positive + this.#negative;
     // Count, zero count, sum, buckets.
-    const fields = new XorFields(3 + total);
-    const next = (sample: number, field: number): void => {
-      if (sample === 0) fields.readRaw(reader, field);
-      else if (!fields.readNext(reader, field)) throw this.#fail(`field ${field} of sample ${sample} has a bad window`);
+    const fields = new XorFields(cursor, 3 + total);
+    const { words } = fields;
+    const bucketWords = words.subarray(6);
+    const next = (sample: number, from: number, to: number): void => {
+      if (sample === 0) fields.readRaw(from, to);
+      else {
+        const bad = fields.readNext(from, to);
+        if (bad >= 0) throw this.#fail(`field ${bad} of sample ${sample} has a bad window`);
+      }
     };
     let time = 0;
     let timeDelta = 0;
-    const countWords = new Uint32Array(this.#counts.buffer);
-    const zeroWords = new Uint32Array(this.#zeroCounts.buffer);
+    const countWords = new Int32Array(this.#counts.buffer);
+    const zeroWords = new Int32Array(this.#zeroCounts.buffer);
     for (let sample = 0; sample < this.#count; sample++) {
-      if (sample === 0) time = readVarbitInt(reader);
+      cursor.check();
+      if (sample === 0) time = cursor.varbitInt();
       else {
-        timeDelta += readVarbitInt(reader);
+        timeDelta += cursor.varbitInt();
         time += timeDelta;
       }
       this.#timestampsMs[sample] = time;
-      for (let field = 0; field < 3; field++) next(sample, field);
-      const isStale = this.#putSum(sample, fields.high[2]!, fields.low[2]!);
-      if (!isStale || sample === 0) for (let i = 0; i < total; i++) next(sample, 3 + i);
-      this.#starts?.read(sample, time, timeDelta);
+      next(sample, 0, 3);
+      const isStale = this.#putSum(sample, words[5]!, words[4]!);
+      if (!isStale || sample === 0) next(sample, 3, 3 + total);
+      this.#readStart(cursor, sample, time, timeDelta);
       if (isStale) continue;
-      countWords[sample * 2] = fields.low[0]!;
-      countWords[sample * 2 + 1] = fields.high[0]!;
-      zeroWords[sample * 2] = fields.low[1]!;
-      zeroWords[sample * 2 + 1] = fields.high[1]!;
+      countWords[sample * 2] = words[0]!;
+      countWords[sample * 2 + 1] = words[1]!;
+      zeroWords[sample * 2] = words[2]!;
+      zeroWords[sample * 2 + 1] = words[3]!;
       const at = this.#addRow(sample);
-      const words = new Uint32Array(this.#buckets.buffer);
-      for (let i = 0; i < total; i++) {
-        words[(at + i) * 2] = fields.low[3 + i]!;
-        words[(at + i) * 2 + 1] = fields.high[3 + i]!;
-      }
+      new Int32Array(this.#buckets.buffer).set(bucketWords, at * 2);
     }
+    cursor.check();
+  }
+
+  /** Goes on where the layout ended. */
+  #cursor(): BitCursor {
+    return new BitCursor(this.#data, this.#reader.bitOffset);
+  }
+
+  /** Reads the start of a sample, in chunks that have them. */
+  #readStart(cursor: BitCursor, sample: number, time: number, timeDelta: number): void {
+    if (this.#starts === undefined) return;
+    this.#reader.skip(cursor.bit - this.#reader.bitOffset);
+    this.#starts.read(sample, time, timeDelta);
+    cursor.bit = this.#reader.bitOffset;
   }
 }
 
