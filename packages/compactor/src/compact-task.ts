@@ -88,7 +88,7 @@ export function runCompactTask(task: CompactTask, deps: CompactTaskDeps): Compac
   try {
     for (const id of task.inputs) {
       deps.onProgress({ phase: 'check', seriesDone: 0, seriesTotal: 0 });
-      const block = openBlock(fs, joinPath(task.dir, id));
+      const block = openBlock(fs, joinPath(task.dir, id), { outsideChunks: 'allow' });
       blocks.push(block);
       const fault = issueOf(gatherIndexHealth(block, block.meta.minTime, block.meta.maxTime), task.acceptMalformedIndex);
       if (fault !== undefined) return { kind: 'unhealthy', block: id, ...fault };

@@ -38,7 +38,7 @@ export function analyzeDatabase(job: AnalyzeJob, deps: TsdbJobDeps): void {
   const matchers = job.match === '' ? undefined : parseMetricSelector(job.match);
   const fs = createNodeFileSystem();
   const { dir } = chooseBlock(findBlockFolders(fs, job.path), job.path, job.blockId);
-  const block = openBlock(fs, dir);
+  const block = openBlock(fs, dir, { outsideChunks: 'allow' });
   try {
     analyzeBlock(block, matchers, job, deps);
   } finally {

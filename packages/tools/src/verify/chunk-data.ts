@@ -17,7 +17,7 @@ async function readBlock(context: VerifyContext, { ulid }: ThanosMeta, kernels: 
     const dir = join(folder, ulid);
     try {
       await downloadBlock(bucket, ulid, dir, { signal });
-      const block = openBlock(createNodeFileSystem(), dir);
+      const block = openBlock(createNodeFileSystem(), dir, { outsideChunks: 'allow' });
       try {
         return await verifyBlockData(block, kernels, { signal });
       } finally {

@@ -41,7 +41,7 @@ export async function repairBlock(deps: RepairDeps, folder: string, meta: Thanos
   const refuse = (what: string): ToolsError => new ToolsError('ERR_REPAIR', `repair block ${meta.ulid}: ${what}`);
   if (meta.thanos.resolutionMs > 0) throw refuse('downsampled blocks cannot be repaired');
   const ulid = createUlid(clock(), random);
-  const block = openBlock(fs, join(folder, meta.ulid));
+  const block = openBlock(fs, join(folder, meta.ulid), { outsideChunks: 'allow' });
   const written = (() => {
     try {
       return writeRepaired(fs, folder, ulid, block, meta, refuse);

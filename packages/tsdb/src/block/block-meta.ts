@@ -75,7 +75,7 @@ function isObject(value: unknown): value is JsonObject {
  */
 export function parseBlockMeta(bytes: Uint8Array, name: string): BlockMeta {
   const refuse = (what: string, cause?: unknown): never => {
-    throw new TsdbError('ERR_BLOCK_META', `read meta.json of block ${name}: ${what}`, { cause });
+    throw new TsdbError('ERR_BLOCK_META', `read meta.json of block ${name}: ${what}`, { cause, place: { block: name, file: 'meta.json', section: '', offset: 0 } });
   };
   let json: unknown;
   try {

@@ -10,6 +10,7 @@ import { baseName, type FileHandle, type FileSystem, joinPath, readFile } from '
 import { createFileSource, createMemorySource } from '../index-file/byte-source.ts';
 import { type IndexReader, openIndex } from '../index-file/index-reader.ts';
 import { type BlockMeta, parseBlockMeta } from './block-meta.ts';
+import { checkMetaName, checkMetaRange } from './check-meta.ts';
 import { NO_TOMBSTONES, parseTombstones, type Tombstones } from './tombstones.ts';
 
 /** File names inside a block folder. */
@@ -41,17 +42,29 @@ export function readBlockMeta(fs: FileSystem, dir: string): BlockMeta {
   return parseBlockMeta(readFile(fs, joinPath(dir, BLOCK_FILES.meta)), baseName(dir));
 }
 
+/** How to open a block. */
+export interface OpenBlockOptions {
+  /**
+   * What to do about chunks that reach outside of the range in meta.json: queries never show their samples, so that a damaged range would hide
+   * data. Default `refuse`; `allow` is for tools that repair or report them.
+   */
+  readonly outsideChunks?: 'refuse' | 'allow';
+}
+
 /**
- * Opens the block in a folder.
+ * Opens the block in a folder. meta.json, which has no checksum, is held to the folder's name and to the index (check-meta.ts).
  * @throws TsdbError ERR_BLOCK_*, ERR_INDEX_*, ERR_CHUNK_CORRUPT naming block, section and offset; ERR_BLOCK_CORRUPT when a file is missing
  */
-export function openBlock(fs: FileSystem, dir: string): Block {
+export function openBlock(fs: FileSystem, dir: string, options: OpenBlockOptions = {}): Block {
   const name = baseName(dir);
   const path = (file: string): string => joinPath(dir, file);
   for (const file of [BLOCK_FILES.meta, BLOCK_FILES.index, BLOCK_FILES.chunks]) {
-    if (fs.stat(path(file)) === undefined) throw new TsdbError('ERR_BLOCK_CORRUPT', `open block ${name}: ${file} is missing in ${dir}`);
+    if (fs.stat(path(file)) === undefined) {
+      throw new TsdbError('ERR_BLOCK_CORRUPT', `open block ${name}: ${file} is missing in ${dir}`, { place: { block: name, file, section: '', offset: 0 } });
+    }
   }
   const meta = readBlockMeta(fs, dir);
+  checkMetaName(meta, name);
   const tombstones = fs.stat(path(BLOCK_FILES.tombstones)) === undefined ? NO_TOMBSTONES : parseTombstones(readFile(fs, path(BLOCK_FILES.tombstones)), name);
   let indexHandle: FileHandle | undefined = fs.open(path(BLOCK_FILES.index), 'read');
   try {
@@ -62,6 +75,7 @@ export function openBlock(fs: FileSystem, dir: string): Block {
       indexHandle = undefined;
     }
     const index = openIndex(source, name);
+    if (options.outsideChunks !== 'allow') checkMetaRange(meta, index);
     const chunks = openChunks(fs, path(BLOCK_FILES.chunks), name);
     let bytes = source.bytes;
     for (let segment = 0; segment < chunks.segmentCount; segment++) bytes += chunks.segmentBytes(segment);

@@ -1,6 +1,8 @@
 /**
- * A small block, each of its files cut at every length and damaged at every byte: reading gives an error that names block, or the very
- * same data; never other data, never a crash of another kind.
+ * Small blocks, each of their files cut at every length and damaged at every byte. A query gives an error that names block, file, section and
+ * offset, or the very same data; verification finds whatever a query refuses. What nothing can find is listed.
+ *
+ * GAUNTLET_FLIPS=all: of every byte each bit, and all of them; else one bit of every byte.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
@@ -8,25 +10,57 @@ import { createMatcher } from '@gauntlet/model';
 import { isTsdbError } from '../errors.ts';
 import { createBlockQueryable } from '../query/tsdb-queryable.ts';
 import { buildBlock } from '../testing/block-builder.ts';
+import { writeEveryEncoding } from '../testing/every-encoding.ts';
 import { createMemoryFileSystem, type MemoryFileSystem } from '../testing/memory-file-system.ts';
+import { type BlockMeta, formatBlockMeta } from './block-meta.ts';
 import { openBlock } from './block-reader.ts';
+import { computeMetaDigest, META_DIGEST_KEY } from './meta-digest.ts';
 import { formatTombstones } from './tombstones.ts';
+import { type BlockReport, verifyBlock } from './verify-block.ts';
 
+const isFull = process.env['GAUNTLET_FLIPS'] === 'all';
+const MASKS = isFull ? [1, 2, 4, 8, 16, 32, 64, 128, 255] : undefined;
 const kernels = createKernels();
-const build = createMemoryFileSystem();
-const { dir, meta } = buildBlock(build, 'data', "a{b='1'} 0+10x5 _ 7\na{b='2',c='x'} 1 NaN stale -Inf\nb 1x130", { kernels });
-build.seed(`${dir}/tombstones`, formatTombstones(new Map([[5, [15_000, 30_000]]])));
-const files = build.snapshot();
 
-async function readAll(fs: MemoryFileSystem): Promise<string> {
+interface Case {
+  readonly name: string;
+  readonly dir: string;
+  readonly ulid: string;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+function floats(): Case {
+  const fs = createMemoryFileSystem();
+  const { dir, meta } = buildBlock(fs, 'data', "a{b='1'} 0+10x5 _ 7\na{b='2',c='x'} 1 NaN stale -Inf\nb 1x130", { kernels });
+  fs.seed(`${dir}/tombstones`, formatTombstones(new Map([[5, [15_000, 30_000]]])));
+  return { name: 'floats', dir, ulid: meta.ulid, files: fs.snapshot() };
+}
+
+function everyEncoding(): Case {
+  const fs = createMemoryFileSystem();
+  const { dir, meta } = writeEveryEncoding(fs, 'data', kernels, '01HV0000000000000000000000');
+  return { name: 'a series of each encoding', dir, ulid: meta.ulid, files: fs.snapshot() };
+}
+
+/** The same with external labels and our digest in meta.json. */
+function withDigest(block: Case, name: string): Case {
+  const files = new Map(block.files);
+  const path = `${block.dir}/meta.json`;
+  const meta = JSON.parse(new TextDecoder().decode(files.get(path)!)) as BlockMeta;
+  const thanos = { labels: { cluster: 'eu', replica: 'a' }, downsample: { resolution: 0 }, source: 'test' };
+  files.set(path, formatBlockMeta({ ...meta, thanos: { ...thanos, extensions: { [META_DIGEST_KEY]: computeMetaDigest({ ...meta, thanos }) } } }));
+  return { ...block, name, files };
+}
+
+async function readAll(fs: MemoryFileSystem, dir: string): Promise<string> {
   const block = openBlock(fs, dir);
   try {
     const rows: string[] = [];
     const queryable = createBlockQueryable([block], kernels);
-    const range = { mint: -1e9, maxt: 1e12 };
-    for await (const batch of queryable.select({ matchers: [createMatcher('=~', '__name__', '.*')], ...range })) {
+    for await (const batch of queryable.select({ matchers: [createMatcher('=~', '__name__', '.*')], mint: -1e12, maxt: 1e15 })) {
       const words = new Uint32Array(batch.values.buffer, batch.values.byteOffset, batch.values.length * 2);
-      rows.push(JSON.stringify([batch.labels, [...batch.offsets], [...batch.timestampsMs], [...words]]));
+      const histograms = [...(batch.histograms?.ids ?? [])].map((id) => (id < 0 ? 0 : batch.histograms!.get(id)));
+      rows.push(JSON.stringify([batch.labels, [...batch.offsets], [...batch.timestampsMs], [...words], histograms, [...(batch.startTimestamps ?? [])]]));
     }
     for (const name of block.index.labelNames()) {
       for (const value of block.index.labelValues(name)) rows.push(JSON.stringify([name, value, [...block.index.postings(name, value)]]));
@@ -37,56 +71,180 @@ async function readAll(fs: MemoryFileSystem): Promise<string> {
   }
 }
 
-function withFile(path: string, data: Uint8Array): MemoryFileSystem {
+function withFile(files: ReadonlyMap<string, Uint8Array>, path: string, data: Uint8Array): MemoryFileSystem {
   const fs = createMemoryFileSystem();
   for (const [name, bytes] of files) fs.seed(name, name === path ? data : bytes);
   return fs;
 }
 
-describe.each(['index', 'chunks/000001', 'tombstones', 'meta.json'].map((file) => ({ file })))('$file', ({ file }) => {
-  const path = `${dir}/${file}`;
-  const whole = files.get(path)!;
+interface Outcome {
+  /** `same`, `refused`, or what is wrong with the answer. */
+  readonly query: string;
+  readonly report: BlockReport;
+}
 
-  const outcome = async (data: Uint8Array, whole: string): Promise<string> => {
-    try {
-      return (await readAll(withFile(path, data))) === whole ? 'same' : 'other data';
-    } catch (error) {
-      if (!isTsdbError(error)) return `${(error as Error).name}: ${(error as Error).stack}`;
-      return error.message.includes(meta.ulid) ? 'refused' : `does not name the block: ${error.message}`;
-    }
-  };
+async function outcomeOf({ dir, ulid }: Case, fs: MemoryFileSystem, file: string, intact: string): Promise<Outcome> {
+  const report = verifyBlock(fs, dir, { kernels });
+  try {
+    return { report, query: (await readAll(fs, dir)) === intact ? 'same' : 'other data' };
+  } catch (error) {
+    if (!isTsdbError(error)) return { report, query: `${(error as Error).name}: ${(error as Error).stack}` };
+    const { place } = error;
+    const isNamed = place?.block === ulid && place.file === file && place.offset >= 0 && error.message.includes(ulid);
+    return { report, query: isNamed ? 'refused' : `${error.message} does not name its place: ${JSON.stringify(place)}` };
+  }
+}
+
+/** The file that the damage is found in, by the first finding that is more than a note. */
+function blamed({ findings }: BlockReport): string | undefined {
+  return findings.find(({ severity }) => severity !== 'note')?.file;
+}
+
+const blocks = [floats(), everyEncoding()];
+const datafiles = blocks.flatMap((block) => ['index', 'chunks/000001', 'tombstones'].map((file) => ({ block, file, name: `${block.name}: ${file}` })));
+
+describe.each(datafiles)('$name', ({ block, file }) => {
+  const path = `${block.dir}/${file}`;
+  const whole = block.files.get(path)!;
 
   test('cut at every length', async () => {
-    const intact = await readAll(withFile(path, whole));
-    for (let bytes = 0; bytes < whole.length; bytes++) expect([bytes, await outcome(whole.subarray(0, bytes), intact)]).toEqual([bytes, expect.stringMatching(/^(same|refused)$/)]);
+    const intact = await readAll(withFile(block.files, path, whole), block.dir);
+    for (let bytes = 0; bytes < whole.length; bytes++) {
+      const { query, report } = await outcomeOf(block, withFile(block.files, path, whole.subarray(0, bytes)), file, intact);
+      expect([bytes, query, blamed(report)]).toEqual([bytes, 'refused', file === 'chunks/000001' ? expect.stringMatching(/^chunks/) : file]);
+    }
   });
 
   test('a byte changed, every byte', async () => {
-    const intact = await readAll(withFile(path, whole));
+    const intact = await readAll(withFile(block.files, path, whole), block.dir);
+    let flips = 0;
     let refused = 0;
+    const unnoticed: number[] = [];
     for (let at = 0; at < whole.length; at++) {
-      const damaged = whole.slice();
-      damaged[at]! ^= 1 << (at % 8);
-      const got = await outcome(damaged, intact);
-      // meta.json has no checksum: its numbers, the time range among them, may change unnoticed.
-      expect([at, got]).toEqual([at, expect.stringMatching(file === 'meta.json' ? /^(same|refused|other data)$/ : /^(same|refused)$/)]);
-      if (got === 'refused') refused++;
+      for (const mask of MASKS ?? [1 << (at % 8)]) {
+        const damaged = whole.slice();
+        damaged[at]! ^= mask;
+        const { query, report } = await outcomeOf(block, withFile(block.files, path, damaged), file, intact);
+        expect([at, mask, query]).toEqual([at, mask, expect.stringMatching(/^(same|refused)$/)]);
+        // Whatever a query refuses, verification finds, in the same file.
+        if (query === 'refused') expect([at, mask, blamed(report)]).toEqual([at, mask, expect.stringMatching(file === 'chunks/000001' ? /^chunks/ : file)]);
+        flips++;
+        if (query === 'refused') refused++;
+        else if (report.isSound) unnoticed.push(at);
+      }
     }
-    // Everything but padding and what only labels the file is covered.
-    if (file !== 'meta.json') expect(refused).toBeGreaterThan(whole.length * 0.8);
+    // What nobody notices is nobody's: padding between sections and entries, and the three spare bytes of a segment's header.
+    expect(unnoticed.filter((at) => !isPadding(file, whole, at))).toEqual([]);
+    expect(refused).toBeGreaterThan(flips * (file === 'index' ? 0.75 : 0.8));
   });
 });
 
+/** Bytes that mean nothing: in a segment's header, and zeros in front of what is aligned in an index. */
+function isPadding(file: string, whole: Uint8Array, at: number): boolean {
+  return file === 'index' ? whole[at] === 0 : file.startsWith('chunks/') && at >= 5 && at < 8;
+}
+
+describe('meta.json', () => {
+  /**
+   * Where a change of meta.json can go unnoticed, and why it does no harm to data; notes of verification count as unnoticed.
+   * With a digest there is less of it: what the digest does not cover.
+   */
+  const UNNOTICED: Readonly<Record<string, string>> = {
+    layout: 'white space',
+    minTime: 'a range that is wider than the data: blocks usually have one',
+    maxTime: 'likewise',
+    'compaction.level': 'how often a block was compacted: only the planner of compactions looks at it',
+    'compaction.sources': 'another ULID: for finding blocks that were compacted already',
+    'thanos.extensions.gauntletDigest.ulid': 'then the digest is that of another block',
+    'key of thanos': 'a key that is not known: the section is package block’s, not ours',
+    'key stats.numFloatSamples': 'older blocks have no such key; the one that is not known gets a note',
+  };
+  const cases = [
+    { block: blocks[0]!, unnoticed: ['layout', 'minTime', 'maxTime', 'compaction.level', 'compaction.sources', 'key stats.numFloatSamples'] },
+    { block: withDigest(blocks[1]!, 'with a digest'), unnoticed: ['layout', 'thanos.extensions.gauntletDigest.ulid', 'key of thanos'] },
+  ];
+
+  test.each(cases)('$block.name: cut at every length', async ({ block }) => {
+    const path = `${block.dir}/meta.json`;
+    const whole = block.files.get(path)!;
+    const intact = await readAll(withFile(block.files, path, whole), block.dir);
+    const end = whole.lastIndexOf('}'.charCodeAt(0));
+    for (let bytes = 0; bytes < whole.length; bytes++) {
+      const { query, report } = await outcomeOf(block, withFile(block.files, path, whole.subarray(0, bytes)), 'meta.json', intact);
+      expect([bytes, query, report.isSound]).toEqual([bytes, bytes > end ? 'same' : 'refused', bytes > end]);
+    }
+  });
+
+  test.each(cases)('$block.name: a byte changed, every byte', async ({ block, unnoticed }) => {
+    const path = `${block.dir}/meta.json`;
+    const whole = block.files.get(path)!;
+    const intact = await readAll(withFile(block.files, path, whole), block.dir);
+    const kinds = kindsOf(new TextDecoder().decode(whole));
+    const found = new Set<string>();
+    for (let at = 0; at < whole.length; at++) {
+      for (const mask of MASKS ?? [1 << (at % 8)]) {
+        const damaged = whole.slice();
+        damaged[at]! ^= mask;
+        const { query, report } = await outcomeOf(block, withFile(block.files, path, damaged), 'meta.json', intact);
+        expect([at, mask, kinds[at], query]).toEqual([at, mask, kinds[at], expect.stringMatching(/^(same|refused)$/)]);
+        if (report.isSound) found.add(kinds[at]!);
+        if (query === 'refused') expect([at, mask, report.isSound, report.findings.some(({ severity, file, message }) => severity !== 'note' && (file === 'meta.json' || message.includes('within the block')))]).toEqual([at, mask, false, true]);
+      }
+    }
+    expect([...found].filter((kind) => !unnoticed.includes(kind))).toEqual([]);
+    for (const kind of found) expect(UNNOTICED[kind]).toBeDefined();
+  });
+});
+
+/** What each character of a JSON text belongs to: the path of a value, `layout`, or `key of <section>`. */
+function kindsOf(text: string): string[] {
+  const kinds = Array.from(text, () => 'layout');
+  const path: string[] = [];
+  let key = '';
+  let at = 0;
+  const put = (length: number, kind: string): void => {
+    kinds.fill(kind, at, at + length);
+    at += length;
+  };
+  while (at < text.length) {
+    const rest = text.slice(at);
+    const name = /^"([^"]*)": /.exec(rest);
+    const value = /^("[^"]*"|[\d.-]+)/.exec(rest);
+    if (name !== null) {
+      key = name[1]!;
+      const section = [...path, key];
+      put(name[0].length, section.includes('thanos') ? 'key of thanos' : `key ${section.join('.')}`);
+    } else if (value !== null) put(value[0].length, [...path, key].filter((part) => part !== '').join('.'));
+    else {
+      if (rest[0] === '{' && at > 0) path.push(key);
+      if (rest[0] === '}') path.pop();
+      put(1, 'layout');
+    }
+  }
+  return kinds;
+}
+
 test('a missing file is named', () => {
+  const { dir, ulid, files } = blocks[0]!;
   for (const file of ['index', 'meta.json', 'chunks']) {
     const fs = createMemoryFileSystem();
     for (const [name, bytes] of files) if (!name.startsWith(`${dir}/${file}`)) fs.seed(name, bytes);
-    expect(() => openBlock(fs, dir)).toThrow(`open block ${meta.ulid}: ${file} is missing`);
+    expect(() => openBlock(fs, dir)).toThrow(`open block ${ulid}: ${file} is missing`);
+    expect(verifyBlock(fs, dir, { kernels }).findings.map(({ code, file: where }) => [code, where])).toContainEqual(['FILE_MISSING', file]);
   }
 });
 
 test('index v1 is refused by name', () => {
+  const { dir, files } = blocks[0]!;
   const data = files.get(`${dir}/index`)!.slice();
   data[4] = 1;
-  expect(() => openBlock(withFile(`${dir}/index`, data), dir)).toThrow(expect.objectContaining({ code: 'ERR_INDEX_VERSION', message: expect.stringContaining('index format v1') }));
+  expect(() => openBlock(withFile(files, `${dir}/index`, data), dir)).toThrow(expect.objectContaining({ code: 'ERR_INDEX_VERSION', message: expect.stringContaining('index format v1') }));
+});
+
+test('a block in the folder of another is refused', () => {
+  const { dir, files } = blocks[0]!;
+  const other = '01HV0000000000000000000009';
+  const fs = createMemoryFileSystem();
+  for (const [name, bytes] of files) fs.seed(name.replace(dir, `data/${other}`), bytes);
+  expect(() => openBlock(fs, `data/${other}`)).toThrow(/which is not the folder's name/);
 });

@@ -68,7 +68,7 @@ export function overlapsIntervals(intervals: Intervals, mint: number, maxt: numb
  */
 export function parseTombstones(bytes: Uint8Array, name: string): Tombstones {
   const fail = (offset: number, what: string, cause?: unknown): TsdbError =>
-    new TsdbError('ERR_BLOCK_TOMBSTONES', `read tombstones of block ${name}: offset ${offset}: ${what}`, { cause });
+    new TsdbError('ERR_BLOCK_TOMBSTONES', `read tombstones of block ${name}: offset ${offset}: ${what}`, { cause, place: { block: name, file: 'tombstones', section: '', offset } });
   if (bytes.length < HEADER_BYTES + CRC_BYTES) throw fail(0, `${bytes.length} bytes, want at least ${HEADER_BYTES + CRC_BYTES}`);
   if (be32(bytes, 0) !== MAGIC) throw fail(0, `invalid magic number ${be32(bytes, 0).toString(16)}`);
   if (bytes[4] !== VERSION) throw fail(4, `unknown version ${bytes[4]}, want ${VERSION}`);

@@ -39,5 +39,8 @@ export function chunkRefOffset(ref: number): number {
 
 /** An error that names block, segment and offset of the damage. */
 export function chunkCorrupt(name: string, segment: number, offset: number, what: string, cause?: unknown): TsdbError {
-  return new TsdbError('ERR_CHUNK_CORRUPT', `read chunk of block ${name}: segment ${segmentFileName(segment)}, offset ${offset}: ${what}`, { cause });
+  return new TsdbError('ERR_CHUNK_CORRUPT', `read chunk of block ${name}: segment ${segmentFileName(segment)}, offset ${offset}: ${what}`, {
+    cause,
+    place: { block: name, file: `chunks/${segmentFileName(segment)}`, section: offset < CHUNKS_HEADER_BYTES ? 'header' : 'chunk', offset },
+  });
 }

@@ -60,6 +60,8 @@ export interface IndexReader extends LabelIndex {
   labelsOf(entry: SeriesEntry): Labels;
   /** Bytes of the series section from an entry on, unchecked; shorter where the section ends. Valid until the next call of anything here. */
   seriesBytes(ref: number, length: number): Uint8Array;
+  /** The body of a framed section, its checksum checked; for sections that nothing here reads. Valid until the next call of anything here. */
+  readSection(section: string, offset: number): Uint8Array;
 }
 
 /** Length of a series entry guessed for the first read of it, bytes. */
@@ -158,6 +160,7 @@ export function openIndex(source: ByteSource, name: string): IndexReader {
       for (let i = 0; i < entry.labelCount * 2; i++) labels.push(symbols.lookup(entry.symbols[i]!));
       return labels;
     },
+    readSection: (section, offset) => readSection(section, offset, false),
     seriesBytes(ref, length) {
       const offset = ref * SERIES_ALIGN;
       return offset < toc.series ? source.view(offset, 0) : source.view(offset, Math.max(Math.min(length, seriesEnd - offset), 0));

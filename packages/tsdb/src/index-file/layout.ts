@@ -41,7 +41,7 @@ export interface IndexToc {
 
 /** An error that names block, section and offset of the damage. */
 export function indexCorrupt(name: string, section: string, offset: number, what: string, cause?: unknown): TsdbError {
-  return new TsdbError('ERR_INDEX_CORRUPT', `read index of block ${name}: section ${section}, offset ${offset}: ${what}`, { cause });
+  return new TsdbError('ERR_INDEX_CORRUPT', `read index of block ${name}: section ${section}, offset ${offset}: ${what}`, { cause, place: { block: name, file: 'index', section, offset } });
 }
 
 /** Reads a big-endian u32. The caller knows it is inside. */
@@ -65,8 +65,9 @@ export function checkIndexHeader(head: Uint8Array, name: string): void {
   const magic = be32(head, 0);
   if (magic !== INDEX_MAGIC) throw indexCorrupt(name, 'header', 0, `invalid magic number ${magic.toString(16)}`);
   const version = head[4]!;
-  if (version === 1) throw new TsdbError('ERR_INDEX_VERSION', `read index of block ${name}: index format v1 (Prometheus before 2.3) is not supported, want v2`);
-  if (version !== INDEX_VERSION) throw new TsdbError('ERR_INDEX_VERSION', `read index of block ${name}: unknown index file version ${version}, want ${INDEX_VERSION}`);
+  const place = { block: name, file: 'index', section: 'header', offset: 4 };
+  if (version === 1) throw new TsdbError('ERR_INDEX_VERSION', `read index of block ${name}: index format v1 (Prometheus before 2.3) is not supported, want v2`, { place });
+  if (version !== INDEX_VERSION) throw new TsdbError('ERR_INDEX_VERSION', `read index of block ${name}: section header, offset 4: unknown index file version ${version}, want ${INDEX_VERSION}`, { place });
 }
 
 /**

@@ -62,7 +62,8 @@ export function loadIntoBuffer(batch: ChunkBatch, sources: readonly SeriesSource
 function fillAll(batch: ChunkBatch, sources: readonly SeriesSource[], sizes: readonly number[], view: Uint8Array, crc: (at: number, length: number) => number): boolean {
   let at = 0;
   for (const [i, source] of sources.entries()) {
-    if (sizes[i]! > 0 && !source.fill(batch.requests[i]!, view, at, crc)) return false;
+    // By the requests, not by the bytes: of chunks behind the end of a segment there are none, and `fill` says so.
+    if (batch.requests[i]!.count > 0 && !source.fill(batch.requests[i]!, view, at, crc)) return false;
     at += sizes[i]!;
   }
   return true;
