@@ -33,6 +33,9 @@ export class HistogramStream {
   // Integers: value and last change of count, zero count, buckets. Floats: bits and window of count, zero count, sum, buckets.
   readonly #value: Float64Array;
   readonly #change: Float64Array;
+  /** Floats: the sample being written, and its bits: low, high, … */
+  readonly #row: Float64Array;
+  readonly #rowWords: Uint32Array;
   readonly #high: Uint32Array;
   readonly #low: Uint32Array;
   readonly #leading: Uint8Array;
@@ -49,6 +52,8 @@ export class HistogramStream {
     this.#value = new Float64Array(integers);
     this.#change = new Float64Array(integers);
     const fields = isFloat ? 3 + this.#buckets : 1;
+    this.#row = new Float64Array(isFloat ? fields : 0);
+    this.#rowWords = new Uint32Array(this.#row.buffer);
     this.#high = new Uint32Array(fields);
     this.#low = new Uint32Array(fields);
     this.#leading = new Uint8Array(fields).fill(NO_WINDOW);
@@ -110,18 +115,9 @@ export class HistogramStream {
     this.#value[0] = sample.count;
     this.#value[1] = sample.zeroCount;
     if (sample.isStale) return;
-    for (let b = 0; b < this.#buckets; b++) {
-      const values = b < this.#positive ? positive : negative;
-      const at = b < this.#positive ? b : b - this.#positive;
-      const value = values[at]! - (at === 0 ? 0 : values[at - 1]!);
-      if (isFirst) writeVarbitInt(writer, value);
-      else {
-        const delta = value - this.#value[2 + b]!;
-        writeVarbitInt(writer, delta - this.#change[2 + b]!);
-        this.#change[2 + b] = delta;
-      }
-      this.#value[2 + b] = value;
-    }
+    let unchanged = this.#writeCounts(isFirst, 2, positive, 0);
+    unchanged = this.#writeCounts(isFirst, 2 + this.#positive, negative, unchanged);
+    this.#writeZeros(unchanged);
   }
 
   #addFloat(sample: HistogramSample, positive: Float64Array, negative: Float64Array): void {
@@ -129,19 +125,68 @@ export class HistogramStream {
     writeVarbitInt(this.#writer, isFirst ? sample.timeMs : sample.timeMs - this.#timeMs - this.#timeDelta);
     this.#timeDelta = isFirst ? 0 : sample.timeMs - this.#timeMs;
     this.#timeMs = sample.timeMs;
-    this.#writeDouble(isFirst, 0, sample.count);
-    this.#writeDouble(isFirst, 1, sample.zeroCount);
-    if (isFirst) this.#writeRaw(2, sample.sumHigh, sample.sumLow);
-    else this.#writeNext(2, sample.sumHigh, sample.sumLow);
-    if (sample.isStale) return;
-    for (let i = 0; i < positive.length; i++) this.#writeDouble(isFirst, 3 + i, positive[i]!);
-    for (let i = 0; i < negative.length; i++) this.#writeDouble(isFirst, 3 + this.#positive + i, negative[i]!);
+    this.#row[0] = sample.count;
+    this.#row[1] = sample.zeroCount;
+    this.#rowWords[4] = sample.sumLow;
+    this.#rowWords[5] = sample.sumHigh;
+    if (!sample.isStale) {
+      this.#row.set(positive, 3);
+      this.#row.set(negative, 3 + this.#positive);
+    }
+    this.#writeFields(isFirst, sample.isStale ? 3 : 3 + positive.length + negative.length);
   }
 
-  #writeDouble(isFirst: boolean, field: number, value: number): void {
-    double.setFloat64(0, value);
-    if (isFirst) this.#writeRaw(field, double.getUint32(0), double.getUint32(4));
-    else this.#writeNext(field, double.getUint32(0), double.getUint32(4));
+  /**
+   * Writes the buckets of one side as integers, the first of them bucket `at - 2` of the chunk.
+   * @param unchanged zero bits that are still to be written: buckets before these that go on as they did
+   * @returns the same after these
+   */
+  #writeCounts(isFirst: boolean, at: number, counts: Float64Array, unchanged: number): number {
+    const writer = this.#writer;
+    const values = this.#value;
+    const changes = this.#change;
+    let neighbour = 0;
+    let zeros = unchanged;
+    for (let i = 0; i < counts.length; i++, at++) {
+      const count = counts[i]!;
+      const value = count - neighbour;
+      neighbour = count;
+      const delta = isFirst ? 0 : value - values[at]!;
+      const written = isFirst ? value : delta - changes[at]!;
+      values[at] = value;
+      changes[at] = delta;
+      if (written === 0) zeros++;
+      else {
+        this.#writeZeros(zeros);
+        zeros = 0;
+        writeVarbitInt(writer, written);
+      }
+    }
+    return zeros;
+  }
+
+  /** Zero bits, many at a time. */
+  #writeZeros(count: number): void {
+    for (; count > 0; count -= 32) this.#writer.writeBits(0, Math.min(count, 32));
+  }
+
+  /** Writes the first fields of the row. */
+  #writeFields(isFirst: boolean, fields: number): void {
+    const words = this.#rowWords;
+    const [high, low] = [this.#high, this.#low];
+    let unchanged = 0;
+    for (let field = 0; field < fields; field++) {
+      const fieldHigh = words[field * 2 + 1]!;
+      const fieldLow = words[field * 2]!;
+      if (isFirst) this.#writeRaw(field, fieldHigh, fieldLow);
+      else if (fieldHigh === high[field] && fieldLow === low[field]) unchanged++;
+      else {
+        this.#writeZeros(unchanged);
+        unchanged = 0;
+        this.#writeNext(field, fieldHigh, fieldLow);
+      }
+    }
+    this.#writeZeros(unchanged);
   }
 
   #writeRaw(field: number, high: number, low: number): void {
