@@ -1,5 +1,5 @@
 /** Aggregate chunks recorded from Thanos' downsampling: taken apart, decoded, the same bytes when encoded again; damage. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
@@ -58,7 +58,9 @@ describe('recorded', () => {
 });
 
 const root = join(process.env['GAUNTLET_SHARED'] ?? resolve(here, '../../../../../shared'), 'golden');
-const recordings = existsSync(root) ? readdirSync(join(root, 'bucket/expected')).filter((name) => name.includes('.aggregates.')) : [];
+/** Those of 5 minutes are large: one of them does, unless a long run is asked for. */
+const isWanted = (name: string): boolean => name.includes('.aggregates.') && (process.env['GAUNTLET_FUZZ_RUNS'] !== undefined || statSync(join(root, 'bucket/expected', name)).size < 100_000 || name.startsWith('01M7YH9E753V7NASJH4K5Y35D9'));
+const recordings = existsSync(root) ? readdirSync(join(root, 'bucket/expected')).filter(isWanted) : [];
 
 (recordings.length > 0 ? describe : describe.skip)('golden data (skipped without the folder)', () => {
   test.each(recordings.map((name) => ({ ulid: name.slice(0, 26), name })))('every chunk of $ulid', ({ ulid, name }) => {
@@ -138,9 +140,9 @@ describe('what may not be', () => {
         }
       };
       const cut = new Set<string>();
-      for (let length = 0; length < bytes.length; length++) cut.add(codeOf(bytes.subarray(0, length)));
+      for (let length = 0; length < bytes.length; length += 3) cut.add(codeOf(bytes.subarray(0, length)));
       expect([...cut]).toEqual(['ERR_CHUNK_CORRUPT']);
-      for (let bit = 0; bit < bytes.length * 8; bit += 7) {
+      for (let bit = 0; bit < bytes.length * 8; bit += 29) {
         const bad = bytes.slice();
         bad[bit >> 3]! ^= 0x80 >> (bit & 7);
         expect(['decoded', 'ERR_CHUNK_CORRUPT', 'ERR_CHUNK_ENCODING']).toContain(codeOf(bad));

@@ -8,7 +8,7 @@ import { type AnySample, anySamples, decodeAnyChunk, encodeAnySamples, meaningOf
 
 const wasm = createKernels();
 const twins = createKernels({ backend: 'js' });
-const numRuns = Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 300);
+const numRuns = Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 120);
 const times = fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 0, max: 2000 }) }, { weight: 1, arbitrary: fc.integer({ min: -(2 ** 41), max: 2 ** 41 }) });
 
 function expectChunks(chunks: readonly BlockChunk[], samples: readonly AnySample[], samplesMax: number, kernels: Kernels): void {

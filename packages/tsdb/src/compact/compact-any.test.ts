@@ -91,6 +91,6 @@ test('what blocks have together is in the compacted one, and in its shards', () 
       const shards = compactBlocksIntoShards({ fs, kernels }, blocks, 'out', { ulids: ulids.slice(4, 6) });
       expect(new Map([...shards.flatMap((shard) => (shard === undefined ? [] : [...read(openBlock(fs, `out/${shard.ulid}`))]))].sort())).toEqual(new Map([...got].sort()));
     }),
-    { numRuns: Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 100) },
+    { numRuns: Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 40) },
   );
 });
