@@ -28,9 +28,10 @@ export type RunToolDeps = Partial<ToolDeps>;
 /**
  * Runs the tool a command line asks for.
  * @param argv arguments behind `tools`
+ * @param closed aborts when nobody reads standard output any more: the tool ends early, which is no failure
  * @returns the exit code
  */
-export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): Promise<number> {
+export async function runTool(argv: readonly string[], deps: RunToolDeps = {}, closed: AbortSignal = new AbortController().signal): Promise<number> {
   const print = deps.print ?? ((line: string) => process.stdout.write(line));
   const exit = (outcome: { readonly exitCode: number; readonly stdout: string; readonly stderr: string }): number => {
     print(outcome.stdout);
@@ -52,7 +53,7 @@ export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): 
       metrics: createMetrics(),
       clock: Date.now,
       random: Math.random,
-      signal: interruption.signal,
+      signal: AbortSignal.any([interruption.signal, closed]),
       tmpDir: tmpdir(),
       printError: (line) => process.stderr.write(line),
       printed: () => streamTook(process.stdout),
@@ -68,6 +69,7 @@ export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): 
     log.info('exiting');
     return 0;
   } catch (error) {
+    if (closed.aborted) return 0;
     log.error(`tools ${choice.tool.words.join(' ')} failed`, { err: errorText(error) });
     return 1;
   } finally {
@@ -77,10 +79,11 @@ export async function runTool(argv: readonly string[], deps: RunToolDeps = {}): 
 
 /** {@link runTool} for a process. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // `… | head` closes the pipe: that is the end, and no failure.
+  // `… | head` closes the pipe: that is the end, and no failure. Temporary folders are still removed.
+  const closed = new AbortController();
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
+    closed.abort(error);
   });
-  process.exitCode = await runTool(argv);
+  process.exitCode = await runTool(argv, {}, closed.signal);
 }

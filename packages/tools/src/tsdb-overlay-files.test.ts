@@ -26,7 +26,7 @@ const paths = ['a', 'b', 'wal/0', 'wal/1', 'wal/2', 'old/x', 'new/z'];
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.tuple(fc.constantFrom('write' as const, 'append' as const, 'remove' as const, 'create-new' as const), fc.constantFrom(...paths)),
   fc.tuple(fc.constantFrom('remove' as const, 'mkdir' as const), fc.constantFrom('wal', 'old', 'new')),
-  fc.tuple(fc.constant('rename' as const), fc.constantFrom(...paths, 'old'), fc.constantFrom('b', 'wal/9', 'new/q')),
+  fc.tuple(fc.constant('rename' as const), fc.constantFrom(...paths, 'old'), fc.constantFrom('b', 'wal/9', 'new/q')).filter(([, from, to]) => from !== to),
 );
 
 function apply(fs: FileSystem, [what, name, to]: Operation): string {
@@ -65,7 +65,7 @@ describe('an overlay', () => {
         expect(tree(overlay, '/db')).toEqual(tree(plain, '/db'));
         expect(tree(lower, '/db')).toEqual(tree(filled(), '/db'));
       }),
-      { numRuns: 300 },
+      { numRuns: Number(process.env['GAUNTLET_OVERLAY_RUNS'] ?? 300) },
     );
   });
 

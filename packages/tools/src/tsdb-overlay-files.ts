@@ -38,10 +38,8 @@ export class OverlayFiles implements FileSystem {
   rename(from: string, to: string): void {
     const refuse = (code: string): Error => Object.assign(new Error(`${code}: rename '${from}' to '${to}'`), { code, path: to });
     if (this.stat(from) === undefined) throw refuse('ENOENT');
-    if (this.stat(to)?.kind === 'directory') {
-      if (this.stat(from)!.kind === 'file') throw refuse('EISDIR');
-      if (this.list(to).length > 0) throw refuse('ENOTEMPTY');
-    }
+    if (from === to) return;
+    if (this.stat(to)?.kind === 'directory' && this.list(to).length > 0) throw refuse('ENOTEMPTY');
     this.#copyUp(from, this.#upper(from));
     this.#fs.remove(this.#upper(to));
     this.#fs.mkdir(dirName(this.#upper(to)));

@@ -64,6 +64,16 @@ test('pieces wait until standard output has taken those before', async () => {
   expect(most).toBeLessThanOrEqual(PRINTS_AHEAD);
 });
 
+test('a reader who left holds up nothing', async () => {
+  const closed = new AbortController();
+  const reason = new Error('EPIPE');
+  const left = run(dump(join(blocks, 'tombstones')), { signal: closed.signal, print: () => closed.abort(reason), printed: () => new Promise(() => {}) });
+  await expect(left).rejects.toBe(reason);
+  const failing = new AbortController();
+  const refused = run(dump(join(blocks, 'tombstones')), { signal: failing.signal, print: () => failing.abort(reason), printed: () => Promise.reject(reason) });
+  await expect(refused).rejects.toBe(reason);
+});
+
 test('an interruption ends it soon, and cleanly', async () => {
   const interruption = new AbortController();
   const reason = new Error('interrupted');

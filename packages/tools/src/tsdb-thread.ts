@@ -58,10 +58,14 @@ export async function runInThread(job: TsdbJob, deps: TsdbThreadDeps, script: UR
       case 'print':
         bar.clear();
         print(message.text);
-        taken = taken.then(printed).then(() => {
-          Atomics.add(control, CONTROL.printsTaken, 1);
-          Atomics.notify(control, CONTROL.printsTaken);
-        });
+        taken = taken.then(printed).then(
+          () => {
+            Atomics.add(control, CONTROL.printsTaken, 1);
+            Atomics.notify(control, CONTROL.printsTaken);
+          },
+          // Nobody reads any more: the signal says so too, and ends the thread.
+          () => {},
+        );
         break;
       case 'log':
         bar.clear();
@@ -75,7 +79,10 @@ export async function runInThread(job: TsdbJob, deps: TsdbThreadDeps, script: UR
     }
   });
   let timer: NodeJS.Timeout | undefined;
+  let giveUp = (): void => {};
+  const stopped = new Promise<void>((resolve) => (giveUp = resolve));
   const stop = (): void => {
+    giveUp();
     Atomics.store(control, CONTROL.cancelled, 1);
     // A thread that waits for standard output wakes up too.
     Atomics.add(control, CONTROL.printsTaken, PRINTS_AHEAD);
@@ -85,7 +92,8 @@ export async function runInThread(job: TsdbJob, deps: TsdbThreadDeps, script: UR
   signal.addEventListener('abort', stop, { once: true });
   try {
     await new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    await taken;
+    // What standard output has not taken by now is of no use to one who left.
+    await Promise.race([taken, stopped]);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', stop);
