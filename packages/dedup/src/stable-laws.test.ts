@@ -76,7 +76,7 @@ function checkPieces(timeline: Timeline, merged: Merged, random: Random): void {
 }
 
 function checkTwice(seed: number): void {
-  const { replicas } = createTimeline(seed, { isOneInterval: true, isPunctual: true, replicas: 2, intervalMaxMs: 60_000 });
+  const { replicas } = createTimeline(seed, { isOneInterval: true, isPunctual: true, hasNoResets: true, replicas: 2, intervalMaxMs: 60_000 });
   const [a] = replicas;
   const itself = mergeToEntries([a!, a!], true);
   if (itself.times.join() !== a!.timestampsMs.join() || itself.values.join() !== a!.values.join()) note('itself', seed, 'differs');

@@ -132,7 +132,7 @@ export class CounterOrder {
   /**
    * Whether a sample comes after a reset that its own stream does not show but another one does, as a fall. From the last sample before the fall to
    * L/2 behind it both is possible: it is before the reset if it is nearer to the other's value before the fall than to what the other has now. A
-   * stream that begins less than L/2 before the fall, lower than all that the other had in the last L/2, has seen the reset earlier.
+   * stream that begins less than L/2 before the fall, lower than what the other had L/2 earlier, has seen the reset before it.
    */
   #isPast(replica: number, index: number, fall: Fall, other: number): boolean {
     const ms = this.#replicas[replica]!.timestampsMs[index]!;
@@ -154,8 +154,8 @@ export class CounterOrder {
   /** Lower than what the other replica had L/2 earlier, so no lag explains it. */
   #isBelowAllLately(value: number, other: number, ms: number): boolean {
     const times = this.#replicas[other]!.timestampsMs;
-    const first = firstAfter(times, ms - PAIR_MS - 1);
-    return first < times.length && times[first]! <= ms && value < this.#heightOf(other, first);
+    const last = firstAfter(times, ms - PAIR_MS) - 1;
+    return last >= 0 && times[last]! > ms - PAIR_MS - WINDOW_MS && value < this.#heightOf(other, last);
   }
 
   /** A sample's value, a histogram's count. */

@@ -103,7 +103,7 @@ export function checkNoGap(timeline: Timeline, { times, replicas: sources, index
     const d = largestSpacing(timeline.replicas, u, v, spacings);
     if (!(v - u > 2.5 * d)) continue;
     // Beside an empty window the end of the series is like the live edge: up to 1.5 d nobody is asked.
-    const margin = [...spacings].some(([id, spacing]) => spacing === 0 && id * WINDOW_MS > u && id * WINDOW_MS < v) ? 1.5 * d : d;
+    const margin = [...spacings].some(([id, spacing]) => spacing === 0 && id * WINDOW_MS > u && id * WINDOW_MS < v) ? 1.55 * d : d;
     const left = position(timeline, sources[i - 1]!, indexes[i - 1]!);
     const right = position(timeline, sources[i]!, indexes[i]!);
     for (let r = 0; r < timeline.replicas.length; r++) {
@@ -206,7 +206,7 @@ export function checkMergedAgain(replicas: readonly ReplicaColumns[], merged: Me
   const hasSameSpacing = (time: number): boolean =>
     [-1, 0, 1].every((k) => {
       const id = Math.floor(time / WINDOW_MS) + k;
-      return Math.abs(naiveSpacing(both, id) - naiveSpacing(replicas, id)) <= 0.1 * naiveSpacing(replicas, id);
+      return Math.abs(naiveSpacing(both, id) - naiveSpacing(replicas, id)) <= 0.02 * naiveSpacing(replicas, id);
     });
   const added = again.times.find((time) => !before.has(time) && hasSameSpacing(time));
   if (added !== undefined) return { wrong: `${added} was added`, isEqual: false };
@@ -244,7 +244,12 @@ function quietReplicas(replicas: readonly ReplicaColumns[], id: number, firstId:
   const from = Math.max(firstId, id - 1);
   const to = Math.min(lastId, id + 1);
   const dense: number[] = [];
-  for (let r = 0; r < replicas.length; r++) if (medianSpacing(replicas[r]!.timestampsMs, from * WINDOW_MS, (to + 1) * WINDOW_MS) <= 1.5 * d) dense.push(r);
+  for (let r = 0; r < replicas.length; r++) {
+    const own = medianSpacing(replicas[r]!.timestampsMs, from * WINDOW_MS, (to + 1) * WINDOW_MS);
+    // Medians are known to a 32nd: what is so near to the limit may count or not.
+    if (own > 1.4 * d && own < 1.65 * d) return undefined;
+    if (own <= 1.5 * d) dense.push(r);
+  }
   for (let k = from; k <= to; k++) {
     const counts = dense.map((r) => timesIn(replicas[r]!.timestampsMs, k * WINDOW_MS, (k + 1) * WINDOW_MS).length);
     const best = Math.max(...counts);
