@@ -18,6 +18,7 @@ export type TsdbErrorCode =
   | 'ERR_BLOCK_TOMBSTONES'
   | 'ERR_BLOCK_CORRUPT'
   | 'ERR_BLOCK_NOTATION'
+  | 'ERR_BLOCK_REPAIR'
   | 'ERR_ULID'
   | 'ERR_WAL_CORRUPT'
   | 'ERR_WAL_RECORD'

@@ -51,7 +51,7 @@ export async function repairBlock(deps: RepairDeps, folder: string, meta: Thanos
   })();
   if (written === undefined) throw refuse('nothing would be left of it');
   const dir = join(folder, ulid);
-  const copy = openBlock(fs, dir);
+  const copy = openBlock(fs, dir, { outsideChunks: 'allow' });
   try {
     const health = gatherIndexHealth(copy, meta.minTime, meta.maxTime);
     const problem = health.anyError();

@@ -17,6 +17,9 @@ export class ChunkChecker {
   readonly #bytes: KernelRegion;
   readonly #times: KernelRegion;
   readonly #values: KernelRegion;
+  /** Times of the first and last sample of the chunk checked last; undefined for aggregates. */
+  first: number | undefined;
+  last: number | undefined;
 
   constructor(kernels: Kernels) {
     this.#kernels = kernels;
@@ -32,12 +35,14 @@ export class ChunkChecker {
    * @throws TsdbError ERR_CHUNK_ENCODING for an encoding that cannot be decoded
    */
   check(encoding: number, data: Uint8Array, mint: number | undefined, maxt: number | undefined): string {
+    this.first = this.last = undefined;
     try {
       if (encoding === AGGREGATE_ENCODING) return this.#checkAggregates(data);
       const times = this.#timesOf(encoding, data);
       const problem = problemOfTimes(times, false);
       if (problem !== '') return problem;
       const [first, last] = [times[0]!, times[times.length - 1]!];
+      [this.first, this.last] = [first, last];
       return mint === undefined || (first === mint && last === maxt) ? '' : `samples from ${first} to ${last}, the index says ${mint} to ${maxt}`;
     } catch (error) {
       if (error instanceof TsdbError && error.code === 'ERR_CHUNK_CORRUPT') return error.message;

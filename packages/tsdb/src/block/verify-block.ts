@@ -18,7 +18,7 @@ import { baseName, type FileSystem, joinPath, readFile } from '../file-system.ts
 import { createFileSource } from '../index-file/byte-source.ts';
 import { type IndexReader, openIndex } from '../index-file/index-reader.ts';
 import { compareOrdinals } from '../index-file/index-writer.ts';
-import { CRC_BYTES, SERIES_ALIGN } from '../index-file/layout.ts';
+import { SERIES_ALIGN } from '../index-file/layout.ts';
 import { createSeriesEntry, type SeriesEntry } from '../index-file/series-entry.ts';
 import type { BlockMeta } from './block-meta.ts';
 import { BLOCK_FILES } from './block-reader.ts';
@@ -237,7 +237,7 @@ class SeriesVerifier {
     if (this.#entryAt >= 0 && Math.ceil(this.#entryAt / SERIES_ALIGN) * SERIES_ALIGN !== at) {
       this.#findings.add('fault', 'SERIES_GAP', { ...place, offset: this.#entryAt }, `${at - this.#entryAt} bytes before series ${ref} belong to no series that the postings have`);
     }
-    this.#entryAt = at + entryBytes(index.seriesBytes(ref, 5));
+    this.#entryAt = at + index.entryBytes(ref);
     this.#verifyLabels(ref, place);
     this.#lists!.take(ref, entry);
     for (let i = 0; i < entry.labelCount * 2; i++) this.#isUsed[entry.symbols[i]!] = 1;
@@ -370,17 +370,4 @@ class SeriesVerifier {
     for (let i = 0; i < labelCount * 2; i++) if (symbols[i]! >= index.symbols.count) return '';
     return formatLabels(index.labelsOf(this.#entry));
   }
-}
-
-/** Bytes of an entry with its length and checksum, by its first bytes. */
-function entryBytes(head: Uint8Array): number {
-  let length = 0;
-  let at = 0;
-  let byte: number;
-  do {
-    byte = head[at]!;
-    length += (byte & 0x7f) * 2 ** (7 * at);
-    at++;
-  } while (byte >= 0x80);
-  return at + length + CRC_BYTES;
 }

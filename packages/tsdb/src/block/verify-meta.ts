@@ -36,9 +36,6 @@ export function verifyMeta(fs: FileSystem, dir: string, findings: Findings): Blo
   if (compaction.level < 1) add('fault', 'META_SOURCES', `compaction.level is ${compaction.level}, want 1 or more`);
   if (compaction.sources.length === 0) add('fault', 'META_SOURCES', 'compaction.sources is empty, want the blocks of level 1 that went in');
   for (const source of compaction.sources) if (!isUlid(source)) add('damage', 'META_SOURCES', `compaction.sources has ${JSON.stringify(source)}, which is no ULID`);
-  if (compaction.level === 1 && compaction.sources.length === 1 && compaction.sources[0] !== meta.ulid && meta.thanos === undefined) {
-    add('note', 'META_SOURCES', `compaction.sources has ${compaction.sources[0]}, of a block of level 1 that is the block itself`);
-  }
   verifyKeys(readFile(fs, joinPath(dir, FILE)), add);
   try {
     checkMetaDigest(meta);

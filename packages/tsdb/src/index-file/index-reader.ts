@@ -60,6 +60,8 @@ export interface IndexReader extends LabelIndex {
   labelsOf(entry: SeriesEntry): Labels;
   /** Bytes of the series section from an entry on, unchecked; shorter where the section ends. Valid until the next call of anything here. */
   seriesBytes(ref: number, length: number): Uint8Array;
+  /** Bytes that an entry takes, its length and checksum included; for one that `readSeries` takes. */
+  entryBytes(ref: number): number;
   /** The body of a framed section, its checksum checked; for sections that nothing here reads. Valid until the next call of anything here. */
   readSection(section: string, offset: number): Uint8Array;
 }
@@ -159,6 +161,18 @@ export function openIndex(source: ByteSource, name: string): IndexReader {
       const labels: string[] = [];
       for (let i = 0; i < entry.labelCount * 2; i++) labels.push(symbols.lookup(entry.symbols[i]!));
       return labels;
+    },
+    entryBytes(ref) {
+      const head = source.view(ref * SERIES_ALIGN, 5);
+      let length = 0;
+      let at = 0;
+      let byte: number;
+      do {
+        byte = head[at]!;
+        length += (byte & 0x7f) * 2 ** (7 * at);
+        at++;
+      } while (byte >= 0x80);
+      return at + length + CRC_BYTES;
     },
     readSection: (section, offset) => readSection(section, offset, false),
     seriesBytes(ref, length) {
