@@ -24,12 +24,12 @@ test('whole blocks, and time they share', async () => {
   expect(code).toBe(0);
   expect(out).toBe(
     [
-      '01M7YE52MFGPV23G9EMV9RTNEY  ok       1 series, 1 chunks, 60 samples',
-      '01M7YE52QVBTTX0664A4061EX1  ok       2 series, 2 chunks, 156 samples',
-      '01M7YE52P9XJYVPFBPJAT2HXJ8  ok       2 series, 2 chunks, 84 samples',
-      '01M7YE52R52J657BX634MGZV5Q  ok       3 series, 3 chunks, 147 samples',
+      '01M7YE52MFGPV23G9EMV9RTNEY: sound; 1 series, 1 chunks, 60 samples; 0 damaged, 0 faults, 0 notes',
+      '01M7YE52QVBTTX0664A4061EX1: sound; 2 series, 2 chunks, 156 samples; 0 damaged, 0 faults, 0 notes',
+      '01M7YE52P9XJYVPFBPJAT2HXJ8: sound; 2 series, 2 chunks, 84 samples; 0 damaged, 0 faults, 0 notes',
+      '01M7YE52R52J657BX634MGZV5Q: sound; 3 series, 3 chunks, 147 samples; 0 damaged, 0 faults, 0 notes',
       'note: 01M7YE52R52J657BX634MGZV5Q and 01M7YE52P9XJYVPFBPJAT2HXJ8 share 2h0m0s',
-      '4 blocks verified, nothing is damaged',
+      '4 blocks verified; nothing is wrong',
       '',
     ].join('\n'),
   );
@@ -37,33 +37,33 @@ test('whole blocks, and time they share', async () => {
 
 test('a log, whole, torn and damaged', async () => {
   cpSync(join(here, '../../tsdb/testdata/wal/snappy/storage/wal'), join(database, 'wal'), { recursive: true });
-  expect((await verify(database)).out).toMatch(/^write-ahead log {13}ok {7}\d+ series, \d+ chunks\n0 blocks verified, nothing is damaged\n$/);
+  expect((await verify(database)).out).toMatch(/^write-ahead log: sound; \d+ series, \d+ chunks\n0 blocks verified; nothing is wrong\n$/);
   const segments = readdirSync(join(database, 'wal')).filter((name) => /^\d{8}$/.test(name)).sort();
   const last = join(database, 'wal', segments.at(-1)!);
   const bytes = readFileSync(last);
   writeFileSync(last, bytes.subarray(0, Math.floor(bytes.length / 2)));
   const torn = await verify(database);
   expect(torn.code).toBe(0);
-  expect(torn.out).toContain('a write that was cut off');
+  expect(torn.out).toMatch(/sound; .*\n {2}note segment \d+, offset \d+: .*a write that was cut off/);
   const flipped = Buffer.from(bytes);
   flipped[100]! ^= 1;
   writeFileSync(last, flipped);
   const damaged = await verify(database);
   expect(damaged.code).toBe(1);
-  expect(damaged.out).toMatch(/write-ahead log {13}damaged .*\n {2}segment \d+, offset \d+: .*damage, \d+ bytes/);
+  expect(damaged.out).toMatch(/write-ahead log: damaged; .*\n {2}damage segment \d+, offset \d+: .*not what was written, \d+ bytes/);
 });
 
 describe('damage', () => {
   test.each<{ name: string; file: string; change: (bytes: Buffer) => Buffer; finding: RegExp }>([
-    { name: 'a chunk', file: 'chunks/000001', change: (bytes) => flip(bytes, 20), finding: /chunk 0 of series \{.*\} \(segment 1, offset 8\): .*invalid checksum/ },
-    { name: 'the head of a segment', file: 'chunks/000001', change: (bytes) => flip(bytes, 0), finding: /invalid magic number/ },
-    { name: 'a segment that is cut off', file: 'chunks/000001', change: (bytes) => bytes.subarray(0, bytes.length - 3), finding: /passes the end of the segment/ },
-    { name: 'a series entry', file: 'index', change: (bytes) => flip(bytes, Math.ceil(tocOf(bytes).series / 16) * 16 + 2), finding: /series.*invalid checksum/ },
-    { name: 'the TOC', file: 'index', change: (bytes) => flip(bytes, bytes.length - 1), finding: /TOC/ },
-    { name: 'tombstones', file: 'tombstones', change: (bytes) => flip(bytes, bytes.length - 1), finding: /tombstones/ },
-    { name: 'counts', file: 'meta.json', change: (bytes) => Buffer.from(bytes.toString().replace('"numSamples": 147', '"numSamples": 148')), finding: /meta\.json says 148 samples, the chunks have 147/ },
-    { name: 'the range', file: 'meta.json', change: (bytes) => Buffer.from(bytes.toString().replace('"minTime": 1772424000000', '"minTime": 1772424900000')), finding: /outside/ },
-    { name: 'meta.json', file: 'meta.json', change: () => Buffer.from('{'), finding: /meta\.json/ },
+    { name: 'a chunk', file: 'chunks/000001', change: (bytes) => flip(bytes, 20), finding: /damage CHUNK_UNREADABLE chunks\/000001, .*offset 8, \{__name__=".*"\}: .*invalid checksum/ },
+    { name: 'the head of a segment', file: 'chunks/000001', change: (bytes) => flip(bytes, 0), finding: /damage CHUNK_UNREADABLE chunks\/000001, .*offset 0: .*magic/ },
+    { name: 'a segment that is cut off', file: 'chunks/000001', change: (bytes) => bytes.subarray(0, bytes.length - 3), finding: /damage CHUNK_UNREADABLE chunks\/000001/ },
+    { name: 'a series entry', file: 'index', change: (bytes) => flip(bytes, Math.ceil(tocOf(bytes).series / 16) * 16 + 2), finding: /damage SERIES_UNREADABLE index, series, offset 64: .*invalid checksum/ },
+    { name: 'the TOC', file: 'index', change: (bytes) => flip(bytes, bytes.length - 1), finding: /damage INDEX_UNREADABLE index, TOC/ },
+    { name: 'tombstones', file: 'tombstones', change: (bytes) => flip(bytes, bytes.length - 1), finding: /damage TOMBSTONES_UNREADABLE tombstones/ },
+    { name: 'counts', file: 'meta.json', change: (bytes) => Buffer.from(bytes.toString().replace('"numSamples": 147', '"numSamples": 148')), finding: /fault META_STATS meta\.json/ },
+    { name: 'the range', file: 'meta.json', change: (bytes) => Buffer.from(bytes.toString().replace('"minTime": 1772424000000', '"minTime": 1772424900000')), finding: /fault CHUNKS_OUTSIDE index/ },
+    { name: 'meta.json', file: 'meta.json', change: () => Buffer.from('{'), finding: /damage META_UNREADABLE meta\.json/ },
   ])('$name', async ({ file, change, finding }) => {
     copy();
     const path = join(database, BLOCK, file);
@@ -72,10 +72,10 @@ describe('damage', () => {
     expect(changed.equals(bytes)).toBe(false);
     writeFileSync(path, changed);
     const run = await verify(database);
-    expect(failureOf(run)).toBe(`verify ${database}: 1 damaged, see the report`);
-    const report = run.out.slice(run.out.indexOf(`${BLOCK}  damaged`));
+    expect(failureOf(run)).toBe(`verify ${database}: wrong: 1 of 4 blocks; see the report`);
+    const report = run.out.slice(run.out.indexOf(`${BLOCK}: `));
     expect(report.split(/\n(?! )/)[0]).toMatch(finding);
-    expect(run.out).toContain('4 blocks verified, 1 damaged');
+    expect(run.out).toContain('4 blocks verified; wrong: 1 of 4 blocks\n');
   });
 
   test('every byte of a block: told, or in what no checksum covers', async () => {
@@ -98,8 +98,8 @@ describe('damage', () => {
 
 test('one block by its id, or by its folder', async () => {
   copy();
-  expect((await verify(database, BLOCK)).out).toBe(`${BLOCK}  ok       3 series, 3 chunks, 147 samples\n1 blocks verified, nothing is damaged\n`);
-  expect((await verify(join(database, BLOCK))).out).toContain('1 blocks verified');
+  expect((await verify(database, BLOCK)).out).toBe(`${BLOCK}: sound; 3 series, 3 chunks, 147 samples; 0 damaged, 0 faults, 0 notes\n1 block verified; nothing is wrong\n`);
+  expect((await verify(join(database, BLOCK))).out).toContain('1 block verified; nothing is wrong');
   expect(failureOf(await verify(database, 'X'))).toBe(`look for block X in ${database}: it is not there`);
 });
 

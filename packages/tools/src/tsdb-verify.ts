@@ -1,16 +1,16 @@
 /**
- * `tools tsdb verify`: is every block of a folder what it should be? Every checksum, order, range and count, the index against the chunks and both
- * against meta.json; blocks against each other: time they share.
+ * `tools tsdb verify`: is every block of a folder what it should be? tsdb's `verifyBlock` reads every byte of each; beside it stand the time that blocks
+ * share, which is no damage, and the write-ahead log, which is replayed over an overlay.
  *
- *   01M7YDXPQ8KB2D4XNGSNW2DAS1  ok       62 series, 84 chunks, 3867 samples
- *   01M7YDXR92VXDZ3D0A84Y0B5K4  damaged  39 series, 49 chunks, 2298 samples
- *     chunk 0 of series {…} (segment 1, offset 8): invalid checksum …
+ *   01M7YDXPQ8KB2D4XNGSNW2DAS1: sound; 62 series, 84 chunks, 3867 samples; 0 damaged, 0 faults, 0 notes
+ *   01M7YDXR92VXDZ3D0A84Y0B5K4: damaged; 39 series, 49 chunks, 2298 samples; 1 damaged, 0 faults, 0 notes
+ *     damage CHUNK_UNREADABLE chunks/000001, offset 8, {…}: invalid checksum …
+ *   write-ahead log: sound; 62 series, 80 chunks
  */
-import { BlockError, gatherIndexHealth, verifyBlockData } from '@gauntlet/block';
 import { createKernels, type Kernels } from '@gauntlet/kernels';
-import { formatGoDuration, formatLabels, quoteGo } from '@gauntlet/model';
-import { createNodeFileSystem, errorText } from '@gauntlet/service-kit';
-import { baseName, type Block, createDb, createSeriesEntry, type FileSystem, type IndexReader, isTsdbError, joinPath, openBlock, type SeriesEntry } from '@gauntlet/tsdb';
+import { formatGoDuration } from '@gauntlet/model';
+import { createNodeFileSystem } from '@gauntlet/service-kit';
+import { baseName, createDb, type FileSystem, formatBlockReport, isTsdbError, joinPath, verifyBlock } from '@gauntlet/tsdb';
 import { ToolsError } from './errors.ts';
 import { type BlockFolder, findBlockFolders } from './tsdb-blocks.ts';
 import type { TsdbJobDeps } from './tsdb-job.ts';
@@ -28,121 +28,36 @@ export interface VerifyJob {
   readonly findingsMax: number;
 }
 
-/** What was found in a block. */
-interface BlockVerdict {
-  /** Figures, for people. */
-  readonly summary: string;
-  readonly findings: readonly string[];
-  readonly findingCount: number;
-}
-
 const KERNEL_BYTES_MAX = 1 << 30;
 const LOG_DIR = 'wal';
 
 /** Prints the report. @throws ToolsError ERR_TSDB_DAMAGED when anything is wrong; ERR_TSDB_FOLDER, ERR_NO_BLOCK */
-export async function verifyDatabase(job: VerifyJob, deps: TsdbJobDeps): Promise<void> {
+export function verifyDatabase(job: VerifyJob, deps: TsdbJobDeps): void {
   const { print } = deps;
   const fs = createNodeFileSystem();
   const found = findBlockFolders(fs, job.path);
-  const isWanted = (id: string): boolean => job.blockIds.length === 0 || job.blockIds.includes(id);
-  const known = new Set([...found.blocks.map(({ meta }) => meta.ulid), ...found.unreadable.map(({ dir }) => baseName(dir))]);
-  const missing = job.blockIds.find((id) => !known.has(id));
+  const isWanted = (dir: string): boolean => job.blockIds.length === 0 || job.blockIds.includes(baseName(dir));
+  const dirs = [...found.blocks, ...found.unreadable].map(({ dir }) => dir).filter(isWanted);
+  const missing = job.blockIds.find((id) => !dirs.some((dir) => baseName(dir) === id));
   if (missing !== undefined) throw new ToolsError('ERR_NO_BLOCK', `look for block ${missing} in ${job.path}: it is not there`);
   const kernels = createKernels({ maxMemoryBytes: KERNEL_BYTES_MAX });
-  let damaged = 0;
-  let verified = 0;
-  const report = (name: string, { summary, findings, findingCount }: BlockVerdict): void => {
-    if (findingCount > 0) damaged++;
-    print(`${name}  ${findingCount === 0 ? 'ok     ' : 'damaged'}  ${summary}\n`);
-    for (const finding of findings) print(`  ${finding}\n`);
-    if (findingCount > findings.length) print(`  … and ${findingCount - findings.length} more\n`);
-  };
-  for (const { dir, error } of found.unreadable) {
-    if (!isWanted(baseName(dir))) continue;
-    verified++;
-    report(baseName(dir), { summary: 'meta.json cannot be read', findings: [errorText(error)], findingCount: 1 });
-  }
-  const blocks = found.blocks.filter(({ meta }) => isWanted(meta.ulid));
-  for (const [i, block] of blocks.entries()) {
+  let unsound = 0;
+  const shouldStop = (): boolean => {
     deps.poll();
-    deps.progress('verify blocks', i, blocks.length, 'blocks');
-    verified++;
-    report(block.meta.ulid, await verifyOne(fs, block, kernels, job.findingsMax, deps));
-  }
-  for (const text of sharedTimes(blocks)) print(`${text}\n`);
-  if (job.blockIds.length === 0) {
-    const log = verifyLog(fs, job, kernels, deps);
-    if (log !== undefined) report('write-ahead log           ', log);
-  }
-  print(`${verified} blocks verified, ${damaged === 0 ? 'nothing is damaged' : `${damaged} damaged`}\n`);
-  if (damaged > 0) throw new ToolsError('ERR_TSDB_DAMAGED', `verify ${job.path}: ${damaged} damaged, see the report`);
-}
-
-async function verifyOne(fs: FileSystem, { dir, meta }: BlockFolder, kernels: Kernels, findingsMax: number, { poll }: TsdbJobDeps): Promise<BlockVerdict> {
-  const findings: string[] = [];
-  let findingCount = 0;
-  const add = (text: string): void => {
-    findingCount++;
-    if (findings.length < findingsMax) findings.push(text);
+    return false;
   };
-  let summary = `${meta.stats.numSeries} series, ${meta.stats.numChunks} chunks, ${meta.stats.numSamples} samples by meta.json`;
-  try {
-    const block = openBlock(fs, dir);
-    try {
-      const health = gatherIndexHealth(block, meta.minTime, meta.maxTime);
-      for (const error of [health.criticalError(), health.outOfOrderChunksError(), health.issue347Error(), health.outOfOrderLabelsError()]) if (error !== undefined) add(error.message);
-      if (health.duplicatedChunks > 0) add(`${health.duplicatedChunks} chunks have the time range of the chunk before them`);
-      poll();
-      for (const text of postingsFindings(block)) add(text);
-      poll();
-      const data = await verifyBlockData(block, kernels, { findingsMax });
-      for (const text of data.findings) add(text);
-      findingCount += data.findingCount - data.findings.length;
-      summary = `${data.series} series, ${data.chunks} chunks, ${data.samples} samples`;
-      if (block.tombstones.size > 0) summary += `, deletions in ${block.tombstones.size} series`;
-    } finally {
-      block.close();
-    }
-  } catch (error) {
-    if (!isTsdbError(error) && !(error instanceof BlockError)) throw error;
-    add(error.message);
+  for (const [i, dir] of dirs.entries()) {
+    deps.poll();
+    const label = `verify block ${i + 1} of ${dirs.length}`;
+    const report = verifyBlock(fs, dir, { kernels, findingsMax: job.findingsMax, shouldStop, onProgress: (done, total) => deps.progress(label, done, total, 'series') });
+    if (!report.isSound) unsound++;
+    print(`${formatBlockReport(report).join('\n')}\n`);
   }
-  return { summary, findings, findingCount };
-}
-
-/** Whether the postings lists say the same as the series: every label of every series in exactly the list of its pair. */
-function postingsFindings({ index }: Block): string[] {
-  const entry = createSeriesEntry();
-  const all = index.allPostings();
-  const findings: string[] = [];
-  let labels = 0;
-  for (const ref of all) {
-    index.readSeries(ref, entry, false);
-    labels += entry.labelCount;
-  }
-  let listed = 0;
-  for (const name of index.labelNames()) {
-    const [first, end] = index.postingsTable.range(name);
-    for (let at = first; at < end; at++) {
-      const value = index.postingsTable.valueAt(at);
-      const list = index.postings(name, value);
-      listed += list.length;
-      for (const ref of list) {
-        index.readSeries(ref, entry, false);
-        if (!hasPair(index, entry, name, value)) {
-          findings.push(`postings of ${name}=${quoteGo(value)} name series ${formatLabels(index.labelsOf(entry))}, which has no such label`);
-          break;
-        }
-      }
-    }
-  }
-  if (listed !== labels) findings.push(`the series have ${labels} labels, the postings lists ${listed} entries`);
-  return findings;
-}
-
-function hasPair(index: IndexReader, { symbols, labelCount }: SeriesEntry, name: string, value: string): boolean {
-  for (let i = 0; i < labelCount * 2; i += 2) if (index.symbols.lookup(symbols[i]!) === name) return index.symbols.lookup(symbols[i + 1]!) === value;
-  return false;
+  for (const text of sharedTimes(found.blocks.filter(({ dir }) => isWanted(dir)))) print(`${text}\n`);
+  const isLogSound = job.blockIds.length > 0 || verifyLog(fs, job, kernels, deps);
+  const wrong = [...(unsound > 0 ? [`${unsound} of ${dirs.length} blocks`] : []), ...(isLogSound ? [] : ['the write-ahead log'])].join(' and ');
+  print(`${dirs.length} ${dirs.length === 1 ? 'block' : 'blocks'} verified; ${wrong === '' ? 'nothing is wrong' : `wrong: ${wrong}`}\n`);
+  if (wrong !== '') throw new ToolsError('ERR_TSDB_DAMAGED', `verify ${job.path}: wrong: ${wrong}; see the report`);
 }
 
 /** Blocks that share time: no damage, but worth knowing. */
@@ -156,22 +71,24 @@ function sharedTimes(blocks: readonly BlockFolder[]): string[] {
   return texts;
 }
 
-/** Replays the log of a database over an overlay. */
-function verifyLog(fs: FileSystem, { path, sandboxDir }: VerifyJob, kernels: Kernels, { clock, random }: TsdbJobDeps): BlockVerdict | undefined {
+/** Replays the log of a database over an overlay and prints what comes of it. @returns false for damage; a write that was cut off is none */
+function verifyLog(fs: FileSystem, { path, sandboxDir }: VerifyJob, kernels: Kernels, { print, clock, random }: TsdbJobDeps): boolean {
   const dir = path === '' ? '.' : path.replace(/(?<=.)\/+$/, '');
-  if (fs.stat(joinPath(dir, LOG_DIR))?.kind !== 'directory') return undefined;
+  if (fs.stat(joinPath(dir, LOG_DIR))?.kind !== 'directory') return true;
   try {
     const db = createDb({ fs: new OverlayFiles(fs, dir, sandboxDir), dir, kernels, clock: { now: clock }, random });
     const { headSeries, headChunks } = db.stats();
     const repairs = [db.replay.repair, db.replay.outOfOrder?.repair].filter((repair) => repair !== undefined);
     db.close();
-    const findings = repairs.map(
-      ({ segment, goodBytes, lostBytes, lostSegments, isTornTail, reason }) =>
-        `segment ${segment}, offset ${goodBytes}: ${reason}; ${isTornTail ? 'a write that was cut off' : 'damage'}, ${lostBytes} bytes${lostSegments > 0 ? ` and ${lostSegments} segments` : ''} after it would be lost`,
-    );
-    return { summary: `${headSeries} series, ${headChunks} chunks`, findings, findingCount: repairs.filter(({ isTornTail }) => !isTornTail).length };
+    const isSound = repairs.every(({ isTornTail }) => isTornTail);
+    print(`write-ahead log: ${isSound ? 'sound' : 'damaged'}; ${headSeries} series, ${headChunks} chunks\n`);
+    for (const { segment, goodBytes, lostBytes, lostSegments, isTornTail, reason } of repairs) {
+      print(`  ${isTornTail ? 'note' : 'damage'} segment ${segment}, offset ${goodBytes}: ${reason}; ${isTornTail ? 'a write that was cut off' : 'not what was written'}, ${lostBytes} bytes${lostSegments > 0 ? `, ${lostSegments} segments,` : ''} from there on are lost\n`);
+    }
+    return isSound;
   } catch (error) {
     if (!isTsdbError(error)) throw error;
-    return { summary: 'it cannot be read', findings: [error.message], findingCount: 1 };
+    print(`write-ahead log: damaged; it cannot be read\n  damage ${error.message}\n`);
+    return false;
   }
 }
