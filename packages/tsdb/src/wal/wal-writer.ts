@@ -62,15 +62,11 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
   /** Where the present call began: its segment stays open until the call is done. */
   let start: Place | undefined;
   /** Where the log is to be cut back to before anything else is written, and why. */
-  let cut: { readonly to: Place; readonly cause: unknown } | undefined;
-  /** Whether the file of the present segment was made here. */
-  let isCreated = false;
+  let cut: { readonly to: Place; readonly cause: unknown; isShorter: boolean } | undefined;
   let isClosed = false;
 
   const open = (): FileHandle => {
-    // What an attempt of our own has left is empty.
-    const opened = fs.open(joinPath(dir, walSegmentName(segment)), isCreated ? 'create' : 'create-new');
-    isCreated = true;
+    const opened = fs.open(joinPath(dir, walSegmentName(segment)), 'create-new');
     position = 0;
     try {
       fs.fsyncDir(dir);
@@ -78,13 +74,12 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
       opened.close();
       throw error;
     }
-    handle = opened;
     return opened;
   };
   const cutBack = (): void => {
     if (cut === undefined) return;
     const { to } = cut;
-    const isShortened = segment > to.segment;
+    cut.isShorter ||= segment > to.segment;
     while (segment > to.segment) {
       handle?.close();
       handle = undefined;
@@ -92,10 +87,9 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
       segment--;
     }
     handle = to.handle;
-    isCreated = true;
     to.handle.truncate(to.position);
     // Or power loss might bring the removed segments back behind what is written here now.
-    if (isShortened) fs.fsyncDir(dir);
+    if (cut.isShorter) fs.fsyncDir(dir);
     position = to.position;
     cut = undefined;
   };
@@ -109,7 +103,7 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
         throw new TsdbError('ERR_WAL_FAILED', `write WAL segment ${dir}/${walSegmentName(segment)}: an earlier write failed and cannot be undone yet`, { cause });
       }
     }
-    return handle ?? open();
+    return handle!;
   };
   const writeOut = (): void => {
     if (out.length === 0) return;
@@ -129,8 +123,7 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
     if (file !== start?.handle) file.close();
     handle = undefined;
     segment++;
-    isCreated = false;
-    open();
+    handle = open();
   };
   /** Does all of something, or leaves the log as it was. */
   const wholly = (write: () => void): void => {
@@ -140,7 +133,7 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
       write();
       if (handle !== before.handle) before.handle.close();
     } catch (error) {
-      cut = { to: before, cause: error };
+      cut = { to: before, cause: error, isShorter: false };
       try {
         cutBack();
       } catch {
@@ -193,7 +186,7 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
     } while (done < data.length);
   };
 
-  open();
+  handle = open();
   return {
     get segment() {
       return segment;
