@@ -69,7 +69,7 @@ function chooseLeaders(replicas: readonly AggregateColumns[], resolutionMs: numb
     const counts = replicas.map(({ timestampsMs, count }, r) => {
       let end = at[r]!;
       let samples = 0;
-      while (end < timestampsMs.length && Math.floor(timestampsMs[end]! / resolutionMs) === cell) samples += count === undefined ? 1 : count[end]!, end++;
+      for (; end < timestampsMs.length && Math.floor(timestampsMs[end]! / resolutionMs) === cell; end++) samples += count === undefined ? 1 : count[end]!;
       ends[r] = end;
       best = Math.max(best, samples);
       return samples;

@@ -19,7 +19,7 @@ import {
 } from './testing/laws.ts';
 import { createTimeline, type Timeline } from './testing/timelines.ts';
 
-const TIMELINES = Number(process.env['GAUNTLET_LAW_TIMELINES'] ?? 150);
+const TIMELINES = Number(process.env['GAUNTLET_LAW_TIMELINES'] ?? 120);
 const FIRST_SEED = Number(process.env['GAUNTLET_LAW_SEED'] ?? 1);
 const TIMEOUT_MS = 60_000 + 60 * TIMELINES;
 const REACH_TWICE_MS = 2 * REACH_MS;

@@ -25,11 +25,11 @@ interface Split {
 
 /** Whether a replica has a stale marker. */
 export function hasStaleMarkers({ values }: ReplicaColumns): boolean {
-  // 0 · v is 0 for every finite number, so the sum tells 64 values at once; infinities and NaN are looked at.
+  // v − v is 0 for every finite number, so the sum tells 64 values at once; infinities and NaN are looked at.
   for (let from = 0; from < values.length; from += 64) {
     const to = Math.min(values.length, from + 64);
     let zeros = 0;
-    for (let i = from; i < to; i++) zeros += values[i]! * 0;
+    for (let i = from; i < to; i++) zeros += values[i]! - values[i]!;
     if (zeros !== 0 && hasMarkerIn(values, from, to)) return true;
   }
   return false;

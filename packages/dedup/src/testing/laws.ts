@@ -179,7 +179,7 @@ export function checkNoInventedReset(timeline: Timeline, { times, values, replic
     const here = position(timeline, sources[i]!, indexes[i]!);
     if (!isBehind(here, before)) continue;
     if (hidesReset(timeline, sources[i - 1]!, times[i]!) || hidesReset(timeline, sources[i]!, times[i]!)) isUnclaimed = true;
-    else return { wrong: `sample ${i} at ${times[i]}: ${here} of replica ${sources[i]} after ${before} of replica ${sources[i - 1]} at ${times[i - 1]} (${values[i - 1]} → ${values[i]})` };
+    else return { wrong: `sample ${i} at ${times[i]}: ${here.join('/')} of replica ${sources[i]} after ${before.join('/')} of replica ${sources[i - 1]} at ${times[i - 1]} (${values[i - 1]} → ${values[i]})` };
   }
   return isUnclaimed ? { isUnclaimed } : {};
 }

@@ -26,13 +26,13 @@ const STEP_MS = 31_000;
 const EDGE_MS = 600_000;
 
 /** Measures a row. */
-export function measureRow(row: FaultRow, { seeds, resets, rangeMs }: { readonly seeds: number; readonly resets: number; readonly rangeMs: number }): RowFigures {
+export function measureRow(row: FaultRow, { seeds, resets, rangeMs, counters }: { readonly seeds: number; readonly resets: number; readonly rangeMs: number; readonly counters?: number }): RowFigures {
   const errors = Object.fromEntries(MEASURED.map((name) => [name, [] as number[]])) as Record<Measured, number[]>;
   const holes = Object.fromEntries(MEASURED.map((name) => [name, [] as number[]])) as Record<Measured, number[]>;
   const seen = { stable: { invented: 0, lost: 0 }, penalty: { invented: 0, lost: 0 }, chain: { invented: 0, lost: 0 } };
   let falseHoles = 0;
   for (let seed = 1; seed <= seeds; seed++) {
-    const { startMs, endMs, resetsMs, series } = createFaultSeries(row, seed, resets);
+    const { startMs, endMs, resetsMs, series } = createFaultSeries(row, seed, resets, counters);
     const times: number[] = [];
     for (let at = startMs + EDGE_MS + 1234; at < endMs - EDGE_MS; at += STEP_MS) times.push(at);
     const sums = Object.fromEntries([...MEASURED, 'truth'].map((name) => [name, new Float64Array(times.length)]));
