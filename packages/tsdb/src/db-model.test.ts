@@ -1,14 +1,17 @@
 /**
- * A database against a map: random appends of floats and histograms in and out of order, several batches at once, cuts, restarts and kills.
- * Whatever is accepted is there from then on, once; whatever is refused is refused for its time or because another value is there.
+ * A database against a map: random appends of floats and histograms in and out of order, several batches at once, deletions, cuts, compactions
+ * of blocks in one go or with other things happening meanwhile, restarts and kills. Whatever is accepted is there from then on, once, until it
+ * is deleted; whatever is refused is refused for its time or because another value is there.
  *
  * GAUNTLET_FUZZ_RUNS=10000 for a long run.
  */
 import fc from 'fast-check';
 import { expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
-import { createHistogram, type FloatHistogram, type IntegerHistogram, type Labels } from '@gauntlet/model';
+import { createHistogram, createMatcher, type FloatHistogram, type IntegerHistogram, type Labels } from '@gauntlet/model';
 import { createDb, type Db } from './db.ts';
+import { type CompactionOutcome, type CompactionPlan, runCompaction } from './db/compaction.ts';
+import { isInOrderBlock } from './db/retention.ts';
 import { type Appender, REFUSED } from './head/head-append.ts';
 import { createMemoryFileSystem, type MemoryFileSystem } from './testing/memory-file-system.ts';
 import { dumpAll } from './testing/recorded-samples.ts';
@@ -29,7 +32,9 @@ interface Sample {
 type Step =
   | { readonly do: 'append'; readonly advanceMs: number; readonly samples: readonly Sample[]; readonly others: readonly Sample[]; readonly isRolledBack: boolean }
   | { readonly do: 'compact'; readonly force: boolean }
-  | { readonly do: 'reopen' | 'kill' | 'read' };
+  /** Bounds relative to the time the life has reached. */
+  | { readonly do: 'delete'; readonly series: readonly number[]; readonly fromMs: number; readonly lengthMs: number }
+  | { readonly do: 'reopen' | 'kill' | 'read' | 'compactBlocks' | 'clean' | 'planAndRun' | 'finish' };
 
 const labelsOf = (series: number): Labels => ['__name__', 'm', 'series', String(series)];
 
@@ -50,6 +55,10 @@ class Life {
   #nowMs = 10_000;
   /** Series → time → what may be there: more than one where an out-of-order sample met another. */
   readonly #given = new Map<number, Map<number, Set<string>>>();
+  /** Deleted ranges by series: what comes late into one may be taken for deleted as long as the head remembers. */
+  readonly #deleted = new Map<number, [number, number][]>();
+  /** A compaction that another thread has run, and that is not finished. */
+  #pending: { readonly plan: CompactionPlan; readonly outcome: CompactionOutcome } | undefined;
 
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
@@ -60,7 +69,12 @@ class Life {
   async play(steps: readonly Step[]): Promise<void> {
     for (const step of steps) await this.#step(step);
     this.#db.compactHead({ force: true });
+    this.#finish();
+    this.#db.compactBlocks();
+    this.#db.cleanTombstones();
     await this.#check();
+    const newest = Math.max(...this.#db.blocks().map(({ meta }) => (isInOrderBlock(meta) ? meta.maxTime : Number.NEGATIVE_INFINITY)));
+    for (const { meta, tombstones } of this.#db.blocks()) if (!isInOrderBlock(meta) || meta.maxTime < newest) expect(tombstones.size).toBe(0);
     expect(this.#db.stats().headOutOfOrderSeries).toBe(0);
     this.#db.close();
     this.#db = this.#open();
@@ -72,11 +86,40 @@ class Life {
     if (step.do === 'append') this.#append(step);
     else if (step.do === 'compact') this.#db.compactHead({ force: step.force });
     else if (step.do === 'read') await this.#check();
+    else if (step.do === 'delete') {
+      this.#delete(step);
+      await this.#check();
+    } else if (step.do === 'compactBlocks') this.#db.compactBlocks();
+    else if (step.do === 'clean') {
+      this.#db.cleanTombstones();
+      await this.#check();
+    } else if (step.do === 'planAndRun') {
+      const plan = this.#db.planCompaction();
+      if (plan !== undefined) this.#pending = { plan, outcome: runCompaction({ fs: this.#fs, kernels }, plan) };
+    } else if (step.do === 'finish') this.#finish();
     else {
+      this.#pending = undefined;
       if (step.do === 'reopen') this.#db.close();
       this.#fs = this.#fs.afterKill();
       this.#db = this.#open();
       await this.#check();
+    }
+  }
+
+  #finish(): void {
+    if (this.#pending !== undefined) this.#db.finishCompaction(this.#pending.plan, this.#pending.outcome);
+    this.#pending = undefined;
+  }
+
+  #delete({ series, fromMs, lengthMs }: Step & { do: 'delete' }): void {
+    const [mint, maxt] = [this.#nowMs + fromMs, this.#nowMs + fromMs + lengthMs];
+    this.#db.delete([createMatcher('=~', 'series', series.join('|'))], mint, maxt);
+    for (const one of series) {
+      const times = this.#given.get(one) ?? new Map<number, Set<string>>();
+      // Later samples than any are not deleted.
+      const last = Math.max(...times.keys());
+      for (const time of times.keys()) if (time >= mint && time <= maxt) times.set(time, new Set(['nothing']));
+      this.#deleted.set(one, [...(this.#deleted.get(one) ?? []), [mint, Math.min(maxt, last)]]);
     }
   }
 
@@ -122,6 +165,7 @@ class Life {
       const times = this.#given.get(sample.series) ?? new Map<number, Set<string>>();
       this.#given.set(sample.series, times);
       const there = times.get(timeMs) ?? new Set(isDoubtful && this.#windowMs === 0 ? ['nothing'] : []);
+      if (this.#deleted.get(sample.series)?.some(([mint, maxt]) => timeMs >= mint && timeMs <= maxt) === true) there.add('nothing');
       times.set(timeMs, there.add(meaningOf(sample.kind, sample.value)));
     }
   }
@@ -172,7 +216,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('compact' as const), force: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('delete' as const),
+      series: fc.uniqueArray(fc.nat(3), { minLength: 1, maxLength: 4 }),
+      fromMs: fc.integer({ min: -4000, max: 0 }),
+      lengthMs: fc.oneof(fc.integer({ min: 0, max: 500 }), fc.constant(10_000)),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('reopen' as const, 'kill' as const, 'read' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('compactBlocks' as const, 'clean' as const, 'planAndRun' as const, 'finish' as const) }) },
 );
 
 test.each([

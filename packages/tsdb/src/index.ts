@@ -1,5 +1,6 @@
 /** The seam of tsdb: everything other packages may use. README.md has the reading order. */
 export { type Block, BLOCK_FILES, openBlock, type OpenBlockOptions, readBlockMeta } from './block/block-reader.ts';
+export { repairBlock, type RepairBlockDeps, type RepairBlockOptions, type RepairChange, type RepairReport } from './block/repair-block.ts';
 export { computeMetaDigest, META_DIGEST_KEY, type MetaDigest } from './block/meta-digest.ts';
 export { type BlockReport, formatBlockReport, verifyBlock, type VerifyBlockOptions } from './block/verify-block.ts';
 export type { BlockFinding, FindingCode, FindingSeverity } from './block/verify-findings.ts';
@@ -86,6 +87,7 @@ export { parsePostingsTable, type PostingsTable } from './index-file/postings-ta
 export { createSeriesEntry, decodeSeriesEntry, encodeSeriesEntry, type SeriesEntry } from './index-file/series-entry.ts';
 export { parseSymbols, type Symbols } from './index-file/symbols.ts';
 export { BLOCK_RANGE_MS, createDb, type Db, type DbDeps, type DbHooks, type DbOptions, type DbStats } from './db.ts';
+export { type CompactionOutcome, type CompactionPlan, levelRanges, runCompaction, type RunCompactionOptions } from './db/compaction.ts';
 export type { DamagedBlock, DeletionReason } from './db/block-set.ts';
 export { beyondRetention, type RetentionLimits, type RetentionReason, type SizedBlock } from './db/retention.ts';
 export { EXEMPLAR_CHARACTERS_MAX, type Exemplar, type SeriesExemplars } from './head/exemplar-buffer.ts';

@@ -143,7 +143,7 @@ export class Head {
 
   /** Adds a series, or another reference to the one that has these labels. Returns its slot. */
   addSeries(ref: number, ids: Uint32Array, idCount: number): number {
-    if (ref >= this.#nextRef) this.#nextRef = ref + 1;
+    this.reserveRef(ref);
     let slot = this.table.find(ids, idCount);
     if (slot < 0) {
       slot = this.table.add(ref, ids, idCount);
@@ -151,6 +151,11 @@ export class Head {
     }
     this.refs.set(ref, slot);
     return slot;
+  }
+
+  /** Never gives out a reference up to this one: the log has it. */
+  reserveRef(ref: number): void {
+    if (ref >= this.#nextRef) this.#nextRef = ref + 1;
   }
 
   /** Records a deleted range of a series, in memory. */
@@ -249,20 +254,46 @@ export class Head {
       this.minValidTimeMs = Math.max(this.minValidTimeMs, next);
     }
     const unlogged = new Set(this.unlogged);
-    const removed = table.removeEmpty((slot) => unlogged.has(slot) || this.outOfOrder.has(table.refs[slot]!));
-    if (removed > 0) {
-      this.postings.remove((slot) => table.alive[slot] === 0);
-      const keepUntil = actualMint === Number.POSITIVE_INFINITY ? this.maxTimeMs : actualMint;
-      this.refs.retain((ref, slot) => {
-        if (table.alive[slot] === 1) return true;
-        this.metadata.clear(slot);
-        this.#walExpiries.set(ref, keepUntil);
-        this.tombstones.delete(ref);
-        return false;
-      });
-    }
+    this.#removeEmpty((slot) => unlogged.has(slot) || this.outOfOrder.has(table.refs[slot]!), actualMint === Number.POSITIVE_INFINITY ? this.maxTimeMs : actualMint);
+    this.#forgetTombstones();
     const dead = table.slotCount - table.seriesCount;
     if (dead > DEAD_SLOTS_MIN && dead > table.seriesCount && this.#leases.size === 0) this.#rebuild();
+  }
+
+  /**
+   * Removes series with their samples, at once: nobody may be reading.
+   * @param slots of series without samples out of order and in open batches
+   */
+  removeSeries(slots: readonly number[]): void {
+    const removed = new Set(slots);
+    for (const slot of removed) this.table.dropChunksBefore(slot, Number.POSITIVE_INFINITY);
+    this.#removeEmpty((slot) => !removed.has(slot), this.maxTimeMs);
+  }
+
+  /** Removes series without chunks. @param keepUntil the last time that their records in the log may be needed for */
+  #removeEmpty(isKept: (slot: number) => boolean, keepUntil: number): void {
+    const { table } = this;
+    if (table.removeEmpty(isKept) === 0) return;
+    this.postings.remove((slot) => table.alive[slot] === 0);
+    this.refs.retain((ref, slot) => {
+      if (table.alive[slot] === 1) return true;
+      this.metadata.clear(slot);
+      this.#walExpiries.set(ref, keepUntil);
+      this.tombstones.delete(ref);
+      return false;
+    });
+  }
+
+  /** Drops deleted ranges of which no sample is left here. */
+  #forgetTombstones(): void {
+    // Samples out of order may be older than the bound.
+    if (this.outOfOrder.seriesCount > 0) return;
+    for (const [ref, intervals] of this.tombstones) {
+      let from = 0;
+      while (from < intervals.length && intervals[from + 1]! < this.minTimeMs) from += 2;
+      if (from === intervals.length) this.tombstones.delete(ref);
+      else if (from > 0) this.tombstones.set(ref, intervals.slice(from));
+    }
   }
 
   /** Renumbers slots and symbols without the dead. */

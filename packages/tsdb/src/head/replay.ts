@@ -72,13 +72,18 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
     if (timeMs < mint) mint = timeMs;
     if (timeMs > maxt) maxt = timeMs;
   };
+  /** Something of a series that no record names. Its reference must not become that of another one, as long as the log has it. */
+  const unknown = (ref: number): void => {
+    counts.unknownRefs++;
+    head.reserveRef(ref);
+  };
   const visitHistogram = (ref: number, sample: HistogramSample): void => {
     if (sample.timeMs < head.minValidTimeMs) {
       counts.samplesBeforeMinValid++;
       return;
     }
     const slot = head.refs.get(ref);
-    if (slot < 0) counts.unknownRefs++;
+    if (slot < 0) unknown(ref);
     else if (!head.table.appendHistogram(slot, sample)) counts.samplesOutOfOrder++;
     else took(sample.timeMs);
   };
@@ -93,7 +98,7 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
         continue;
       }
       const slot = refs.get(samples.refs[i]!);
-      if (slot < 0) counts.unknownRefs++;
+      if (slot < 0) unknown(samples.refs[i]!);
       else if (!appendFloat(table, slot, timeMs, samples.high[i]!, samples.low[i]!)) counts.samplesOutOfOrder++;
       else {
         taken++;
@@ -108,24 +113,28 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
     if (type === RECORD.samples || type === RECORD.samplesWithStart) visitSamples(record);
     else if (type === RECORD.series) decodeSeriesRecord(record, head.symbols, (ref, ids, idCount) => void head.addSeries(ref, ids, idCount));
     else if (type === RECORD.tombstones) {
+      const removed: number[] = [];
       decodeTombstonesRecord(record, (ref, low, high) => {
         const slot = head.refs.get(ref);
-        if (slot < 0) counts.unknownRefs++;
-        else if (high >= head.minValidTimeMs) head.addTombstone(head.table.refs[slot]!, low, high);
+        if (slot < 0) unknown(ref);
+        else if (low === Number.NEGATIVE_INFINITY && high === Number.POSITIVE_INFINITY) removed.push(slot);
+        // However old: samples out of order may be older than the bound. What is not needed goes with the collection at the end.
+        else head.addTombstone(head.table.refs[slot]!, low, high);
       });
+      if (removed.length > 0) head.removeSeries(removed);
     } else if (isHistogramRecord(type)) {
       const leftOut = decodeHistogramRecord(record, visitHistogram);
       if (leftOut > 0) skippedRecords.set(UNREADABLE_HISTOGRAMS, (skippedRecords.get(UNREADABLE_HISTOGRAMS) ?? 0) + leftOut);
     } else if (type === RECORD.metadata) {
       decodeMetadataRecord(record, (ref, metadata) => {
         const slot = head.refs.get(ref);
-        if (slot < 0) counts.unknownRefs++;
+        if (slot < 0) unknown(ref);
         else head.metadata.set(slot, metadata);
       });
     } else if (type === RECORD.exemplars && head.exemplars.size > 0) {
       decodeExemplarsRecord(record, (ref, exemplar) => {
         const slot = head.refs.get(ref);
-        if (slot < 0) counts.unknownRefs++;
+        if (slot < 0) unknown(ref);
         else if (exemplar.timeMs >= head.minValidTimeMs) head.exemplars.add(head.table.labels(slot), exemplar);
       });
     } else {
@@ -144,7 +153,7 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
     removeCovered(fs, walDir, checkpoint.segment);
   }
   const segments = listSegments(fs, walDir);
-  const { read, repair } = readSegments(fs, walDir, segments, visit);
+  const { read, repair } = readSegments(fs, walDir, segments, visit, checkpoint === undefined ? 0 : checkpoint.segment + 1);
   counts.segments += read;
   const last = repair?.segment ?? segments.at(-1) ?? checkpoint?.segment ?? -1;
   if (counts.samples > 0) head.noteTimes(Math.max(mint, head.minValidTimeMs), maxt);
@@ -166,6 +175,8 @@ function appendFloat(table: SeriesTable, slot: number, timeMs: number, high: num
 export interface OutOfOrderReplay {
   readonly samples: number;
   readonly unknownRefs: number;
+  /** Records that were passed over, by kind, other than markers. */
+  readonly skippedRecords: ReadonlyMap<string, number>;
   readonly repair: WalRepair | undefined;
   readonly nextSegment: number;
 }
@@ -179,28 +190,39 @@ function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head): OutOfOrde
   const columns = new SampleColumns();
   let samples = 0;
   let unknownRefs = 0;
+  const skippedRecords = new Map<string, number>();
+  const skip = (name: string, count: number): void => void skippedRecords.set(name, (skippedRecords.get(name) ?? 0) + count);
   const insert = (ref: number, timeMs: number, high: number, low: number, histogram?: HistogramSample): void => {
     const slot = head.refs.get(ref);
-    if (slot < 0) unknownRefs++;
-    else if (head.outOfOrder.insert(head.table.refs[slot]!, timeMs, high, low, histogram)) samples++;
+    if (slot < 0) {
+      unknownRefs++;
+      head.reserveRef(ref);
+    } else if (head.outOfOrder.insert(head.table.refs[slot]!, timeMs, high, low, histogram)) samples++;
   };
   const visit = (record: Uint8Array): void => {
     const type = record[0] ?? 0;
-    if (isHistogramRecord(type)) decodeHistogramRecord(record, (ref, sample) => insert(ref, sample.timeMs, sample.sumHigh, sample.sumLow, sample));
-    if (type !== RECORD.samples && type !== RECORD.samplesWithStart) return;
-    decodeSamplesRecord(record, columns);
-    for (let i = 0; i < columns.count; i++) insert(columns.refs[i]!, columns.timesMs[i]!, columns.high[i]!, columns.low[i]!);
+    if (isHistogramRecord(type)) {
+      const leftOut = decodeHistogramRecord(record, (ref, sample) => insert(ref, sample.timeMs, sample.sumHigh, sample.sumLow, sample));
+      if (leftOut > 0) skip(UNREADABLE_HISTOGRAMS, leftOut);
+    } else if (type === RECORD.samples || type === RECORD.samplesWithStart) {
+      decodeSamplesRecord(record, columns);
+      for (let i = 0; i < columns.count; i++) insert(columns.refs[i]!, columns.timesMs[i]!, columns.high[i]!, columns.low[i]!);
+    } else if (type !== RECORD.mmapMarkers) skip(RECORD_NAMES[type] ?? `type ${type}`, 1);
   };
   const segments = listSegments(fs, wblDir);
   const { repair } = readSegments(fs, wblDir, segments, visit);
-  return { samples, unknownRefs, repair, nextSegment: (repair?.segment ?? segments.at(-1) ?? -1) + 1 };
+  return { samples, unknownRefs, skippedRecords, repair, nextSegment: (repair?.segment ?? segments.at(-1) ?? -1) + 1 };
 }
 
-/** Reads segments one after the other, cutting the log where it is damaged. */
-function readSegments(fs: FileSystem, dir: string, segments: readonly number[], visit: (record: Uint8Array) => void): { readonly read: number; readonly repair: WalRepair | undefined } {
+/**
+ * Reads segments one after the other, cutting the log where it is damaged.
+ * @param first number of the first; any by default
+ * @throws WalCorruptError where a segment is missing
+ */
+function readSegments(fs: FileSystem, dir: string, segments: readonly number[], visit: (record: Uint8Array) => void, first = segments[0]): { readonly read: number; readonly repair: WalRepair | undefined } {
   for (const [i, segment] of segments.entries()) {
-    const expected = i === 0 ? segment : segments[i - 1]! + 1;
-    if (segment !== expected) throw new WalCorruptError(dir, expected, 0, false, `segment is missing, next is ${walSegmentName(segment)}`);
+    const expected = i === 0 ? first : segments[i - 1]! + 1;
+    if (expected !== undefined && segment !== expected) throw new WalCorruptError(dir, expected, 0, false, `segment is missing, next is ${walSegmentName(segment)}`);
     try {
       readSegment(fs, dir, segment, visit);
     } catch (error) {

@@ -211,18 +211,41 @@ export function decodeSamplesRecord(record: Uint8Array, out: SampleColumns): voi
   }
 }
 
-/** Appends one deleted range to a tombstones record that begins with its type byte. */
+/** The least and the greatest 64-bit number as varints: as deleted range they say that the series was removed. */
+const LEAST_VARINT: Uint8Array = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01);
+const GREATEST_VARINT: Uint8Array = Uint8Array.of(0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01);
+
+/**
+ * Appends one deleted range to a tombstones record that begins with its type byte.
+ * @param mint, maxt ms; −Infinity and Infinity for the bounds of 64 bits
+ */
 export function putTombstone(out: GrowableBytes, ref: number, mint: number, maxt: number): void {
   out.putBE64(ref);
-  out.putVarint(mint);
-  out.putVarint(maxt);
+  if (mint === Number.NEGATIVE_INFINITY) out.putBytes(LEAST_VARINT);
+  else out.putVarint(mint);
+  if (maxt === Number.POSITIVE_INFINITY) out.putBytes(GREATEST_VARINT);
+  else out.putVarint(maxt);
 }
 
-/** Reads a tombstones record. @throws TsdbError ERR_WAL_RECORD */
+/** Reads a varint; one beyond what a number holds exactly is taken as ±Infinity. */
+function boundedVarint(reader: ByteReader): number {
+  const { source, offset } = reader;
+  let bytes = 1;
+  while (bytes < 10 && (source[offset + bytes - 1] ?? 0) >= 0x80) bytes++;
+  if (bytes < 9) return reader.varint();
+  reader.skip(bytes);
+  return (source[offset]! & 1) === 1 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * Reads a tombstones record.
+ * @param visit gets ranges with bounds of 2^55 ms and more as ±Infinity; from −Infinity to Infinity: the series was removed
+ * @throws TsdbError ERR_WAL_RECORD
+ */
 export function decodeTombstonesRecord(record: Uint8Array, visit: (ref: number, mint: number, maxt: number) => void): void {
   const reader = new ByteReader(record, 1);
   try {
-    while (reader.remaining > 0) visit(reader.be64(), reader.varint(), reader.varint());
+    while (reader.remaining > 0) visit(reader.be64(), boundedVarint(reader), boundedVarint(reader));
   } catch (error) {
     throw badRecord('tombstones', error);
   }
