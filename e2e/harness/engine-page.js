@@ -28,7 +28,7 @@ function fetchedFiles(files) {
     list(path) {
       const names = new Set([...files.keys()].filter((name) => name.startsWith(`${path}/`)).map((name) => name.slice(path.length + 1).split('/')[0]));
       if (names.size === 0) throw notFound(path);
-      return [...names].sort();
+      return [...names].sort((a, b) => (a < b ? -1 : 1));
     },
     stat(path) {
       const bytes = files.get(path);
