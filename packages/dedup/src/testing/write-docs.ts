@@ -17,7 +17,7 @@ const folder = join(process.cwd(), 'docs', 'dedup');
 const seeds = Number(process.argv[2] ?? 20);
 const RANGE_MS = 300_000;
 const MINUTE_MS = 60_000;
-const COLORS = { a: '#2563eb', b: '#d97706', penalty: '#dc2626', stable: '#059669', truth: '#6b7280' } as const;
+const COLORS = { a: '#2563eb', b: '#d97706', penalty: '#dc2626', stable: '#059669' } as const;
 
 function fileOf(row: FaultRow): string {
   return `${row.name.replace(/%/g, 'percent').replace(/[^a-z0-9]+/gi, '-').toLowerCase()}.svg`;
@@ -92,13 +92,13 @@ function draw(row: FaultRow): string {
   const curve = (values: readonly number[], color: string): string =>
     `<polyline fill="none" stroke="${color}" stroke-width="1.6" points="${values.map((value, k) => (Number.isNaN(value) ? '' : `${x(times[k]!)},${y(value)}`)).filter((point) => point !== '').join(' ')}"/>`;
   const axis = [-0.4, -0.2, 0, 0.2, 0.4].map((value) => `<line x1="110" x2="890" y1="${y(value)}" y2="${y(value)}" stroke="#e5e7eb"/><text x="100" y="${Number(y(value)) + 4}" text-anchor="end">${value > 0 ? '+' : ''}${Math.round(100 * value)} %</text>`);
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 330" font-family="sans-serif" font-size="11" fill="#374151">
-<rect width="900" height="330" fill="#ffffff"/>
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 336" font-family="sans-serif" font-size="11" fill="#374151">
+<rect width="900" height="336" fill="#ffffff"/>
 ${[...windows, ...resets, ...lanes, ...axis].join('\n')}
 ${curve(errors(penaltyOf), COLORS.penalty)}
 ${curve(errors(stableOf), COLORS.stable)}
-<text x="110" y="318">${row.name}, one restart of the target. Above: samples by time, coloured by replica; upright lines are windows. Below: error of sum(rate[5m]) against the truth,</text>
-<text x="858" y="318" fill="${COLORS.penalty}" text-anchor="end">penalty</text><text x="890" y="318" fill="${COLORS.stable}" text-anchor="end">stable</text>
+<text x="110" y="314">${row.name}, one restart of the target. Above: samples by time, coloured by replica; upright lines are windows.</text>
+<text x="110" y="328">Below: error of sum(rate[5m]) against the truth: <tspan fill="${COLORS.penalty}">penalty</tspan>, <tspan fill="${COLORS.stable}">stable</tspan>.</text>
 </svg>
 `;
 }
