@@ -113,9 +113,13 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
   let numFloatSamples = 0;
   let numHistogramSamples = 0;
 
+  let mayHaveName = false;
+
   const abandon = (): void => {
     chunkWriter.abandon();
     indexWriter.abandon();
+    // A block that nobody was told of must not turn up later, when what it holds may have been deleted elsewhere.
+    if (mayHaveName && fs.stat(dir) !== undefined) fs.rename(dir, temporary);
     fs.remove(temporary);
   };
   const writeFile = (file: string, data: Uint8Array): void => {
@@ -183,6 +187,7 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
       };
       writeFile(BLOCK_FILES.meta, formatBlockMeta(meta));
       fs.fsyncDir(temporary);
+      mayHaveName = fs.stat(dir) === undefined;
       fs.rename(temporary, dir);
       fs.fsyncDir(parentDir);
       return meta;

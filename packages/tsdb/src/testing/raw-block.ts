@@ -71,6 +71,7 @@ export function encodeRawBlock(block: RawBlock): ReadonlyMap<string, Uint8Array>
 function encodeIndex(block: RawBlock, chunkRefs: readonly (readonly number[])[]): Uint8Array {
   const { series } = block;
   const symbols = block.symbols ?? [...new Set(['', ...series.flatMap(({ labels }) => labels)])].sort(compareUtf8);
+  const ordinalOf = new Map(symbols.map((symbol, i) => [symbol, i]));
   const out = new GrowableBytes(4096);
   const section = (fill: (body: GrowableBytes) => void): number => {
     while (out.length % 4 !== 0) out.putU8(0);
@@ -96,7 +97,7 @@ function encodeIndex(block: RawBlock, chunkRefs: readonly (readonly number[])[])
   const refs = series.map(({ labels, chunks }, i) => {
     while (out.length % SERIES_ALIGN !== 0) out.putU8(0);
     const ref = out.length / SERIES_ALIGN;
-    const encoded = encodeEntry(labels.map((label) => symbols.indexOf(label)), chunks, chunkRefs[i]!);
+    const encoded = encodeEntry(labels.map((label) => ordinalOf.get(label)!), chunks, chunkRefs[i]!);
     out.putUvarint(encoded.length);
     out.putBytes(encoded.bytes());
     out.putBE32(crc32c(encoded.bytes()));
@@ -121,7 +122,7 @@ function encodeIndex(block: RawBlock, chunkRefs: readonly (readonly number[])[])
   const indexOffsets: (readonly [string, number])[] = [];
   if (block.labelIndices === true) {
     for (const name of new Set(sorted.map((pair) => pair.name))) {
-      const values = sorted.filter((pair) => pair.name === name).map(({ value }) => symbols.indexOf(value));
+      const values = sorted.filter((pair) => pair.name === name).map(({ value }) => ordinalOf.get(value)!);
       const at = section((index) => {
         for (const number of [1, values.length, ...values]) index.putBE32(number);
       });
