@@ -19,3 +19,10 @@ test('samples and stale markers before the out-of-order window are refused one b
   expect(db.stats().headOutOfOrderSeries).toBe(1);
   db.close();
 });
+
+test('series beyond the limit of the database are refused by that name', () => {
+  const db = createDb({ fs: createMemoryFileSystem(), dir: 'data', kernels: createKernels(), clock: Date, random: Math.random }, { seriesMax: 1 });
+  const samples = ['a', 'b', 'c'].map((name) => ({ labels: ['__name__', name], timestampMs: 1000, value: 1, stale: name === 'c' }));
+  expect(createRuleAppender(db).append(samples).refused.map(({ reason }) => reason)).toEqual(['too many series', 'too many series']);
+  db.close();
+});

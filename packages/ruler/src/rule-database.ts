@@ -11,6 +11,7 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [REFUSED.outOfOrder, 'out of order sample'],
   [REFUSED.outOfBounds, 'out of bounds'],
   [REFUSED.tooOld, 'too old sample'],
+  [REFUSED.seriesLimit, 'too many series'],
   [REFUSED.duplicate, 'duplicate sample for timestamp'],
 ]);
 
@@ -52,6 +53,8 @@ function appendStale(appender: Appender, labels: Labels, timestampMs: number): s
         return REASONS.get(REFUSED.outOfBounds);
       case 'ERR_SAMPLE_TOO_OLD':
         return REASONS.get(REFUSED.tooOld);
+      case 'ERR_SERIES_LIMIT':
+        return REASONS.get(REFUSED.seriesLimit);
       case 'ERR_SAMPLE_DUPLICATE':
         return REASONS.get(REFUSED.duplicate);
       default:

@@ -8,10 +8,11 @@
 import fc from 'fast-check';
 import { expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
-import { createHistogram, createMatcher, type FloatHistogram, type IntegerHistogram, type Labels } from '@gauntlet/model';
+import { createHistogram, createMatcher, type FloatHistogram, type IntegerHistogram, type Labels, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { createDb, type Db } from './db.ts';
 import { type CompactionOutcome, type CompactionPlan, runCompaction } from './db/compaction.ts';
 import { isInOrderBlock } from './db/retention.ts';
+import { isTsdbError } from './errors.ts';
 import { type Appender, REFUSED } from './head/head-append.ts';
 import { createMemoryFileSystem, type MemoryFileSystem } from './testing/memory-file-system.ts';
 import { dumpAll } from './testing/recorded-samples.ts';
@@ -19,7 +20,8 @@ import { dumpAll } from './testing/recorded-samples.ts';
 const kernels = createKernels();
 const RANGE_MS = 1000;
 
-type Kind = 'float' | 'integers' | 'floats';
+/** 'end': a stale marker, which is stored as what the series is. */
+type Kind = 'float' | 'integers' | 'floats' | 'end';
 
 interface Sample {
   readonly series: number;
@@ -34,7 +36,7 @@ type Step =
   | { readonly do: 'compact'; readonly force: boolean }
   /** Bounds relative to the time the life has reached. */
   | { readonly do: 'delete'; readonly series: readonly number[]; readonly fromMs: number; readonly lengthMs: number }
-  | { readonly do: 'reopen' | 'kill' | 'read' | 'compactBlocks' | 'clean' | 'planAndRun' | 'finish' };
+  | { readonly do: 'reopen' | 'kill' | 'read' | 'compactStale' | 'compactBlocks' | 'clean' | 'planAndRun' | 'finish' };
 
 const labelsOf = (series: number): Labels => ['__name__', 'm', 'series', String(series)];
 
@@ -44,8 +46,20 @@ function histogramOf(kind: Kind, value: number): FloatHistogram | IntegerHistogr
   return { ...createHistogram({ count: value + 1, sum: value, positiveSpans }), positiveDeltas: [value, 1 - value], negativeDeltas: [] };
 }
 
+function tryEnd(appender: Appender, labels: Labels, timeMs: number): number {
+  try {
+    return appender.appendBits(0, labels, timeMs, STALE_NAN_HI, STALE_NAN_LO);
+  } catch (error) {
+    if (isTsdbError(error, 'ERR_SAMPLE_OUT_OF_ORDER')) return REFUSED.outOfOrder;
+    if (isTsdbError(error, 'ERR_SAMPLE_OUT_OF_BOUNDS')) return REFUSED.outOfBounds;
+    if (isTsdbError(error, 'ERR_SAMPLE_DUPLICATE')) return REFUSED.duplicate;
+    if (isTsdbError(error, 'ERR_SAMPLE_TOO_OLD')) return REFUSED.tooOld;
+    throw error;
+  }
+}
+
 /** Kind and value: the sum of a histogram tells it. */
-const meaningOf = (kind: Kind, value: number): string => `${kind === 'float' ? 'float' : 'histogram'} ${value}`;
+const meaningOf = (kind: Kind, value: number): string => (kind === 'end' || Number.isNaN(value) ? 'end' : `${kind === 'float' ? 'float' : 'histogram'} ${value}`);
 
 class Life {
   readonly #windowMs: number;
@@ -89,7 +103,8 @@ class Life {
     else if (step.do === 'delete') {
       this.#delete(step);
       await this.#check();
-    } else if (step.do === 'compactBlocks') this.#db.compactBlocks();
+    } else if (step.do === 'compactStale') this.#db.compactStaleSeries();
+    else if (step.do === 'compactBlocks') this.#db.compactBlocks();
     else if (step.do === 'clean') {
       this.#db.cleanTombstones();
       await this.#check();
@@ -150,7 +165,12 @@ class Life {
     for (const sample of samples) {
       const timeMs = this.#nowMs + sample.offsetMs;
       const labels = labelsOf(sample.series);
-      const answer = sample.kind === 'float' ? appender.tryAppend(0, labels, timeMs, sample.value) : appender.tryAppendHistogram(0, labels, timeMs, histogramOf(sample.kind, sample.value));
+      const answer =
+        sample.kind === 'end'
+          ? tryEnd(appender, labels, timeMs)
+          : sample.kind === 'float'
+            ? appender.tryAppend(0, labels, timeMs, sample.value)
+            : appender.tryAppendHistogram(0, labels, timeMs, histogramOf(sample.kind, sample.value));
       // The first sample ever sets the bound.
       const isWithinWindow = this.#windowMs > 0 && timeMs >= maxTimeMs() - this.#windowMs;
       if (answer > 0) taken.push({ sample, timeMs });
@@ -176,7 +196,11 @@ class Life {
     for (const { labels, floats, histograms } of await dumpAll(this.#db.queryable)) {
       const samples = [
         ...floats.map(([time, bits]): [number, string] => [time, meaningOf('float', numberOf(bits))]),
-        ...histograms.map(([time, dumped]): [number, string] => [time, meaningOf('floats', numberOf((dumped as { sum: string }).sum))]),
+        ...histograms.map(([time, dumped]): [number, string] => {
+          // Of a stale marker nothing else is told.
+          const { sum } = dumped as { sum?: string };
+          return [time, sum === undefined ? 'end' : meaningOf('floats', numberOf(sum))];
+        }),
       ];
       seen.set(Number(labels[1]![1]), new Map(samples));
       expect(new Set(samples.map(([time]) => time)).size).toBe(samples.length);
@@ -200,7 +224,7 @@ function numberOf(bits: string): number {
 
 const sample: fc.Arbitrary<Sample> = fc.record({
   series: fc.nat(3),
-  kind: fc.constantFrom<Kind>('float', 'float', 'integers', 'floats'),
+  kind: fc.constantFrom<Kind>('float', 'float', 'integers', 'floats', 'end'),
   offsetMs: fc.oneof(fc.constantFrom(0, 1, 2), fc.integer({ min: -3000, max: 20 })),
   value: fc.nat(5),
 });
@@ -226,7 +250,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('reopen' as const, 'kill' as const, 'read' as const) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('compactBlocks' as const, 'clean' as const, 'planAndRun' as const, 'finish' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('compactStale' as const, 'compactBlocks' as const, 'clean' as const, 'planAndRun' as const, 'finish' as const) }) },
 );
 
 test.each([

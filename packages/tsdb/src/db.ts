@@ -31,6 +31,7 @@ import { type Appender, createAppender, createAppendScratch } from './head/head-
 import { Head } from './head/head.ts';
 import type { SeriesMetadata } from './head/metadata-table.ts';
 import { replayWal, type ReplayReport } from './head/replay.ts';
+import { STALE_SERIES_HINT, StaleSeries } from './head/stale-series.ts';
 import { rangeEnd } from './head/series-table.ts';
 import { createBlockSource } from './query/block-source.ts';
 import { createHeadSource } from './query/head-source.ts';
@@ -89,6 +90,13 @@ export interface DbOptions {
    * `storage.tsdb.out_of_order_time_window` of the configuration file.
    */
   readonly outOfOrderWindowMs?: number;
+  /**
+   * Part of the head's series, in (0, 1], that have ended, from which on `compactHead` takes these out of it; default 0, never.
+   * `storage.tsdb.stale_series_compaction_threshold` of the configuration file.
+   */
+  readonly staleSeriesPart?: number;
+  /** Series the head has at most; samples of further ones are refused. 0, the default: no limit. */
+  readonly seriesMax?: number;
   /** Exemplars kept in memory, the newest of all series; default 0, none. `--storage.exemplars.max-exemplars` of the configuration file. */
   readonly exemplars?: number;
   /** Limit of a WAL segment, bytes, a multiple of 32 KiB; default 128 MiB. `--storage.tsdb.wal-segment-size`. */
@@ -98,6 +106,8 @@ export interface DbOptions {
 /** Sizes and bounds at a moment. */
 export interface DbStats {
   readonly headSeries: number;
+  /** Series of the head whose last sample says that they have ended. */
+  readonly headStaleSeries: number;
   readonly headChunks: number;
   /** Bytes of the head's chunk memory. */
   readonly headChunkBytes: number;
@@ -134,6 +144,12 @@ export interface Db {
    * @returns metas of the blocks cut
    */
   compactHead(options?: { readonly force?: boolean }): BlockMeta[];
+  /**
+   * Takes series that have ended out of the head, into a block of their own for each range, which lies beside the blocks of the other series. Their
+   * memory is free at once, or, where somebody reads the head, with the next call of this or `compactHead` when nobody does.
+   * @returns metas of the blocks cut
+   */
+  compactStaleSeries(): BlockMeta[];
   /**
    * Compacts blocks with one another until nothing is to be done, the head has a block to cut, or `shouldStop`: overlapping ones first, then
    * level by level, then those with many deletions; a block that `canDeleteBlock` holds back waits, with all that it is to be compacted
@@ -210,6 +226,7 @@ function makeDurableDir(fs: FileSystem, dir: string): void {
 function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
   const { fs, dir, kernels, hooks = {} } = deps;
   const blockRangeMs = options.blockRangeMs ?? BLOCK_RANGE_MS;
+  const staleSeriesPart = options.staleSeriesPart ?? 0;
   const retention = { retentionMs: options.retentionMs ?? 0, retentionBytes: options.retentionBytes ?? 0 };
   const logOptions = {
     compression: options.walCompression ?? 'snappy',
@@ -238,7 +255,8 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     }
   };
 
-  const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0, outOfOrderWindowMs: options.outOfOrderWindowMs ?? 0 });
+  const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0, outOfOrderWindowMs: options.outOfOrderWindowMs ?? 0, seriesMax: options.seriesMax ?? 0 });
+  const stale = new StaleSeries(head);
   /** Closes whatever is open; the first error counts. */
   const closeFiles = (): void => {
     try {
@@ -354,6 +372,25 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     return cut;
   };
 
+  /** Moves series that have ended into blocks. */
+  const cutStaleSeries = (): BlockMeta[] => {
+    const cut: BlockMeta[] = [];
+    const slots = stale.find();
+    if (slots.size === 0) return cut;
+    const takes = (slot: number): boolean => slots.has(slot);
+    // What chunks have before the head's bound is in blocks, and may be deleted there.
+    for (let mint = head.minTimeMs; mint <= head.maxTimeMs; mint = rangeEnd(mint, blockRangeMs)) {
+      const meta = cutBlock(fs, head, kernels, { dir, ulid: createUlid(deps.clock.now(), deps.random), mint, maxt: rangeEnd(mint, blockRangeMs), takes, hint: STALE_SERIES_HINT });
+      if (meta === undefined) continue;
+      openCut(meta);
+      cut.push(meta);
+      hooks.onBlockCut?.(meta);
+    }
+    stale.wrote(slots);
+    stale.remove();
+    return cut;
+  };
+
   /** What Prometheus has mapped from disk or left as a snapshot is in the logs too; once they are shortened it would only get older. */
   const removeCopiesOfLog = (): void => {
     if (head.outOfOrder.seriesCount > 0) return;
@@ -380,6 +417,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     },
     compactHead({ force = false } = {}) {
       assertOpen();
+      stale.remove();
       const cut: BlockMeta[] = [];
       let truncatedTo = Number.NEGATIVE_INFINITY;
       // Not the head's upper bound, which a truncation may have moved past the last sample.
@@ -406,6 +444,14 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
         removeCopiesOfLog();
       }
       if (truncatedTo !== Number.NEGATIVE_INFINITY) truncateWal(truncatedTo);
+      if (staleSeriesPart > 0 && head.table.seriesCount > 0 && stale.count() / head.table.seriesCount >= staleSeriesPart) cut.push(...cutStaleSeries());
+      applyRetention();
+      return cut;
+    },
+    compactStaleSeries() {
+      assertOpen();
+      stale.remove();
+      const cut = cutStaleSeries();
       applyRetention();
       return cut;
     },
@@ -433,6 +479,8 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     },
     delete(matchers, mint, maxt) {
       assertOpen();
+      // A block that was made, and then could not be opened for a moment, is there too.
+      set.load();
       let series = deleteFromHead(head, matchers, mint, maxt);
       for (const block of overlappingBlocks(set.blocks, mint, maxt)) {
         const inBlock = deleteFromBlock(fs, block, matchers, mint, maxt);
@@ -463,6 +511,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     damagedBlocks: () => set.damaged,
     stats: () => ({
       headSeries: head.table.seriesCount,
+      headStaleSeries: stale.count(),
       headChunks: head.table.chunkCount,
       headChunkBytes: head.table.chunkBytes,
       headMinTimeMs: head.minTimeMs,

@@ -20,6 +20,10 @@ export interface CutOptions {
   /** Range of the block: [mint, maxt). */
   readonly mint: number;
   readonly maxt: number;
+  /** Which series to take; default all. */
+  readonly takes?: (slot: number) => boolean;
+  /** In `compaction.hints` of the block. */
+  readonly hint?: string;
 }
 
 /** Time no sample has, outside of what the head takes. */
@@ -37,7 +41,7 @@ export function cutBlock(fs: FileSystem, head: Head, kernels: Kernels, options: 
   const labelsOf: Labels[] = [];
   const isUsed = new Uint8Array(head.symbols.count);
   for (let slot = 0; slot < table.slotCount; slot++) {
-    if (table.alive[slot] === 0) continue;
+    if (table.alive[slot] === 0 || options.takes?.(slot) === false) continue;
     let row = table.firstChunk[slot]!;
     while (row >= 0 && table.chunkMaxt[row]! < options.mint) row = table.chunkNext[row]!;
     if (row < 0 || table.chunkMint[row]! > last) continue;
@@ -53,7 +57,8 @@ export function cutBlock(fs: FileSystem, head: Head, kernels: Kernels, options: 
   symbols.push('');
   symbols.sort(compareUtf8);
 
-  const block = { ulid: options.ulid, minTime: options.mint, maxTime: options.maxt, symbols };
+  const { ulid, mint: minTime, maxt: maxTime, hint } = options;
+  const block = { ulid, minTime, maxTime, symbols, ...(hint !== undefined && { compaction: { level: 1, sources: [ulid], hints: [hint] } }) };
   return writeBlock(fs, options.dir, block, (writer) => {
     const order = Uint32Array.from(slots.keys()).sort((a, b) => compareLabels(labelsOf[a]!, labelsOf[b]!));
     for (const i of order) {

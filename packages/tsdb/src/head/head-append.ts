@@ -25,7 +25,7 @@ import type { Head } from './head.ts';
 import type { SeriesMetadata } from './metadata-table.ts';
 
 /** What `tryAppend` answers instead of a reference when it refuses a sample. */
-export const REFUSED = { outOfOrder: -1, outOfBounds: -2, duplicate: -3, tooOld: -4 } as const;
+export const REFUSED = { outOfOrder: -1, outOfBounds: -2, duplicate: -3, tooOld: -4, seriesLimit: -5 } as const;
 
 /** Outcome of a commit. */
 export interface CommitResult {
@@ -47,7 +47,8 @@ export interface Appender {
    * @param labels identity of the series; not looked at when `ref` is known
    * @param timeMs ms since 1970, an integer within ±2^52
    * @returns reference of the series for later appends
-   * @throws TsdbError ERR_SAMPLE_OUT_OF_ORDER, ERR_SAMPLE_OUT_OF_BOUNDS, ERR_SAMPLE_TOO_OLD, ERR_SAMPLE_DUPLICATE, ERR_SAMPLE_TIMESTAMP, ERR_LABELS_INVALID
+   * @throws TsdbError ERR_SAMPLE_OUT_OF_ORDER, ERR_SAMPLE_OUT_OF_BOUNDS, ERR_SAMPLE_TOO_OLD, ERR_SAMPLE_DUPLICATE, ERR_SAMPLE_TIMESTAMP, ERR_LABELS_INVALID,
+   *   ERR_SERIES_LIMIT
    */
   append(ref: number, labels: Labels, timeMs: number, value: number): number;
   /** As `append`, but refusals of the sample are a negative number of REFUSED: cheaper where they are frequent. */
@@ -169,7 +170,9 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     }
     if (timeMs < minTimeMs && windowMs === 0) return REFUSED.outOfBounds;
     const slot = ref > 0 ? head.refs.get(ref) : -1;
-    return slot < 0 ? head.getOrCreateSeries(labels) : slot;
+    if (slot >= 0) return slot;
+    const made = head.getOrCreateSeries(labels);
+    return made < 0 ? REFUSED.seriesLimit : made;
   };
   /** What becomes of a sample that is not newer: 0 when it goes among those out of order, else REFUSED. */
   const judgeLate = (timeMs: number): number => {
@@ -262,6 +265,7 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     const series = JSON.stringify(slot < 0 ? labels : head.table.labels(slot));
     if (answer === REFUSED.outOfBounds) throw new TsdbError('ERR_SAMPLE_OUT_OF_BOUNDS', `append to series ${series}: out of bounds: timestamp ${timeMs} is before ${minTimeMs}, the earliest still taken`);
     if (answer === REFUSED.tooOld) throw new TsdbError('ERR_SAMPLE_TOO_OLD', `append to series ${series}: too old sample: timestamp ${timeMs} is before ${maxTimeMs - windowMs}, where the out-of-order window begins`);
+    if (answer === REFUSED.seriesLimit) throw new TsdbError('ERR_SERIES_LIMIT', `append to series ${series}: the head has ${head.table.seriesCount} series, at most ${head.seriesMax}`);
     if (answer === REFUSED.outOfOrder) throw new TsdbError('ERR_SAMPLE_OUT_OF_ORDER', `append to series ${series}: out of order sample: timestamp ${timeMs} is before the last one of the series`);
     throw new TsdbError('ERR_SAMPLE_DUPLICATE', `append to series ${series}: duplicate sample for timestamp ${timeMs} with another value`);
   };

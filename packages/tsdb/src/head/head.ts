@@ -40,6 +40,8 @@ export interface HeadOptions {
   readonly exemplars?: number;
   /** How much older than the newest sample one may be and still be taken, ms; 0, the default: not older than its series' last one. */
   readonly outOfOrderWindowMs?: number;
+  /** Most series at a time; 0, the default: no limit. */
+  readonly seriesMax?: number;
 }
 
 /** Dead slots tolerated before the table is rebuilt. */
@@ -49,6 +51,7 @@ const DEAD_SLOTS_MIN = 1024;
 export class Head {
   readonly chunkRangeMs: number;
   readonly outOfOrderWindowMs: number;
+  readonly seriesMax: number;
   readonly exemplars: ExemplarBuffer;
   /** Replaced when its samples have gone into blocks; readers keep the one they began with. */
   outOfOrder: OutOfOrderSamples;
@@ -91,6 +94,7 @@ export class Head {
   constructor(options: HeadOptions) {
     this.chunkRangeMs = options.chunkRangeMs;
     this.outOfOrderWindowMs = options.outOfOrderWindowMs ?? 0;
+    this.seriesMax = options.seriesMax ?? 0;
     this.exemplars = new ExemplarBuffer(options.exemplars ?? 0, this.outOfOrderWindowMs);
     this.table = new SeriesTable(this.symbols, this.chunkRangeMs);
     this.outOfOrder = this.#newOutOfOrder();
@@ -130,11 +134,12 @@ export class Head {
     return this.table.find(this.#ids, labels.length);
   }
 
-  /** Slot of a series that is made when absent. @throws TsdbError ERR_LABELS_INVALID */
+  /** Slot of a series that is made when absent, −1 when there are as many as may be. @throws TsdbError ERR_LABELS_INVALID */
   getOrCreateSeries(labels: Labels): number {
     const found = this.findSeries(labels);
     if (found >= 0) return found;
     checkLabels(labels);
+    if (this.seriesMax > 0 && this.table.seriesCount >= this.seriesMax) return -1;
     for (let i = 0; i < labels.length; i++) this.#ids[i] = this.symbols.intern(labels[i]!);
     const slot = this.addSeries(this.#nextRef, this.#ids, labels.length);
     this.unlogged.push(slot);
@@ -167,6 +172,11 @@ export class Head {
   noteTimes(mint: number, maxt: number): void {
     if (mint < this.minTimeMs) this.minTimeMs = mint;
     if (maxt > this.maxTimeMs) this.maxTimeMs = maxt;
+  }
+
+  /** Whether somebody has a claim on what is in the head. */
+  get isRead(): boolean {
+    return this.#leases.size > 0;
   }
 
   /** Claims what is in the head now, until released. */

@@ -10,7 +10,7 @@
  * are dead. Histogram chunks that are open, or too large for the arena, are objects in a list of their own: room 0, address = place in the
  * list. Chunks are cut as Prometheus cuts them: at the end of the block range at the latest, evenly before that.
  */
-import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
+import { CHUNK_ENCODING, type Labels, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { createXorAppend, createXorAppendState, XOR_CHUNK_BYTES_BEFORE_APPEND_MAX, XOR_HEADER_BYTES, XOR_SAMPLE_BYTES_MAX, type XorAppendState } from '../chunkenc/xor-appender.ts';
 import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { ARENA_BLOCK_BYTES_MAX, createChunkArena } from './chunk-arena.ts';
@@ -169,6 +169,13 @@ export class SeriesTable {
   /** Whether the last sample is a float with these bits. */
   isLastValue(slot: number, high: number, low: number): boolean {
     return this.#open.high[slot] === high && this.#open.low[slot] === low && this.lastHistogram(slot) === undefined;
+  }
+
+  /** Whether the last sample in order says that the series has ended. */
+  endsStale(slot: number): boolean {
+    if (!this.hasSamples(slot)) return false;
+    const last = this.lastHistogram(slot);
+    return last === undefined ? this.#open.high[slot] === STALE_NAN_HI && this.#open.low[slot] === STALE_NAN_LO : last.isStale;
   }
 
   /** The last sample where it is a histogram. */
