@@ -140,12 +140,24 @@ export class Compaction {
       return this.#dropEmpty(inputs);
     }
     const made = joinPath(plan.stagingDir, plan.ulid);
-    if (adjust !== undefined) writeMeta(fs, made, adjust(outcome.meta));
-    fs.rename(made, joinPath(dir, plan.ulid));
-    fs.fsyncDir(dir);
-    fs.remove(plan.stagingDir);
+    const named = set.pathOf(plan.ulid);
+    try {
+      if (adjust !== undefined) writeMeta(fs, made, adjust(outcome.meta));
+      fs.rename(made, named);
+      fs.fsyncDir(dir);
+    } catch (error) {
+      try {
+        // Or it would turn up later, when samples may have been deleted from its inputs.
+        if (fs.stat(named) !== undefined) fs.rename(named, made);
+        fs.remove(plan.stagingDir);
+      } catch {
+        // The first error is the one to report; what is left is swept at the next start.
+      }
+      throw error;
+    }
     // Loading it deletes its parents.
     set.load();
+    fs.remove(plan.stagingDir);
     const damage = set.damaged.find(({ ulid }) => ulid === plan.ulid);
     if (damage === undefined) return true;
     fs.remove(set.pathOf(plan.ulid));

@@ -30,6 +30,10 @@ export type LifeStep =
       readonly lateMs?: number;
     }
   | { readonly do: 'compact'; readonly force: boolean }
+  /** Blocks with one another. */
+  | { readonly do: 'merge' }
+  /** Samples of a series from `fromMs` to `toMs` before the present time, both included. */
+  | { readonly do: 'delete'; readonly series: number; readonly fromMs: number; readonly toMs: number }
   | { readonly do: 'reopen' };
 
 /** What was given and what became of it. */
@@ -38,6 +42,8 @@ export interface Ledger {
   readonly acknowledged: Map<string, Map<number, string>>;
   /** Series → time → what may be there: a batch that was under way when the process died, or partly failed. */
   readonly possible: Map<string, Map<number, string>>;
+  /** Series → times that were deleted, or may have been. */
+  readonly deleted: Map<string, Set<number>>;
   /** All that was ever given, failed batches too. */
   readonly attempted: Map<string, Map<number, Set<string>>>;
   /** Times of exemplars of series 0. */
@@ -71,7 +77,7 @@ export function lifeLabels(series: number): Labels {
 /** Opens the database of a life. */
 export function openLife(fs: MemoryFileSystem, options: DbOptions = {}): Db {
   const deps = { fs, dir: 'disk/data', kernels, clock: { now: () => 1_700_000_000_000 }, random: Math.random };
-  return createDb(deps, { blockRangeMs: LIFE_RANGE_MS, walSegmentBytes: 32768, walCompression: 'none', retentionMs: LIFE_RETENTION_MS, exemplars: 1000, outOfOrderWindowMs: 2 * LIFE_RANGE_MS, ...options });
+  return createDb(deps, { blockRangeMs: LIFE_RANGE_MS, walSegmentBytes: 32768, walCompression: 'none', retentionMs: LIFE_RETENTION_MS, blockRangeMaxMs: 3 * LIFE_RANGE_MS, exemplars: 1000, outOfOrderWindowMs: 2 * LIFE_RANGE_MS, ...options });
 }
 
 function histogramOf(series: number, value: number): FloatHistogram | IntegerHistogram {
@@ -96,7 +102,7 @@ function isFault(error: unknown): boolean {
 /** Plays steps until a fault stops them, or through all of them. @returns the ledger, and the database when it is still open */
 export function playLife(fs: MemoryFileSystem, steps: readonly LifeStep[], { goesOn = false, onFailure, db: options = {} }: PlayOptions = {}): { readonly ledger: Ledger; readonly db: Db | undefined } {
   const ledger: Ledger = {
-    acknowledged: new Map(), possible: new Map(), attempted: new Map(), exemplars: new Set(), possibleExemplars: new Set(),
+    acknowledged: new Map(), possible: new Map(), deleted: new Map(), attempted: new Map(), exemplars: new Set(), possibleExemplars: new Set(),
     metadata: undefined, possibleHelps: new Set(), nowMs: 0, failures: 0,
   };
   const refs = new Map<number, number>();
@@ -156,6 +162,20 @@ export function playLife(fs: MemoryFileSystem, steps: readonly LifeStep[], { goe
     ledger.possibleHelps.clear();
   };
 
+  const deleteSamples = (open: Db, series: number, mint: number, maxt: number): void => {
+    const samples = ledger.acknowledged.get(String(series)) ?? new Map<number, string>();
+    const hit = [...samples].filter(([time]) => time >= mint && time <= maxt);
+    const times = ledger.deleted.get(String(series)) ?? new Set();
+    ledger.deleted.set(String(series), times);
+    for (const [time, meaning] of hit) {
+      samples.delete(time);
+      times.add(time);
+      put(ledger.possible, String(series), time, meaning);
+    }
+    open.delete([createMatcher('=', 'i', String(series))], mint, maxt);
+    for (const [time] of hit) ledger.possible.get(String(series))!.delete(time);
+  };
+
   const attempt = (step: () => void): boolean => {
     try {
       step();
@@ -177,6 +197,8 @@ export function playLife(fs: MemoryFileSystem, steps: readonly LifeStep[], { goe
     const isDone = attempt(() => {
       if (step === undefined) opened();
       else if (step.do === 'compact') opened().compactHead({ force: step.force });
+      else if (step.do === 'merge') opened().compactBlocks();
+      else if (step.do === 'delete') deleteSamples(opened(), step.series, ledger.nowMs - step.fromMs, ledger.nowMs - step.toMs);
       else if (step.do === 'reopen') {
         const closing = db;
         db = undefined;
@@ -267,14 +289,17 @@ export async function expectWorks(db: Db, ledger: Ledger): Promise<void> {
 const append = (series: readonly number[], advanceMs: number, lateMs?: number): LifeStep => ({ do: 'append', series, advanceMs, ...(lateMs !== undefined && { lateMs }) });
 
 /**
- * A life with floats, histograms, exemplars, metadata, late samples, series that come and go, several cuts, checkpoints, restarts, retention
- * and a forced cut.
+ * A life with floats, histograms, exemplars, metadata, late samples, series that come and go, deletions in head and blocks, several cuts,
+ * checkpoints, compactions, restarts, retention and a forced cut.
  */
 export function wholeLife(): LifeStep[] {
   const steps: LifeStep[] = [];
   for (let round = 0; round < 7; round++) {
     for (let i = 0; i < 4; i++) steps.push(append([0, 1, 50 + round * 2 + (i >> 1), 100, 200], 350, i === 2 ? 455 : undefined));
+    if (round === 1) steps.push({ do: 'delete', series: 100, fromMs: 400, toMs: 0 });
     steps.push({ do: 'compact', force: false });
+    if (round === 4) steps.push({ do: 'delete', series: 1, fromMs: 3600, toMs: 2600 });
+    if (round === 3 || round === 5) steps.push({ do: 'merge' });
     if (round === 3) steps.push({ do: 'reopen' });
   }
   steps.push({ do: 'compact', force: true }, append([0, 99, 101], 100), append([0, 1], 100, 1005), { do: 'reopen' }, append([0, 99], 100));
