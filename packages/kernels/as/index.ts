@@ -1,8 +1,9 @@
 // The seam of the module: every kernel by name. One file per family; the TypeScript twins in ../src/js have the same names.
 export { heapBase } from './memory';
-export { countXorSamples, decodeXor, decodeXorChunks } from './xor-decode';
+export { countXorSamples, decodeXor, decodeXorChunks, decodeXorChunksWithin } from './xor-decode';
 export { encodeXor } from './xor-encode';
 export { decodeXor2 } from './xor2-decode';
+export { decodeHistogramSamples } from './histogram-samples';
 export { crc32c } from './crc32c';
 export { decodeSeriesEntries } from './series-entries';
 export { writeFloat } from './float-text';

@@ -8,11 +8,13 @@ import { createSeriesEntryTwin } from './js/series-entries.ts';
 import { createWindowTwin } from './js/windows.ts';
 import { createXorTwin } from './js/xor.ts';
 import { createXor2Twin } from './js/xor2.ts';
+import { createHistogramTwin } from './js/histogram-samples.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
 import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels } from './kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
+import type { HistogramKernels } from './histogram-kernels.ts';
 import type { Xor2Kernels } from './xor2-kernels.ts';
 
 /** Options of `createKernels`. */
@@ -26,7 +28,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, Xor2Kernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
+interface ModuleExports extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
   readonly heapBase: () => number;
 }
 
@@ -91,6 +93,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
   return {
     ...createXorTwin(memory),
     ...createXor2Twin(memory),
+    ...createHistogramTwin(memory),
     ...createHashTwin(memory),
     ...createSeriesEntryTwin(memory),
     ...createFloatTextTwin(memory),

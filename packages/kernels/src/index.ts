@@ -3,6 +3,8 @@ export { createKernels, type KernelOptions } from './create-kernels.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
 export { formatFloat, formatTimestamp } from './js/float-text.ts';
 export { type SpacingSummary, summarizeSpacing } from './js/spacing.ts';
+export { HISTOGRAM_COLUMNS, HISTOGRAM_REFUSAL, type HistogramKernels, histogramStateBytes } from './histogram-kernels.ts';
+export { decodeHistogramRows, type HistogramRowsRequest } from './js/histogram-samples.ts';
 export { decodeXor2Columns, XOR2_REFUSAL } from './js/xor2.ts';
 export {
   BATCH_NO_ROOM,

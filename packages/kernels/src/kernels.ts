@@ -8,6 +8,7 @@
  * Arguments ending in `Ptr` are byte offsets into `memory`; Float64 columns are 8-byte aligned. A family of kernels is one
  * interface here, one file in as/ and one in js/ (README.md, "How to add a kernel").
  */
+import type { HistogramKernels } from './histogram-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 import type { Xor2Kernels } from './xor2-kernels.ts';
@@ -61,6 +62,13 @@ export interface XorKernels {
    * @returns samples written in all, −1 − i if chunk i is truncated or corrupt, or BATCH_NO_ROOM
    */
   decodeXorChunks(descriptorPtr: number, chunkCount: number, timestampsPtr: number, valuesPtr: number, sampleMax: number): number;
+
+  /**
+   * As `decodeXorChunks`, but leaves of each chunk only its samples in [mint, maxt], both inclusive. Chunks are taken to be in order of time.
+   * @param countsPtr out: samples kept of each chunk, 32-bit integers
+   * @param sampleMax room for what the chunks say they hold, kept or not
+   */
+  decodeXorChunksWithin(descriptorPtr: number, chunkCount: number, mint: number, maxt: number, timestampsPtr: number, valuesPtr: number, countsPtr: number, sampleMax: number): number;
 
   /** Samples that the chunks say they hold: room to give to `decodeXorChunks`, with the same descriptors. */
   countXorSamples(descriptorPtr: number, chunkCount: number): number;
@@ -161,7 +169,7 @@ export interface SeriesEntryKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, Xor2Kernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
+export interface Kernels extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

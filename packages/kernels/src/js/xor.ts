@@ -38,6 +38,24 @@ export function createXorTwin(memory: LinearMemory): XorKernels {
       }
       return total;
     },
+    decodeXorChunksWithin(descriptorPtr, chunkCount, mint, maxt, timestampsPtr, valuesPtr, countsPtr, sampleMax) {
+      const { bytes, data, doubles, words } = memory;
+      let total = 0;
+      for (let i = 0; i < chunkCount; i++) {
+        const at = (descriptorPtr >>> 2) + 2 * i;
+        const [timestampsAt, valuesAt] = [(timestampsPtr >>> 3) + total, (valuesPtr >>> 3) + total];
+        const count = decodeXor(bytes, data, doubles, words, words[at]! >>> 0, words[at + 1]! >>> 0, timestampsAt, valuesAt, sampleMax - total);
+        if (count < 0) return count === NO_ROOM ? BATCH_NO_ROOM : -1 - i;
+        const end = timestampsAt + count;
+        const low = firstAtOrAfter(doubles, timestampsAt, end, mint);
+        const high = low < end && doubles[end - 1]! > maxt ? firstAtOrAfter(doubles, low, end, maxt + 1) : end;
+        doubles.copyWithin(timestampsAt, low, high);
+        words.copyWithin(valuesAt * 2, (valuesAt + low - timestampsAt) * 2, (valuesAt + high - timestampsAt) * 2);
+        words[(countsPtr >>> 2) + i] = high - low;
+        total += high - low;
+      }
+      return total;
+    },
     countXorSamples(descriptorPtr, chunkCount) {
       const { data, words } = memory;
       let total = 0;
@@ -50,6 +68,16 @@ export function createXorTwin(memory: LinearMemory): XorKernels {
     encodeXor: (timestampsPtr, valuesPtr, count, outPtr, outMax) =>
       encodeXor(memory.bytes, memory.data, memory.doubles, memory.words, timestampsPtr >>> 3, valuesPtr >>> 3, count, outPtr, outMax),
   };
+}
+
+/** First index in [low, high) whose timestamp is at or after `time`, else `high`. */
+function firstAtOrAfter(doubles: Float64Array, low: number, high: number, time: number): number {
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (doubles[middle]! < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** `timestampsAt` and `valuesAt` are indexes of doubles; values are written as words, low word first, so NaN payloads survive. */

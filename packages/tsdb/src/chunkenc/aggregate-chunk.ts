@@ -95,7 +95,7 @@ export function decodeAggregateChunk(data: Uint8Array, kernels: Kernels, name: s
     if (part === undefined) continue;
     const named = `${aggregate} of ${name}`;
     if (part.encoding === CHUNK_ENCODING.xor) columns[aggregate] = decodeXorColumns(part.data, kernels, named);
-    else if (isHistogramEncoding(part.encoding)) columns[aggregate] = decodeHistogramChunk(part.encoding, part.data, named);
+    else if (isHistogramEncoding(part.encoding)) columns[aggregate] = decodeHistogramChunk(part.encoding, part.data, named, kernels);
     else throw new TsdbError('ERR_CHUNK_ENCODING', `decode aggregate chunk of ${name}: ${aggregate} has encoding ${part.encoding}, want XOR or native histograms`);
   }
   return columns;

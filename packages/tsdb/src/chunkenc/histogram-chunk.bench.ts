@@ -1,8 +1,9 @@
 /**
- * Native histogram chunks: decode into columns, encode, 120 samples to a chunk; integers and floats, few and many buckets.
+ * Native histogram chunks: decode into columns by the kernel and its twin, encode, 120 samples to a chunk; integers and floats, few and many buckets.
  * `node --import tsx packages/tsdb/src/chunkenc/histogram-chunk.bench.ts`
  */
 import { crc32c } from '@gauntlet/bytes';
+import { createKernels } from '@gauntlet/kernels';
 import { compareVariants } from '@gauntlet/kernels/testing';
 import { decodeHistogramChunk, RESET_HINT } from './histogram-chunk.ts';
 import { encodeHistogramChunk, type HistogramLayout, type HistogramSample } from './histogram-encoder.ts';
@@ -10,6 +11,8 @@ import { encodeHistogramChunk, type HistogramLayout, type HistogramSample } from
 const SAMPLES = 120;
 const chunks = Number(process.env['GAUNTLET_BENCH_CHUNKS'] ?? 60);
 const rounds = Number(process.env['GAUNTLET_BENCH_ROUNDS'] ?? 15);
+
+const kernels = createKernels();
 
 /** A fixed sequence of numbers in [0, 1). */
 function randomNumbers(): () => number {
@@ -46,14 +49,14 @@ for (const isFloat of [false, true]) {
     const repeat = Math.max(1, Math.round((chunks * 12) / buckets));
     const results = compareVariants(
       [
-        {
-          name: 'decode',
+        ...[undefined, kernels].map((used) => ({
+          name: used === undefined ? 'decode: twin' : 'kernel',
           run: () => {
             let sum = 0;
-            for (let i = 0; i < repeat; i++) sum += decodeHistogramChunk(encoding, data, 'a').buckets.at(-1)!;
+            for (let i = 0; i < repeat; i++) sum += decodeHistogramChunk(encoding, data, 'a', used).buckets.at(-1)!;
             return sum;
           },
-        },
+        })),
         {
           name: 'encode',
           run: () => {

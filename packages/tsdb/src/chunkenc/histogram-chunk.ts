@@ -13,11 +13,10 @@
  * as doubles, as PromQL computes with them. Source: Prometheus tsdb/chunkenc/{histogram,float_histogram,histogram_meta,histogram_st,float_histogram_st}.go.
  */
 import { BitReader, BytesError } from '@gauntlet/bytes';
+import { CHUNK_SLACK_BYTES, decodeHistogramRows, HISTOGRAM_COLUMNS, histogramStateBytes, type Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
-import { BitCursor } from './bit-cursor.ts';
 import { reduceSide } from './reduce-schema.ts';
-import { StartTimestampReader } from './start-timestamps.ts';
 import { readVarbitInt, readVarbitUint } from './varbit.ts';
 
 /** Buckets with bounds of their own; other schemas are exponents. */
@@ -62,6 +61,8 @@ export interface HistogramColumns {
 
 const HEADER_BYTES = 3;
 const RESET_HEADERS: readonly number[] = [RESET_HINT.unknown, RESET_HINT.notReset, RESET_HINT.reset, RESET_HINT.gauge];
+/** By HISTOGRAM_REFUSAL. */
+const REFUSALS: readonly string[] = ['ends early', 'has a bad window', 'has a number beyond ±(2^53 − 1)', 'has counts below 0 or beyond 2^53 − 1', 'has a start timestamp beyond ±(2^53 − 1)', 'has a start timestamp of more than ten bytes'];
 const SCHEMA_MIN = -9;
 const SCHEMA_MAX = 8;
 const SCHEMA_MAX_RESERVED = 52;
@@ -74,82 +75,19 @@ export function isHistogramEncoding(encoding: number): boolean {
 /**
  * Decodes a payload of encoding 2, 3, 5 or 6.
  * @param name of series and block, for messages
- * @throws TsdbError ERR_CHUNK_CORRUPT; ERR_CHUNK_ENCODING for other encodings
+ * @param kernels WebAssembly ones decode faster than what is used without; they may grow, and then views over their memory are void
+ * @throws TsdbError ERR_CHUNK_CORRUPT; ERR_CHUNK_ENCODING for other encodings; KernelError ERR_KERNEL_MEMORY
  */
-export function decodeHistogramChunk(encoding: number, data: Uint8Array, name: string): HistogramColumns {
+export function decodeHistogramChunk(encoding: number, data: Uint8Array, name: string, kernels?: Kernels): HistogramColumns {
   if (!isHistogramEncoding(encoding)) throw new TsdbError('ERR_CHUNK_ENCODING', `decode histogram chunk of ${name}: no native histograms (encoding ${encoding})`);
   if (data.length < HEADER_BYTES) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${data.length} bytes, want at least ${HEADER_BYTES}`);
   // Positions in bits are 32-bit integers.
   if (data.length >= 2 ** 28) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${data.length} bytes, want less than 256 MiB`);
   try {
-    return new Decoder(data, name, encoding).decode();
+    return new Decoder(data, name, encoding, kernels).decode();
   } catch (error) {
     if (!(error instanceof BytesError)) throw error;
     throw new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${name}: ${error.message}`, { cause: error });
-  }
-}
-
-/** Fields of a sample that are encoded like the values of XOR chunks: present bits and window of each, in columns. */
-class XorFields {
-  /** Two per field: low, high. */
-  readonly words: Int32Array;
-  readonly #cursor: BitCursor;
-  readonly #leading: Uint8Array;
-  readonly #width: Uint8Array;
-
-  constructor(cursor: BitCursor, count: number) {
-    this.#cursor = cursor;
-    this.words = new Int32Array(count * 2);
-    this.#leading = new Uint8Array(count);
-    this.#width = new Uint8Array(count).fill(64);
-  }
-
-  /** Reads the fields [from, to) whole. */
-  readRaw(from: number, to: number): void {
-    const cursor = this.#cursor;
-    for (let field = from; field < to; field++) {
-      cursor.check();
-      this.words[field * 2 + 1] = cursor.bits(32);
-      this.words[field * 2] = cursor.bits(32);
-    }
-  }
-
-  /** Applies the next differences to the fields [from, to). @returns the first field whose window does not fit into 64 bits, −1 when all do */
-  readNext(from: number, to: number): number {
-    const cursor = this.#cursor;
-    const words = this.words;
-    for (let field = from; field < to; ) {
-      cursor.check();
-      const word = cursor.peek();
-      if (word >= 0) {
-        // Each zero is a field that has not changed: most of them, many at a time.
-        const run = Math.min(Math.clz32(word), to - field);
-        cursor.bit += run;
-        field += run;
-        continue;
-      }
-      if ((word & 0x40000000) !== 0) {
-        this.#leading[field] = (word << 2) >>> 27;
-        // Six bits hold at most 63; a difference has at least one bit.
-        this.#width[field] = (word << 7) >>> 26 || 64;
-        cursor.bit += 13;
-      } else cursor.bit += 2;
-      const width = this.#width[field]!;
-      const trailing = 64 - this.#leading[field]! - width;
-      if (trailing < 0) return field;
-      const high = width > 32 ? cursor.bits(width - 32) : 0;
-      const low = cursor.bits(width > 32 ? 32 : width);
-      if (trailing >= 32) words[field * 2 + 1]! ^= low << (trailing - 32);
-      else if (trailing === 0) {
-        words[field * 2 + 1]! ^= high;
-        words[field * 2]! ^= low;
-      } else {
-        words[field * 2 + 1]! ^= (high << trailing) | (low >>> (32 - trailing));
-        words[field * 2]! ^= low << trailing;
-      }
-      field++;
-    }
-    return -1;
   }
 }
 
@@ -167,47 +105,40 @@ class Decoder {
   #customBounds: Float64Array = new Float64Array(0);
   #positive = 0;
   #negative = 0;
-  readonly #timestampsMs: Float64Array;
-  readonly #counts: Float64Array;
-  readonly #zeroCounts: Float64Array;
-  readonly #sums: Float64Array;
-  readonly #sumWords: Uint32Array;
+  /** Header byte of start timestamps; 0 in chunks without. */
+  readonly #startHeader: number;
+  readonly #kernels: Kernels | undefined;
   readonly #hints: Uint8Array;
   readonly #bucketAt: Int32Array;
+  /** Columns of the kernel, one behind the other. */
+  #columns: Float64Array = new Float64Array(0);
   #buckets: Float64Array = new Float64Array(0);
-  #bucketsUsed = 0;
-  /** Undefined in chunks without starts. */
-  readonly #starts: StartTimestampReader | undefined;
 
-  constructor(data: Uint8Array, name: string, encoding: number) {
+  constructor(data: Uint8Array, name: string, encoding: number, kernels: Kernels | undefined) {
     this.#data = data;
     this.#reader = new BitReader(data, HEADER_BYTES);
     this.#name = name;
+    this.#kernels = kernels;
     this.#isFloat = encoding === CHUNK_ENCODING.floatHistogram || encoding === CHUNK_ENCODING.floatHistogramSt;
     const hasStarts = encoding >= CHUNK_ENCODING.histogramSt;
     this.#header = RESET_HEADERS[data[hasStarts ? 0 : 2]! >>> 6]!;
-    const count = ((hasStarts ? data[0]! & 0x3f : data[0]!) << 8) | data[1]!;
-    this.#starts = hasStarts && data[2] !== 0 ? new StartTimestampReader(this.#reader, data[2]!, count) : undefined;
-    this.#count = count;
-    this.#timestampsMs = new Float64Array(count);
-    this.#counts = new Float64Array(count);
-    this.#zeroCounts = new Float64Array(count);
-    this.#sums = new Float64Array(count);
-    this.#sumWords = new Uint32Array(this.#sums.buffer);
-    this.#hints = new Uint8Array(count);
-    this.#bucketAt = new Int32Array(count).fill(-1);
+    this.#count = ((hasStarts ? data[0]! & 0x3f : data[0]!) << 8) | data[1]!;
+    this.#startHeader = hasStarts ? data[2]! : 0;
+    this.#hints = new Uint8Array(this.#count);
+    this.#bucketAt = new Int32Array(this.#count).fill(-1);
   }
 
   decode(): HistogramColumns {
-    if (this.#count > 0) {
+    const count = this.#count;
+    if (count > 0) {
       this.#readLayout();
-      if (this.#isFloat) this.#readFloats();
-      else this.#readIntegers();
+      this.#readSamples();
+      this.#placeRows();
       if (this.#schema > SCHEMA_MAX) this.#reduceSchema();
     }
-    const starts = this.#starts?.startTimestamps;
+    const column = (i: number): Float64Array => this.#columns.subarray(i * count, (i + 1) * count);
     return {
-      ...(starts === undefined ? {} : { startTimestamps: starts }),
+      ...(this.#startHeader === 0 ? {} : { startTimestamps: column(4) }),
       isFloat: this.#isFloat,
       header: this.#header,
       schema: this.#schema,
@@ -217,14 +148,14 @@ class Decoder {
       customBounds: this.#customBounds,
       positiveBuckets: this.#positive,
       negativeBuckets: this.#negative,
-      count: this.#count,
-      timestampsMs: this.#timestampsMs,
-      counts: this.#counts,
-      zeroCounts: this.#zeroCounts,
-      sums: this.#sums,
+      count,
+      timestampsMs: column(0),
+      counts: column(1),
+      zeroCounts: column(2),
+      sums: column(3),
       hints: this.#hints,
       bucketAt: this.#bucketAt,
-      buckets: this.#buckets.subarray(0, this.#bucketsUsed),
+      buckets: this.#buckets,
     };
   }
 
@@ -294,13 +225,13 @@ class Decoder {
     const fine = this.#buckets;
     const total = this.#positive + this.#negative;
     const coarse = positive.buckets + negative.buckets;
-    this.#buckets = new Float64Array(total === 0 ? 0 : (this.#bucketsUsed / total) * coarse);
-    this.#bucketsUsed = 0;
+    this.#buckets = new Float64Array(total === 0 ? 0 : (fine.length / total) * coarse);
+    let used = 0;
     for (let sample = 0; sample < this.#count; sample++) {
       const from = this.#bucketAt[sample]!;
       if (from < 0) continue;
-      const at = this.#bucketsUsed;
-      this.#bucketsUsed += coarse;
+      const at = used;
+      used += coarse;
       this.#bucketAt[sample] = at;
       for (let i = 0; i < this.#positive; i++) this.#buckets[at + positive.placeOf[i]!]! += fine[from + i]!;
       for (let i = 0; i < this.#negative; i++) this.#buckets[at + positive.buckets + negative.placeOf[i]!]! += fine[from + this.#positive + i]!;
@@ -310,154 +241,93 @@ class Decoder {
     [this.#positive, this.#negative] = [positive.buckets, negative.buckets];
   }
 
-  /** Ends a sample. */
-  #putSum(sample: number, high: number, low: number): boolean {
-    this.#sumWords[sample * 2] = low;
-    this.#sumWords[sample * 2 + 1] = high;
-    const isStale = high === STALE_NAN_HI && low === STALE_NAN_LO;
-    if (this.#header === RESET_HINT.gauge) this.#hints[sample] = RESET_HINT.gauge;
-    // Of the first sample nobody knows whether the chunk before is still there.
-    else this.#hints[sample] = sample > 0 ? RESET_HINT.notReset : RESET_HINT.unknown;
-    if (isStale) this.#hints[sample] = RESET_HINT.unknown;
-    return isStale;
+  /** Decodes what follows the layout, by the kernel where there is one. */
+  #readSamples(): void {
+    const result = this.#kernels?.backend === 'wasm' ? this.#readByKernel(this.#kernels) : this.#readByTwin();
+    if (result >= 0) return;
+    const sample = Math.floor((-1 - result) / 8);
+    throw this.#fail(`sample ${sample} ${REFUSALS[(-1 - result) % 8]!}`);
   }
 
-  /** Room for the buckets of a sample. @returns where they begin */
-  #addRow(sample: number): number {
-    const at = this.#bucketsUsed;
-    this.#bucketsUsed += this.#positive + this.#negative;
-    if (this.#bucketsUsed > this.#buckets.length) {
-      // At first room for all samples, unless the data is too short for that: a bucket takes a bit at least.
-      const all = Math.min(this.#count * (this.#positive + this.#negative), this.#data.length * 8);
-      const grown = new Float64Array(Math.max(this.#bucketsUsed, this.#buckets.length === 0 ? all : this.#buckets.length * 2));
-      grown.set(this.#buckets);
-      this.#buckets = grown;
+  /** Room for rows: a bucket takes a bit at least. */
+  #bucketRoom(): number {
+    return Math.min(this.#count * (this.#positive + this.#negative), this.#data.length * 8);
+  }
+
+  #readByTwin(): number {
+    const padded = new Uint8Array(this.#data.length + CHUNK_SLACK_BYTES);
+    padded.set(this.#data);
+    const buckets = this.#positive + this.#negative;
+    this.#columns = new Float64Array(this.#count * (this.#startHeader === 0 ? HISTOGRAM_COLUMNS - 1 : HISTOGRAM_COLUMNS));
+    this.#buckets = new Float64Array(this.#bucketRoom());
+    const rows = decodeHistogramRows({
+      data: new DataView(padded.buffer),
+      chunkAt: 0,
+      chunkBytes: this.#data.length,
+      bit: this.#reader.bitOffset,
+      isFloat: this.#isFloat,
+      startHeader: this.#startHeader,
+      count: this.#count,
+      positive: this.#positive,
+      buckets,
+      columns: this.#columns,
+      columnsAt: 0,
+      rows: this.#buckets,
+      rowsAt: 0,
+    });
+    if (rows >= 0) this.#buckets = this.#buckets.subarray(0, rows * buckets);
+    return rows;
+  }
+
+  #readByKernel(kernels: Kernels): number {
+    const { memory } = kernels;
+    // An allocation may move the memory of kernels from under a view of it.
+    const data = this.#data.buffer === memory.buffer ? this.#data.slice() : this.#data;
+    const buckets = this.#positive + this.#negative;
+    const columns = this.#count * HISTOGRAM_COLUMNS;
+    // One piece: rows, columns, state, chunk. The first three are of whole doubles.
+    const [columnsAt, stateAt] = [this.#bucketRoom() * 8, (this.#bucketRoom() + columns) * 8];
+    const chunkAt = stateAt + histogramStateBytes(buckets);
+    const ptr = memory.alloc(chunkAt + data.length + CHUNK_SLACK_BYTES);
+    try {
+      memory.u8(ptr + chunkAt, data.length).set(data);
+      const rows = kernels.decodeHistogramSamples(
+        ptr + chunkAt,
+        data.length,
+        this.#reader.bitOffset,
+        this.#isFloat ? 1 : 0,
+        this.#startHeader,
+        this.#count,
+        this.#positive,
+        buckets,
+        ptr + stateAt,
+        ptr + columnsAt,
+        ptr,
+      );
+      if (rows < 0) return rows;
+      this.#columns = memory.f64(ptr + columnsAt, this.#startHeader === 0 ? columns - this.#count : columns).slice();
+      this.#buckets = memory.f64(ptr, rows * buckets).slice();
+      return rows;
+    } finally {
+      memory.free(ptr);
     }
-    this.#bucketAt[sample] = at;
-    return at;
   }
 
-  #readIntegers(): void {
-    const cursor = this.#cursor();
-    const positive = this.#positive;
-    const total = positive + this.#negative;
-    /** Of each bucket the difference to its neighbour, and how that changed last. */
-    const bucket = new Float64Array(total);
-    const change = new Float64Array(total);
-    const sum = new XorFields(cursor, 1);
-    let time = 0;
-    let timeDelta = 0;
-    let count = 0;
-    let countDelta = 0;
-    let zeroCount = 0;
-    let zeroDelta = 0;
+  /** Finds the rows of samples, and says what is known before each. */
+  #placeRows(): void {
+    const buckets = this.#positive + this.#negative;
+    const sums = new Uint32Array(this.#columns.buffer, this.#columns.byteOffset + 3 * this.#count * 8, this.#count * 2);
+    let at = 0;
     for (let sample = 0; sample < this.#count; sample++) {
-      cursor.check();
-      if (sample === 0) {
-        time = cursor.varbitInt();
-        cursor.check();
-        count = cursor.varbitUint();
-        cursor.check();
-        zeroCount = cursor.varbitUint();
-        sum.readRaw(0, 1);
-      } else {
-        timeDelta += cursor.varbitInt();
-        time += timeDelta;
-        cursor.check();
-        countDelta += cursor.varbitInt();
-        count += countDelta;
-        cursor.check();
-        zeroDelta += cursor.varbitInt();
-        zeroCount += zeroDelta;
-        if (sum.readNext(0, 1) >= 0) throw this.#fail(`sum of sample ${sample} has a bad window`);
-      }
-      this.#timestampsMs[sample] = time;
-      const isStale = this.#putSum(sample, sum.words[1]!, sum.words[0]!);
-      if (!isStale && !(count >= 0 && zeroCount >= 0 && count + zeroCount <= Number.MAX_SAFE_INTEGER)) throw this.#fail(`sample ${sample} has count ${count} and zero count ${zeroCount}`);
-      if (!isStale || sample === 0) {
-        const at = isStale ? -1 : this.#addRow(sample);
-        const buckets = this.#buckets;
-        for (let i = 0; i < total; ) {
-          cursor.check();
-          const word = cursor.peek();
-          if (word >= 0) {
-            // Each zero is a bucket that goes on as it did: most of them, many at a time.
-            const end = i + Math.min(Math.clz32(word), total - i);
-            cursor.bit += end - i;
-            for (; i < end; i++) bucket[i]! += change[i]!;
-            continue;
-          }
-          const value = cursor.varbitInt();
-          if (sample === 0) bucket[i] = value;
-          else bucket[i]! += change[i]! += value;
-          i++;
-        }
-        let current = 0;
-        for (let i = 0; at >= 0 && i < total; i++) {
-          current = (i === positive ? 0 : current) + bucket[i]!;
-          buckets[at + i] = current;
-        }
-      }
-      this.#readStart(cursor, sample, time, timeDelta);
+      const isStale = sums[sample * 2 + 1] === STALE_NAN_HI && sums[sample * 2] === STALE_NAN_LO;
+      if (isStale) this.#hints[sample] = RESET_HINT.unknown;
+      else if (this.#header === RESET_HINT.gauge) this.#hints[sample] = RESET_HINT.gauge;
+      // Of the first sample nobody knows whether the chunk before is still there.
+      else this.#hints[sample] = sample > 0 ? RESET_HINT.notReset : RESET_HINT.unknown;
       if (isStale) continue;
-      this.#counts[sample] = count;
-      this.#zeroCounts[sample] = zeroCount;
+      this.#bucketAt[sample] = at;
+      at += buckets;
     }
-    cursor.check();
-  }
-
-  #readFloats(): void {
-    const cursor = this.#cursor();
-    const total = this.#positive + this.#negative;
-    // Count, zero count, sum, buckets.
-    const fields = new XorFields(cursor, 3 + total);
-    const { words } = fields;
-    const bucketWords = words.subarray(6);
-    const next = (sample: number, from: number, to: number): void => {
-      if (sample === 0) fields.readRaw(from, to);
-      else {
-        const bad = fields.readNext(from, to);
-        if (bad >= 0) throw this.#fail(`field ${bad} of sample ${sample} has a bad window`);
-      }
-    };
-    let time = 0;
-    let timeDelta = 0;
-    const countWords = new Int32Array(this.#counts.buffer);
-    const zeroWords = new Int32Array(this.#zeroCounts.buffer);
-    for (let sample = 0; sample < this.#count; sample++) {
-      cursor.check();
-      if (sample === 0) time = cursor.varbitInt();
-      else {
-        timeDelta += cursor.varbitInt();
-        time += timeDelta;
-      }
-      this.#timestampsMs[sample] = time;
-      next(sample, 0, 3);
-      const isStale = this.#putSum(sample, words[5]!, words[4]!);
-      if (!isStale || sample === 0) next(sample, 3, 3 + total);
-      this.#readStart(cursor, sample, time, timeDelta);
-      if (isStale) continue;
-      countWords[sample * 2] = words[0]!;
-      countWords[sample * 2 + 1] = words[1]!;
-      zeroWords[sample * 2] = words[2]!;
-      zeroWords[sample * 2 + 1] = words[3]!;
-      const at = this.#addRow(sample);
-      new Int32Array(this.#buckets.buffer).set(bucketWords, at * 2);
-    }
-    cursor.check();
-  }
-
-  /** Goes on where the layout ended. */
-  #cursor(): BitCursor {
-    return new BitCursor(this.#data, this.#reader.bitOffset);
-  }
-
-  /** Reads the start of a sample, in chunks that have them. */
-  #readStart(cursor: BitCursor, sample: number, time: number, timeDelta: number): void {
-    if (this.#starts === undefined) return;
-    this.#reader.skip(cursor.bit - this.#reader.bitOffset);
-    this.#starts.read(sample, time, timeDelta);
-    cursor.bit = this.#reader.bitOffset;
   }
 }
 

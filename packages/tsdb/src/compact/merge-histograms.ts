@@ -99,7 +99,7 @@ class FloatRun {
 }
 
 function openChunk({ encoding, data, mint, maxt }: BlockChunk, kernels: Kernels, name: string): OpenFloats | HistogramColumns {
-  const columns = isHistogramEncoding(encoding) ? decodeHistogramChunk(encoding, data, name) : openFloats(encoding, data, kernels, `${name}, from ${mint} to ${maxt}`);
+  const columns = isHistogramEncoding(encoding) ? decodeHistogramChunk(encoding, data, name, kernels) : openFloats(encoding, data, kernels, `${name}, from ${mint} to ${maxt}`);
   const { timestampsMs } = columns;
   if (timestampsMs.length === 0 || timestampsMs[0] !== mint || timestampsMs.at(-1) !== maxt) {
     throw new TsdbError('ERR_CHUNK_CORRUPT', `merge ${name}: chunk from ${mint} to ${maxt} has ${timestampsMs.length} samples, from ${timestampsMs[0]} to ${timestampsMs.at(-1)}`);

@@ -21,7 +21,7 @@ export function isRecodable(encoding: number): boolean {
  */
 export function recodeWithout(chunk: RawChunk, intervals: Intervals, kernels: Kernels): RawChunk | undefined {
   if (chunk.encoding === CHUNK_ENCODING.xor2) return recodeXor2(chunk, intervals);
-  if (chunk.encoding !== CHUNK_ENCODING.xor) return recodeHistograms(chunk, intervals);
+  if (chunk.encoding !== CHUNK_ENCODING.xor) return recodeHistograms(chunk, intervals, kernels);
   const { memory } = kernels;
   const count = (chunk.data[0]! << 8) | chunk.data[1]!;
   const chunkPtr = memory.alloc(chunk.data.length + CHUNK_SLACK_BYTES);
@@ -61,8 +61,8 @@ function recodeXor2(chunk: RawChunk, intervals: Intervals): RawChunk | undefined
 }
 
 /** As Prometheus writes what is left: nothing is known any more of what came before. */
-function recodeHistograms(chunk: RawChunk, intervals: Intervals): RawChunk | undefined {
-  const columns = decodeHistogramChunk(chunk.encoding, chunk.data, `a chunk from ${chunk.mint} to ${chunk.maxt} that has deleted samples`);
+function recodeHistograms(chunk: RawChunk, intervals: Intervals, kernels: Kernels): RawChunk | undefined {
+  const columns = decodeHistogramChunk(chunk.encoding, chunk.data, `a chunk from ${chunk.mint} to ${chunk.maxt} that has deleted samples`, kernels);
   const kept: HistogramSample[] = [];
   for (let i = 0; i < columns.count; i++) {
     const time = columns.timestampsMs[i]!;

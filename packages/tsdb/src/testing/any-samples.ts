@@ -141,7 +141,7 @@ export function encodeAnySamples(samples: readonly AnySample[], samplesMax: numb
 /** The samples of a chunk. */
 export function decodeAnyChunk({ encoding, data }: BlockChunk, kernels: Kernels): AnySample[] {
   if (isHistogramEncoding(encoding)) {
-    const columns = decodeHistogramChunk(encoding, data, 'a chunk');
+    const columns = decodeHistogramChunk(encoding, data, 'a chunk', kernels);
     return Array.from({ length: columns.count }, (_, i) => histogramSampleAt(columns, i));
   }
   const columns: FloatColumns & { readonly startTimestamps?: Float64Array } = encoding === CHUNK_ENCODING.xor ? decodeXorColumns(data, kernels, 'a chunk') : decodeXor2Chunk(data, 'a chunk');
