@@ -70,7 +70,7 @@ function readJournal(path: string): Journal {
 /** Opens the database as any process would, and compares all of it with the journal. */
 async function compare(kernels: Kernels, dir: string, journal: Journal): Promise<{ readonly compared: number; readonly isTorn: boolean }> {
   const deps = { fs: createNodeFileSystem(), dir, kernels, clock: Date, random: Math.random };
-  const db = createDb(deps, { blockRangeMs: 2000, retentionMs: RETENTION_MS, outOfOrderWindowMs: 4000 });
+  const db = createDb(deps, { blockRangeMs: 2000, retentionMs: RETENTION_MS, blockRangeMaxMs: 18_000, outOfOrderWindowMs: 4000 });
   try {
     expect(db.damagedBlocks()).toEqual([]);
     const repairs = [db.replay.repair, db.replay.outOfOrder?.repair].filter((one) => one !== undefined);

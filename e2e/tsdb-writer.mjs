@@ -6,8 +6,8 @@
  * The journal gets a line before and one after each commit, each in one write:
  *   {"batch": 7, "samples": [["0", 12300, 17], …]}      about to be committed: series, time in ms, value (of a histogram: its sum)
  *   {"done": 7}                                          committed
- * Blocks span 2 s of the samples' own time, which rises by 100 ms with each batch; cuts, checkpoints, retention, forced cuts and restarts of
- * the database come along.
+ * Blocks span 2 s of the samples' own time, which rises by 100 ms with each batch; cuts, checkpoints, compactions, retention, forced cuts
+ * and restarts of the database come along.
  */
 import { existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { createKernels } from '@gauntlet/kernels';
@@ -31,7 +31,7 @@ function lastTime() {
 }
 
 const deps = { fs: createNodeFileSystem(), dir, kernels: createKernels(), clock: Date, random: Math.random };
-const open = () => createDb(deps, { blockRangeMs: 2000, retentionMs: 60_000, outOfOrderWindowMs: 4000, walSegmentBytes: 65_536, exemplars: 100 });
+const open = () => createDb(deps, { blockRangeMs: 2000, retentionMs: 60_000, blockRangeMaxMs: 18_000, outOfOrderWindowMs: 4000, walSegmentBytes: 65_536, exemplars: 100 });
 const journal = openSync(journalPath, 'a');
 // What a kill has cut off must not begin a line of ours.
 writeSync(journal, '\n');
@@ -63,6 +63,7 @@ for (let batch = 1; ; batch++, nowMs += STEP_MS) {
   appender.commit();
   writeSync(journal, `${JSON.stringify({ done: batch })}\n`);
   if (batch % 10 === 0) db.compactHead({ force: batch % 70 === 0 });
+  if (batch % 25 === 0) db.compactBlocks();
   if (batch % 45 === 0) {
     db.close();
     db = open();
