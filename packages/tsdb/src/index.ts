@@ -1,6 +1,7 @@
 /** The seam of tsdb: everything other packages may use. README.md has the reading order. */
 export { type Block, BLOCK_FILES, openBlock, type OpenBlockOptions, readBlockMeta } from './block/block-reader.ts';
 export { repairBlock, type RepairBlockDeps, type RepairBlockOptions, type RepairChange, type RepairReport } from './block/repair-block.ts';
+export { ChunkChecker } from './block/chunk-checker.ts';
 export { computeMetaDigest, META_DIGEST_KEY, type MetaDigest } from './block/meta-digest.ts';
 export { type BlockReport, formatBlockReport, verifyBlock, type VerifyBlockOptions } from './block/verify-block.ts';
 export type { BlockFinding, FindingCode, FindingSeverity } from './block/verify-findings.ts';

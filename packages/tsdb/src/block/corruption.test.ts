@@ -1,12 +1,13 @@
 /**
  * Small blocks, each of their files cut at every length and damaged at every byte. A query gives an error that names block, file, section and
- * offset, or the very same data; verification finds whatever a query refuses. What nothing can find is listed.
+ * offset, or the very same data; verification finds whatever a query refuses, and compaction refuses damaged chunks too. What nothing can find is listed.
  *
  * GAUNTLET_FLIPS=all: of every byte each bit, and all of them, and every length; else one bit of every second byte, every second length.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
 import { createMatcher } from '@gauntlet/model';
+import { compactBlocks } from '../compact/compact-blocks.ts';
 import { isTsdbError } from '../errors.ts';
 import { createBlockQueryable } from '../query/tsdb-queryable.ts';
 import { buildBlock } from '../testing/block-builder.ts';
@@ -96,6 +97,18 @@ async function outcomeOf({ dir, ulid }: Case, fs: MemoryFileSystem, file: string
   }
 }
 
+/** Whether compaction refuses the block too. */
+function compactionOf({ dir }: Case, fs: MemoryFileSystem): string {
+  try {
+    const block = openBlock(fs, dir);
+    compactBlocks({ fs, kernels }, [block], 'out', { ulid: '01HV0000000000000000000007' });
+    block.close();
+    return 'made a block';
+  } catch (error) {
+    return isTsdbError(error) ? 'refused' : `${(error as Error).name}: ${(error as Error).stack}`;
+  }
+}
+
 /** The file that the damage is found in, by the first finding that is more than a note. */
 function blamed({ findings }: BlockReport): string | undefined {
   return findings.find(({ severity }) => severity !== 'note')?.file;
@@ -111,8 +124,10 @@ describe.each(datafiles)('$name', ({ block, file }) => {
   test('cut at every length', async () => {
     const intact = await readAll(withFile(block.files, path, whole), block.dir);
     for (let bytes = 0; bytes < whole.length; bytes += STRIDE) {
-      const { query, report } = await outcomeOf(block, withFile(block.files, path, whole.subarray(0, bytes)), file, intact);
+      const fs = withFile(block.files, path, whole.subarray(0, bytes));
+      const { query, report } = await outcomeOf(block, fs, file, intact);
       expect([bytes, query, blamed(report)]).toEqual([bytes, 'refused', file === 'chunks/000001' ? expect.stringMatching(/^chunks/) : file]);
+      expect([bytes, compactionOf(block, fs)]).toEqual([bytes, 'refused']);
     }
   });
 
@@ -125,7 +140,9 @@ describe.each(datafiles)('$name', ({ block, file }) => {
       for (const mask of MASKS ?? [1 << ((at >> 1) % 8)]) {
         const damaged = whole.slice();
         damaged[at]! ^= mask;
-        const { query, report } = await outcomeOf(block, withFile(block.files, path, damaged), file, intact);
+        const fs = withFile(block.files, path, damaged);
+        const { query, report } = await outcomeOf(block, fs, file, intact);
+        if (file === 'chunks/000001' && query === 'refused') expect([at, mask, compactionOf(block, fs)]).toEqual([at, mask, 'refused']);
         expect([at, mask, query]).toEqual([at, mask, expect.stringMatching(/^(same|refused)$/)]);
         // Whatever a query refuses, verification finds, in the same file.
         if (query === 'refused') expect([at, mask, blamed(report)]).toEqual([at, mask, expect.stringMatching(file === 'chunks/000001' ? /^chunks/ : file)]);
