@@ -202,7 +202,7 @@ describe('schemas 9 to 52 come as 8', () => {
     const columns = decodeHistogramChunk(isFloat ? 3 : 2, histogramOf(isFloat, schema, spans, counts), 'a');
     expect(columns).toMatchObject({ schema: 8, positiveBuckets: positive.counts.length, negativeBuckets: negative.counts.length });
     expect([[...columns.positiveSpans], [...columns.negativeSpans]]).toEqual([positive.spans, negative.spans]);
-    expect([...columns.buckets.slice(0, columns.bucketAt[1])]).toEqual([...positive.counts, ...negative.counts]);
+    expect(columns.buckets.slice(0, columns.bucketAt[1])).toEqual(Float64Array.of(...positive.counts, ...negative.counts));
     // The second sample has one more in every fine bucket.
     expect(columns.buckets.slice(columns.bucketAt[1]).reduce((a, b) => a + b, 0)).toBe([...positive.counts, ...negative.counts].reduce((a, b) => a + b, 0) + counts.length);
   });

@@ -89,7 +89,7 @@ test('what blocks have together is in the compacted one, and in its shards', () 
       }
       verifyCompaction({ fs, kernels }, blocks, out);
       const shards = compactBlocksIntoShards({ fs, kernels }, blocks, 'out', { ulids: ulids.slice(4, 6) });
-      expect(new Map([...shards.flatMap((shard) => (shard === undefined ? [] : [...read(openBlock(fs, `out/${shard.ulid}`))]))].sort())).toEqual(new Map([...got].sort()));
+      expect(new Map(shards.flatMap((shard) => (shard === undefined ? [] : [...read(openBlock(fs, `out/${shard.ulid}`))])).sort())).toEqual(new Map([...got].sort()));
     }),
     { numRuns: Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 40) },
   );
