@@ -1,6 +1,7 @@
 // XOR chunk → columns. Called per sample: one 64-bit window of the bit stream is loaded, and the timestamp's bit, the control
-// bits and up to 54 value bits are taken from it. The value part comes first in the loop, so that no flag tells the second
-// sample (whose timestamp is a varint) from the others.
+// bits and up to 54 value bits are taken from it. The value part comes first in the loop, and its window always begins with the
+// bit 0 of a timestamp as expected, which most samples have: the others, and the second sample, whose timestamp is a
+// varint, pretend it.
 //
 // Timestamps and the differences between neighbours stay within ±(2^53 − 1), as everywhere here; others are refused. Small deltas
 // cannot get there, so only a chunk with a large one is checked, at its end.
@@ -52,35 +53,32 @@ export function decodeXor(chunkPtr: usize, chunkBytes: u32, timestampsPtr: usize
   const endBit: u32 = chunkBytes << 3;
   let bit: u32 = <u32>(at - chunkPtr) << 3;
   let trailing: u64 = 0;
-  let width: u32 = 64;
-  let skip: u32 = 0;
-  let window = peek(chunkPtr, bit);
+  // 64 − width of the value bits: what they are shifted by.
+  let rest: u32 = 0;
+  // The second sample's timestamp is passed: as if its bit 0 stood before the value.
+  let window = peek(chunkPtr, bit) >> 1;
+  bit--;
   let tsOut = timestampsPtr + 8;
   let vsOut = valuesPtr + 8;
   const tsStop = timestampsPtr + (<usize>count << 3);
   while (true) {
-    // Value: `window` starts at its first control bit; `skip` bits of it lie before, counted but not yet passed.
-    if (<i64>window >= 0) {
-      bit += skip + 1;
-    } else if ((window & (1 << 62)) == 0) {
-      if (width <= 54) {
-        bits ^= ((window << 2) >> (64 - width)) << trailing;
-        bit += skip + 2 + width;
-      } else {
-        bit += skip + 2;
-        bits ^= peekWide(chunkPtr, bit, width) << trailing;
-        bit += width;
-      }
+    // `window` starts with a timestamp bit 0, and the control bits of the value follow.
+    if ((window & (1 << 62)) == 0) {
+      bit += 2;
+    } else if ((window & (1 << 61)) == 0) {
+      if (rest >= 10) bits ^= ((window << 3) >> rest) << trailing;
+      else bits ^= peekWide(chunkPtr, bit + 3, 64 - rest) << trailing;
+      bit += 67 - rest;
     } else {
-      const leading = <u32>(window >> 57) & 31;
-      width = <u32>(window >> 51) & 63;
+      const leading = <u32>(window >> 56) & 31;
+      let width = <u32>(window >> 50) & 63;
       if (width == 0) width = 64;
       if (leading + width > 64) return DAMAGED;
-      trailing = 64 - leading - width;
-      bit += skip + 13;
-      if (width <= 43) bits ^= ((window << 13) >> (64 - width)) << trailing;
-      else bits ^= peekWide(chunkPtr, bit, width) << trailing;
-      bit += width;
+      rest = 64 - width;
+      trailing = rest - leading;
+      if (width <= 43) bits ^= ((window << 14) >> rest) << trailing;
+      else bits ^= peekWide(chunkPtr, bit + 14, width) << trailing;
+      bit += 14 + width;
     }
     store<f64>(tsOut, <f64>timestamp);
     store<u64>(vsOut, bits);
@@ -91,29 +89,25 @@ export function decodeXor(chunkPtr: usize, chunkBytes: u32, timestampsPtr: usize
 
     // Timestamp of the next sample.
     window = peek(chunkPtr, bit);
-    if (<i64>window >= 0) {
-      window <<= 1;
-      skip = 1;
-    } else {
+    if (<i64>window < 0) {
       if (window >> 62 == 2) {
         delta += fromStored(<i64>(window << 2) >> 50, -8192);
-        bit += 16;
+        bit += 15;
       } else if (window >> 61 == 6) {
         delta += fromStored(<i64>(window << 3) >> 47, -65536);
-        bit += 20;
+        bit += 19;
       } else if (window >> 60 == 14) {
         delta += fromStored(<i64>(window << 4) >> 44, -524288);
-        bit += 24;
+        bit += 23;
       } else {
         const change = <i64>peekWide(chunkPtr, bit + 4, 64);
-        bit += 68;
-        if (bit > endBit || beyondSafe(change)) return DAMAGED;
+        bit += 67;
+        if (bit >= endBit || beyondSafe(change)) return DAMAGED;
         delta += change;
         if (beyondSafe(delta)) return DAMAGED;
         if (delta > SMALL_DELTA || delta < -SMALL_DELTA) careful = true;
       }
-      window = peek(chunkPtr, bit);
-      skip = 0;
+      window = peek(chunkPtr, bit + 1) >> 1;
     }
     timestamp += delta;
   }

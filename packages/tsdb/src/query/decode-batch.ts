@@ -2,8 +2,9 @@
  * Decodes a batch into columns in kernel memory, and leaves of each series exactly the samples that were asked for.
  *
  *   1 load      all chunks of all series into one region, CRCs checked
- *   2 decode    one call for the whole batch: samples lie series after series. With other chunks than XOR among them a call for each run of
- *               XOR chunks, and the others between (side-columns.ts: which samples are histograms, start timestamps)
+ *   2 decode    one call for the whole batch: samples lie series after series, cut to the range where chunks reach out of it. With other
+ *               chunks than XOR among them a call for each run of
+ *               XOR chunks, whole, and the others between (side-columns.ts: which samples are histograms, start timestamps)
  *   3 trim      samples outside [mint, maxt] go; the rest moves down
  *   4 merge     only where chunks of a series overlap or parts are deleted: by time, each timestamp once, chosen as Prometheus chains
  *               samples (compact/chain-samples.ts); a histogram whose neighbour changed no longer says whether its counters were reset
@@ -44,7 +45,7 @@ export class BatchDecoder {
   decode(batch: ChunkBatch, mint: number, maxt: number): SeriesBatch {
     const kernels = this.#kernels;
     loadIntoKernels(batch, this.#sources, kernels, this.#region);
-    const descriptorPtr = this.#descriptors.ensure(batch.count * 8);
+    const descriptorPtr = this.#descriptors.ensure(batch.count * 12);
     const descriptors = kernels.memory.i32(descriptorPtr, batch.count * 2);
     const counts = new Int32Array(batch.count);
     const regionPtr = this.#region.ptr;
@@ -72,7 +73,7 @@ export class BatchDecoder {
     const timestampsPtr = this.#timestamps.ensure(samples * 8);
     const valuesPtr = this.#values.ensure(samples * 8);
     this.#side.reset(samples);
-    if (others === 0) this.#decodeXor(batch, 0, batch.count, timestampsPtr, valuesPtr, samples);
+    if (others === 0) samples = this.#decodeWithin(batch, mint, maxt, counts, timestampsPtr, valuesPtr, samples);
     else this.#decodeMixed(batch, counts, timestampsPtr, valuesPtr, samples);
 
     const timestamps = kernels.memory.f64(timestampsPtr, samples);
@@ -115,14 +116,31 @@ export class BatchDecoder {
     };
   }
 
+  /** Decodes chunks that are all XOR; of one that reaches out of the range only what lies within. @returns samples, `counts` says of which chunk */
+  #decodeWithin(batch: ChunkBatch, mint: number, maxt: number, counts: Int32Array, timestampsPtr: number, valuesPtr: number, samples: number): number {
+    if (!reachesOut(batch, mint, maxt)) {
+      this.#decodeXor(batch, 0, batch.count, timestampsPtr, valuesPtr, samples);
+      return samples;
+    }
+    const countsPtr = this.#descriptors.ptr + batch.count * 8;
+    const kept = this.#kernels.decodeXorChunksWithin(this.#descriptors.ptr, batch.count, mint, maxt, timestampsPtr, valuesPtr, countsPtr, samples);
+    if (kept < 0) throw this.#damaged(batch, 0, batch.count, kept, samples);
+    counts.set(this.#kernels.memory.i32(countsPtr, batch.count));
+    return kept;
+  }
+
   /** Decodes chunks [first, end), all XOR, to these addresses. */
   #decodeXor(batch: ChunkBatch, first: number, end: number, timestampsPtr: number, valuesPtr: number, samples: number): void {
     const decoded = this.#kernels.decodeXorChunks(this.#descriptors.ptr + first * 8, end - first, timestampsPtr, valuesPtr, samples);
-    if (decoded < 0 && decoded !== BATCH_NO_ROOM) {
-      const chunk = first - 1 - decoded;
-      throw new TsdbError('ERR_CHUNK_CORRUPT', `decode chunk of series ${JSON.stringify(this.#labelsOfChunk(batch, chunk))} in ${this.#sources[batch.source[chunk]!]!.name}: XOR data is damaged although its checksum is right`);
-    }
-    if (decoded !== samples) throw new TsdbError('ERR_CHUNK_CORRUPT', `decode ${end - first} chunks: got ${decoded} samples, want ${samples}`);
+    if (decoded !== samples) throw this.#damaged(batch, first, end, decoded, samples);
+  }
+
+  /** What a kernel's answer about chunks [first, end) means. */
+  #damaged(batch: ChunkBatch, first: number, end: number, decoded: number, samples: number): TsdbError {
+    if (decoded >= 0 || decoded === BATCH_NO_ROOM) return new TsdbError('ERR_CHUNK_CORRUPT', `decode ${end - first} chunks: got ${decoded} samples, want ${samples}`);
+    const chunk = first - 1 - decoded;
+    const labels = JSON.stringify(this.#labelsOfChunk(batch, chunk));
+    return new TsdbError('ERR_CHUNK_CORRUPT', `decode chunk of series ${labels} in ${this.#sources[batch.source[chunk]!]!.name}: XOR data is damaged although its checksum is right`);
   }
 
   /** Decodes chunks of several encodings, each to its place. */
@@ -170,6 +188,12 @@ export class BatchDecoder {
     const source = this.#sources[batch.source[chunk]!]!.name;
     return new TsdbError('ERR_CHUNK_ENCODING', `decode chunk of series ${JSON.stringify(this.#labelsOfChunk(batch, chunk))} in ${source}: invalid chunk encoding "${encoding}"`);
   }
+}
+
+/** Whether some chunk has samples outside of [mint, maxt]. */
+function reachesOut(batch: ChunkBatch, mint: number, maxt: number): boolean {
+  for (let chunk = 0; chunk < batch.count; chunk++) if (batch.mint[chunk]! < mint || batch.maxt[chunk]! > maxt) return true;
+  return false;
 }
 
 function encodingOf(batch: ChunkBatch, chunk: number): number {
