@@ -97,6 +97,11 @@ export interface DbOptions {
   readonly staleSeriesPart?: number;
   /** Series the head has at most; samples of further ones are refused. 0, the default: no limit. */
   readonly seriesMax?: number;
+  /**
+   * Whether to store since when samples count: in the log, and in chunks of encodings 4 to 6, which older programs do not read. Default false:
+   * start timestamps are passed over. `--enable-feature=st-storage,xor2-encoding,histograms-st-encoding`.
+   */
+  readonly startTimestamps?: boolean;
   /** Exemplars kept in memory, the newest of all series; default 0, none. `--storage.exemplars.max-exemplars` of the configuration file. */
   readonly exemplars?: number;
   /** Limit of a WAL segment, bytes, a multiple of 32 KiB; default 128 MiB. `--storage.tsdb.wal-segment-size`. */
@@ -255,7 +260,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
     }
   };
 
-  const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0, outOfOrderWindowMs: options.outOfOrderWindowMs ?? 0, seriesMax: options.seriesMax ?? 0 });
+  const head = new Head({ chunkRangeMs: blockRangeMs, exemplars: options.exemplars ?? 0, outOfOrderWindowMs: options.outOfOrderWindowMs ?? 0, seriesMax: options.seriesMax ?? 0, startTimestamps: options.startTimestamps ?? false });
   const stale = new StaleSeries(head);
   /** Closes whatever is open; the first error counts. */
   const closeFiles = (): void => {

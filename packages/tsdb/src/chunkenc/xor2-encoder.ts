@@ -27,28 +27,62 @@ export function encodeXor2Chunk(samples: Xor2Samples, from: number, to: number):
   const { timestampsMs, values, startTimestamps } = samples;
   if (to - from > SAMPLES_MAX) throw new TsdbError('ERR_CHUNK_WRITE', `encode XOR2 chunk: ${to - from} samples, want at most ${SAMPLES_MAX}`);
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
-  const writer = new BitWriter(64 + (to - from) * 4);
-  writer.writeBits(to - from, 16);
-  writer.writeByte(0);
-  const scratch = new Uint8Array(10);
-  const value = new ValueField(writer);
-  const starts = startTimestamps === undefined ? undefined : new StartTimestampWriter();
-  let delta = 0;
-  for (let i = from; i < to; i++) {
-    const time = checked(timestampsMs[i]!);
-    const previous = i === from ? 0 : timestampsMs[i - 1]!;
-    const low = words[2 * i]!;
-    const high = words[2 * i + 1]!;
-    if (i === from) {
+  const stream = new Xor2Stream(64 + (to - from) * 4);
+  for (let i = from; i < to; i++) stream.add(timestampsMs[i]!, words[2 * i + 1]!, words[2 * i]!, startTimestamps === undefined ? 0 : startTimestamps[i]!);
+  return stream.bytes().slice();
+}
+
+/** A chunk being written, sample by sample. */
+export class Xor2Stream {
+  readonly #writer: BitWriter;
+  readonly #value: ValueField;
+  readonly #starts = new StartTimestampWriter();
+  readonly #scratch = new Uint8Array(10);
+  /** Samples written. */
+  count = 0;
+  #timeMs = 0;
+  #delta = 0;
+
+  /** @param roomBytes to begin with */
+  constructor(roomBytes: number = 128) {
+    this.#writer = new BitWriter(roomBytes);
+    // Count and start header: filled in when the bytes are asked for.
+    this.#writer.writeBits(0, 24);
+    this.#value = new ValueField(this.#writer);
+  }
+
+  /** Bytes so far. */
+  get byteLength(): number {
+    return Math.ceil(this.#writer.bitLength / 8);
+  }
+
+  /** The payload so far; a view valid until the next sample. */
+  bytes(): Uint8Array {
+    const bytes = this.#writer.bytes();
+    bytes[0] = this.count >>> 8;
+    bytes[1] = this.count & 0xff;
+    bytes[2] = this.#starts.header;
+    return bytes;
+  }
+
+  /**
+   * Appends a float by its bits.
+   * @param startMs 0 = not known
+   * @throws TsdbError ERR_CHUNK_WRITE for times or differences beyond ±(2^53 − 1)
+   */
+  add(timeMs: number, high: number, low: number, startMs: number): void {
+    const [writer, value, scratch] = [this.#writer, this.#value, this.#scratch];
+    const [time, start, previous] = [checked(timeMs), checked(startMs), this.#timeMs];
+    if (this.count === 0) {
       writer.writeBytes(scratch.subarray(0, writeVarint(scratch, 0, time)));
       value.writeFirst(high, low);
     } else {
       const next = checked(time - previous);
-      const change = checked(next - delta);
-      delta = next;
-      if (i === from + 1) {
+      const change = checked(next - this.#delta);
+      this.#delta = next;
+      if (this.count === 1) {
         // A negative difference is written as its two's complement, which takes ten bytes.
-        writer.writeBytes(scratch.subarray(0, writeUvarintWords(scratch, 0, Math.floor(delta / TWO_32), delta)));
+        writer.writeBytes(scratch.subarray(0, writeUvarintWords(scratch, 0, Math.floor(next / TWO_32), next)));
         value.writeLong(high, low);
       } else if (change === 0) value.writeShort(high, low);
       else {
@@ -56,11 +90,10 @@ export function encodeXor2Chunk(samples: Xor2Samples, from: number, to: number):
         value.writeLong(high, low);
       }
     }
-    starts?.write(writer, i - from, time, previous, checked(startTimestamps![i]!));
+    this.#starts.write(writer, this.count, time, previous, start);
+    this.#timeMs = time;
+    this.count++;
   }
-  const data = writer.bytes().slice();
-  if (starts !== undefined) data[2] = starts.header;
-  return data;
 }
 
 function checked(time: number): number {

@@ -46,23 +46,24 @@ export interface Appender {
    * @param ref what an earlier append of the series returned, or 0
    * @param labels identity of the series; not looked at when `ref` is known
    * @param timeMs ms since 1970, an integer within ±2^52
+   * @param startMs since when the sample counts, 0 = not known; passed over where the database does not store start timestamps
    * @returns reference of the series for later appends
    * @throws TsdbError ERR_SAMPLE_OUT_OF_ORDER, ERR_SAMPLE_OUT_OF_BOUNDS, ERR_SAMPLE_TOO_OLD, ERR_SAMPLE_DUPLICATE, ERR_SAMPLE_TIMESTAMP, ERR_LABELS_INVALID,
    *   ERR_SERIES_LIMIT
    */
-  append(ref: number, labels: Labels, timeMs: number, value: number): number;
+  append(ref: number, labels: Labels, timeMs: number, value: number, startMs?: number): number;
   /** As `append`, but refusals of the sample are a negative number of REFUSED: cheaper where they are frequent. */
-  tryAppend(ref: number, labels: Labels, timeMs: number, value: number): number;
+  tryAppend(ref: number, labels: Labels, timeMs: number, value: number, startMs?: number): number;
   /** As `append`, with the value as two words: keeps every NaN as it is. */
-  appendBits(ref: number, labels: Labels, timeMs: number, high: number, low: number): number;
+  appendBits(ref: number, labels: Labels, timeMs: number, high: number, low: number, startMs?: number): number;
   /**
    * As `append`, for a native histogram, which is not copied and must not change. Whole counts and floats are stored as what they are;
    * STALE_HISTOGRAM ends the series in the kind it has.
    * @throws as `append`, and ModelError ERR_HISTOGRAM for one that is not sound
    */
-  appendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram): number;
+  appendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram, startMs?: number): number;
   /** As `appendHistogram`, but refusals of the sample are a negative number of REFUSED. */
-  tryAppendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram): number;
+  tryAppendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram, startMs?: number): number;
   /**
    * Adds an exemplar to a series that is there. What is said again, or older than the newest of its series, is passed over.
    * @returns whether it goes into the log; what is refused beside others of the batch is refused at commit
@@ -131,6 +132,7 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
   /** Last histogram of a series in this batch, by slot. */
   const pendingHistograms = new Map<number, HistogramSample>();
   const windowMs = head.outOfOrderWindowMs;
+  const { withStarts } = head;
   let late: BatchPart | undefined;
   const exemplars: ExemplarEntry[] = [];
   const metadata: MetadataEntry[] = [];
@@ -157,11 +159,14 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     parts.push({ floats: batch, histograms });
   };
   /** Finds or makes the series of a sample. @returns its slot, or REFUSED */
-  const begin = (ref: number, labels: Labels, timeMs: number): number => {
+  const begin = (ref: number, labels: Labels, timeMs: number, startMs: number): number => {
     assertOpen();
     if (isDone) throw new TsdbError('ERR_DB_CLOSED', 'append: the appender has been committed or rolled back');
     if (!Number.isInteger(timeMs) || timeMs > TIME_MAX || timeMs < -TIME_MAX) {
       throw new TsdbError('ERR_SAMPLE_TIMESTAMP', `append to series ${JSON.stringify(labels)}: timestamp ${timeMs} is not an integer within ±2^52 ms`);
+    }
+    if (startMs !== 0 && (!Number.isInteger(startMs) || startMs > TIME_MAX || startMs < -TIME_MAX)) {
+      throw new TsdbError('ERR_SAMPLE_TIMESTAMP', `append to series ${JSON.stringify(labels)}: start timestamp ${startMs} is not an integer within ±2^52 ms`);
     }
     if (!head.isInitialized) head.initializeTime(timeMs);
     if (Number.isNaN(minTimeMs)) {
@@ -180,8 +185,8 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     return timeMs >= maxTimeMs - windowMs ? 0 : REFUSED.tooOld;
   };
   const latePart = (): BatchPart => (late ??= { floats: scratch.spareBatches.pop() ?? new SampleColumns(), histograms: [] });
-  const tryBits = (ref: number, labels: Labels, timeMs: number, high: number, low: number): number => {
-    const slot = begin(ref, labels, timeMs);
+  const tryBits = (ref: number, labels: Labels, timeMs: number, high: number, low: number, startMs: number): number => {
+    const slot = begin(ref, labels, timeMs, startMs);
     if (slot < 0) return slot;
     const { table } = head;
     const own = table.refs[slot]!;
@@ -206,7 +211,7 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
       const verdict = judgeLate(timeMs);
       if (verdict < 0) return verdict;
       table.held[slot]!++;
-      latePart().floats.push(own, timeMs, high, low);
+      latePart().floats.push(own, timeMs, high, low, withStarts ? startMs : 0);
       return own;
     }
     if (pendingHistograms.size > 0 && pendingHistograms.delete(slot)) nextPart();
@@ -215,7 +220,7 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     table.pendingHigh[slot] = high;
     table.pendingLow[slot] = low;
     table.held[slot]!++;
-    batch.push(own, timeMs, high, low);
+    batch.push(own, timeMs, high, low, withStarts ? startMs : 0);
     return own;
   };
   const trySample = (slot: number, sample: HistogramSample): number => {
@@ -249,9 +254,10 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     histograms.push({ ref: own, sample });
     return own;
   };
-  const tryHistogram = (ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram): number => {
+  const tryHistogram = (ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram, startMs = 0): number => {
     let sample = histogramToSample(histogram, timeMs);
-    const slot = begin(ref, labels, timeMs);
+    if (withStarts && startMs !== 0) sample = { ...sample, startTimestamp: startMs };
+    const slot = begin(ref, labels, timeMs, startMs);
     if (slot < 0) return slot;
     if (sample.isStale) {
       const last = pendingHistograms.get(slot) ?? head.table.lastHistogram(slot);
@@ -278,9 +284,9 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
       const { floats } = part;
       let kept = 0;
       for (let i = 0; i < floats.count; i++) {
-        const [ref, timeMs, high, low] = [floats.refs[i]!, floats.timesMs[i]!, floats.high[i]!, floats.low[i]!];
-        if (isOvertaken(head.refs.get(ref), timeMs)) latePart().floats.push(ref, timeMs, high, low);
-        else floats.put(kept++, ref, timeMs, high, low);
+        const [ref, timeMs, high, low, startMs] = [floats.refs[i]!, floats.timesMs[i]!, floats.high[i]!, floats.low[i]!, floats.start(i)];
+        if (isOvertaken(head.refs.get(ref), timeMs)) latePart().floats.push(ref, timeMs, high, low, startMs);
+        else floats.put(kept++, ref, timeMs, high, low, startMs);
       }
       floats.count = kept;
       const inOrder = part.histograms.filter((entry) => {
@@ -314,16 +320,16 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     const present = head.metadata.get(slot);
     if (present?.type !== one.type || present.unit !== one.unit || present.help !== one.help) metadata.push({ ref: head.table.refs[slot]!, metadata: one });
   };
-  const tryAppend = (ref: number, labels: Labels, timeMs: number, value: number): number => {
+  const tryAppend = (ref: number, labels: Labels, timeMs: number, value: number, startMs = 0): number => {
     scratch.value[0] = value;
-    return tryBits(ref, labels, timeMs, scratch.words[scratch.highWord]!, scratch.words[1 - scratch.highWord]!);
+    return tryBits(ref, labels, timeMs, scratch.words[scratch.highWord]!, scratch.words[1 - scratch.highWord]!, startMs);
   };
 
   return {
-    append: (ref, labels, timeMs, value) => orThrow(tryAppend(ref, labels, timeMs, value), ref, labels, timeMs),
+    append: (ref, labels, timeMs, value, startMs) => orThrow(tryAppend(ref, labels, timeMs, value, startMs), ref, labels, timeMs),
     tryAppend,
-    appendBits: (ref, labels, timeMs, high, low) => orThrow(tryBits(ref, labels, timeMs, high, low), ref, labels, timeMs),
-    appendHistogram: (ref, labels, timeMs, histogram) => orThrow(tryHistogram(ref, labels, timeMs, histogram), ref, labels, timeMs),
+    appendBits: (ref, labels, timeMs, high, low, startMs = 0) => orThrow(tryBits(ref, labels, timeMs, high, low, startMs), ref, labels, timeMs),
+    appendHistogram: (ref, labels, timeMs, histogram, startMs) => orThrow(tryHistogram(ref, labels, timeMs, histogram, startMs), ref, labels, timeMs),
     tryAppendHistogram: tryHistogram,
     appendExemplar,
     setMetadata,
@@ -376,10 +382,10 @@ function logBatch(head: Head, batch: Batch, scratch: AppendScratch): void {
   for (const { floats, histograms } of parts) {
     if (floats.count > 0) {
       scratch.samples.reset();
-      encodeSamplesRecord(floats, scratch.samples);
+      encodeSamplesRecord(floats, scratch.samples, head.withStarts);
       records.push(parts.length === 1 ? scratch.samples.bytes() : scratch.samples.copy());
     }
-    records.push(...histogramRecords(histograms, scratch.beside));
+    records.push(...histogramRecords(histograms, scratch.beside, head.withStarts));
   }
   if (exemplars.length > 0) putBeside((out) => encodeExemplarsRecord(exemplars, out));
   if (records.length > 0) head.wal!.log(records);
@@ -391,14 +397,14 @@ const NOTHING_APPLIED = { samples: 0, rejected: 0 } as const;
 function applyLate(head: Head, { floats, histograms }: BatchPart, scratch: AppendScratch): { samples: number; rejected: number } {
   const records: Uint8Array[] = [];
   scratch.samples.reset();
-  encodeSamplesRecord(floats, scratch.samples);
+  encodeSamplesRecord(floats, scratch.samples, head.withStarts);
   if (floats.count > 0) records.push(scratch.samples.bytes());
-  records.push(...histogramRecords(histograms, scratch.beside));
+  records.push(...histogramRecords(histograms, scratch.beside, head.withStarts));
   head.wbl!.log(records);
   let samples = 0;
   for (let i = 0; i < floats.count; i++) {
     const slot = head.refs.get(floats.refs[i]!);
-    if (slot >= 0 && head.outOfOrder.insert(head.table.refs[slot]!, floats.timesMs[i]!, floats.high[i]!, floats.low[i]!)) samples++;
+    if (slot >= 0 && head.outOfOrder.insert(head.table.refs[slot]!, floats.timesMs[i]!, floats.high[i]!, floats.low[i]!, undefined, floats.start(i))) samples++;
   }
   for (const { ref, sample } of histograms) {
     const slot = head.refs.get(ref);
@@ -407,11 +413,11 @@ function applyLate(head: Head, { floats, histograms }: BatchPart, scratch: Appen
   return { samples, rejected: floats.count + histograms.length - samples };
 }
 
-function histogramRecords(histograms: readonly HistogramEntry[], out: GrowableBytes): Uint8Array[] {
+function histogramRecords(histograms: readonly HistogramEntry[], out: GrowableBytes, withStarts: boolean): Uint8Array[] {
   const records: Uint8Array[] = [];
   for (const type of histograms.length === 0 ? [] : HISTOGRAM_RECORDS) {
     out.reset();
-    encodeHistogramRecord(type, histograms.filter(({ sample }) => histogramRecordType(sample) === type), out);
+    encodeHistogramRecord(type, histograms.filter(({ sample }) => histogramRecordType(sample) === type), out, withStarts);
     if (out.length > 0) records.push(out.copy());
   }
   return records;
@@ -429,7 +435,7 @@ function apply(head: Head, parts: readonly BatchPart[]): { samples: number; reje
     for (let i = 0; i < floats.count; i++) {
       const timeMs = floats.timesMs[i]!;
       const slot = head.refs.get(floats.refs[i]!);
-      if (slot < 0 || timeMs < head.minValidTimeMs || !table.append(slot, timeMs, floats.high[i]!, floats.low[i]!)) continue;
+      if (slot < 0 || timeMs < head.minValidTimeMs || !table.append(slot, timeMs, floats.high[i]!, floats.low[i]!, floats.start(i))) continue;
       samples++;
       if (timeMs < mint) mint = timeMs;
       if (timeMs > maxt) maxt = timeMs;

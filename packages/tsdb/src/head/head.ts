@@ -42,6 +42,8 @@ export interface HeadOptions {
   readonly outOfOrderWindowMs?: number;
   /** Most series at a time; 0, the default: no limit. */
   readonly seriesMax?: number;
+  /** Whether start timestamps are stored; default false. */
+  readonly startTimestamps?: boolean;
 }
 
 /** Dead slots tolerated before the table is rebuilt. */
@@ -52,6 +54,8 @@ export class Head {
   readonly chunkRangeMs: number;
   readonly outOfOrderWindowMs: number;
   readonly seriesMax: number;
+  /** Whether start timestamps are stored. */
+  readonly withStarts: boolean;
   readonly exemplars: ExemplarBuffer;
   /** Replaced when its samples have gone into blocks; readers keep the one they began with. */
   outOfOrder: OutOfOrderSamples;
@@ -95,8 +99,9 @@ export class Head {
     this.chunkRangeMs = options.chunkRangeMs;
     this.outOfOrderWindowMs = options.outOfOrderWindowMs ?? 0;
     this.seriesMax = options.seriesMax ?? 0;
+    this.withStarts = options.startTimestamps ?? false;
     this.exemplars = new ExemplarBuffer(options.exemplars ?? 0, this.outOfOrderWindowMs);
-    this.table = new SeriesTable(this.symbols, this.chunkRangeMs);
+    this.table = new SeriesTable(this.symbols, this.chunkRangeMs, this.withStarts);
     this.outOfOrder = this.#newOutOfOrder();
     this.postings = createMemPostings(this.symbols);
   }
@@ -221,7 +226,7 @@ export class Head {
   }
 
   #newOutOfOrder(): OutOfOrderSamples {
-    return new OutOfOrderSamples({ addRow: (...chunk) => this.table.addRow(...chunk) }, (rows) => this.#retire(rows));
+    return new OutOfOrderSamples({ addRow: (...chunk) => this.table.addRow(...chunk) }, (rows) => this.#retire(rows), this.withStarts);
   }
 
   /** Whether a checkpoint that drops samples before `mint` must keep the series of a reference. */

@@ -14,7 +14,8 @@ export const HISTOGRAM_CHUNK_BYTES_TARGET = 1024;
 export const HISTOGRAM_CHUNK_SAMPLES_MIN = 10;
 
 /** Encoding of the chunks a histogram goes into. */
-export function histogramEncoding(isFloat: boolean): number {
+export function histogramEncoding(isFloat: boolean, withStarts: boolean): number {
+  if (withStarts) return isFloat ? CHUNK_ENCODING.floatHistogramSt : CHUNK_ENCODING.histogramSt;
   return isFloat ? CHUNK_ENCODING.floatHistogram : CHUNK_ENCODING.histogram;
 }
 
@@ -24,10 +25,12 @@ export class OpenHistogramChunk {
   isEndPredicted = false;
   #stream: HistogramStream;
   #last: HistogramSample;
+  readonly #withStarts: boolean;
 
-  /** Begins with a sample. @param header a RESET_HINT */
-  constructor(sample: HistogramSample, header: number) {
-    this.#stream = new HistogramStream(sample.isFloat, sample.layout, header);
+  /** Begins with a sample. @param header a RESET_HINT @param withStarts whether start timestamps are stored */
+  constructor(sample: HistogramSample, header: number, withStarts: boolean) {
+    this.#withStarts = withStarts;
+    this.#stream = new HistogramStream(sample.isFloat, sample.layout, header, withStarts);
     this.#stream.add(sample);
     this.#last = sample;
   }
@@ -59,8 +62,8 @@ export class OpenHistogramChunk {
     const fit = fitHistogram(stream.header, stream.layout, this.#last, sample);
     if ('nextHeader' in fit) return fit.nextHeader;
     if (fit !== stream.layout) {
-      const grown = new HistogramStream(stream.isFloat, fit, stream.header);
-      const columns = decodeHistogramChunk(histogramEncoding(stream.isFloat), stream.bytes(), 'the head');
+      const grown = new HistogramStream(stream.isFloat, fit, stream.header, this.#withStarts);
+      const columns = decodeHistogramChunk(histogramEncoding(stream.isFloat, this.#withStarts), stream.bytes(), 'the head');
       for (let i = 0; i < columns.count; i++) grown.add(histogramSampleAt(columns, i));
       this.#stream = grown;
     }

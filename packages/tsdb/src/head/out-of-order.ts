@@ -10,6 +10,7 @@
 import { CHUNK_ENCODING } from '@gauntlet/model';
 import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { createXorAppend, createXorAppendState, XOR_HEADER_BYTES, XOR_SAMPLE_BYTES_MAX } from '../chunkenc/xor-appender.ts';
+import { Xor2Stream } from '../chunkenc/xor2-encoder.ts';
 import { firstHeader, histogramEncoding, OpenHistogramChunk } from './open-histogram.ts';
 
 /** Samples of an open chunk. */
@@ -33,6 +34,8 @@ interface Series {
   readonly low: Uint32Array;
   /** The sample where it is a histogram. */
   readonly histograms: (HistogramSample | undefined)[];
+  /** Start timestamps of floats, where they are kept. */
+  readonly starts: Float64Array | undefined;
 }
 
 /** Out-of-order samples of a head. */
@@ -47,7 +50,11 @@ export class OutOfOrderSamples {
   minTimeMs: number = Number.POSITIVE_INFINITY;
   maxTimeMs: number = Number.NEGATIVE_INFINITY;
 
-  constructor(rows: ChunkRows, retire: (rows: readonly number[]) => void) {
+  readonly #withStarts: boolean;
+
+  /** @param withStarts whether start timestamps are stored */
+  constructor(rows: ChunkRows, retire: (rows: readonly number[]) => void, withStarts: boolean) {
+    this.#withStarts = withStarts;
     this.#rows = rows;
     this.#retire = retire;
   }
@@ -70,10 +77,10 @@ export class OutOfOrderSamples {
    * Takes a sample: a float by its bits, or a histogram.
    * @returns false when the open chunk has one at that time already
    */
-  insert(ref: number, timeMs: number, high: number, low: number, histogram?: HistogramSample): boolean {
+  insert(ref: number, timeMs: number, high: number, low: number, histogram?: HistogramSample, startMs: number = 0): boolean {
     let series = this.#series.get(ref);
     if (series === undefined) {
-      series = newSeries();
+      series = newSeries(this.#withStarts);
       this.#series.set(ref, series);
     }
     if (series.count === OUT_OF_ORDER_SAMPLES_MAX) this.#close(series);
@@ -84,6 +91,8 @@ export class OutOfOrderSamples {
     timesMs.copyWithin(at + 1, at, series.count);
     series.high.copyWithin(at + 1, at, series.count);
     series.low.copyWithin(at + 1, at, series.count);
+    series.starts?.copyWithin(at + 1, at, series.count);
+    if (series.starts !== undefined) series.starts[at] = startMs;
     timesMs[at] = timeMs;
     series.high[at] = high;
     series.low[at] = low;
@@ -134,6 +143,12 @@ export class OutOfOrderSamples {
     while (at < series.count) {
       const start = at;
       const first = series.histograms[at];
+      if (first === undefined && series.starts !== undefined) {
+        const stream = new Xor2Stream();
+        for (; at < series.count && series.histograms[at] === undefined; at++) stream.add(series.timesMs[at]!, series.high[at]!, series.low[at]!, series.starts[at]!);
+        rows.push(this.#rows.addRow(series.timesMs[start]!, series.timesMs[at - 1]!, CHUNK_ENCODING.xor2, stream.bytes()));
+        continue;
+      }
       if (first === undefined) {
         this.#page.fill(0);
         this.#xorState.count[0] = 0;
@@ -142,16 +157,16 @@ export class OutOfOrderSamples {
         rows.push(this.#rows.addRow(series.timesMs[start]!, series.timesMs[at - 1]!, CHUNK_ENCODING.xor, this.#page.subarray(0, (this.#xorState.bits[0]! + 7) >>> 3)));
         continue;
       }
-      let open = new OpenHistogramChunk(first, firstHeader(first));
+      let open = new OpenHistogramChunk(first, firstHeader(first), this.#withStarts);
       let mint = first.timeMs;
-      const end = (): void => void rows.push(this.#rows.addRow(mint, open.last.timeMs, histogramEncoding(first.isFloat), open.bytes()));
+      const end = (): void => void rows.push(this.#rows.addRow(mint, open.last.timeMs, histogramEncoding(first.isFloat, this.#withStarts), open.bytes()));
       for (at++; at < series.count; at++) {
         const next = series.histograms[at];
         if (next === undefined || next.isFloat !== first.isFloat) break;
         const header = open.append(next);
         if (header < 0) continue;
         end();
-        open = new OpenHistogramChunk(next, header);
+        open = new OpenHistogramChunk(next, header, this.#withStarts);
         mint = next.timeMs;
       }
       end();
@@ -160,7 +175,7 @@ export class OutOfOrderSamples {
   }
 }
 
-function newSeries(): Series {
+function newSeries(withStarts: boolean): Series {
   return {
     closed: [],
     encoded: [],
@@ -170,5 +185,6 @@ function newSeries(): Series {
     high: new Uint32Array(OUT_OF_ORDER_SAMPLES_MAX + 1),
     low: new Uint32Array(OUT_OF_ORDER_SAMPLES_MAX + 1),
     histograms: [],
+    starts: withStarts ? new Float64Array(OUT_OF_ORDER_SAMPLES_MAX + 1) : undefined,
   };
 }

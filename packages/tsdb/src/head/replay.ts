@@ -99,7 +99,7 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
       }
       const slot = refs.get(samples.refs[i]!);
       if (slot < 0) unknown(samples.refs[i]!);
-      else if (!appendFloat(table, slot, timeMs, samples.high[i]!, samples.low[i]!)) counts.samplesOutOfOrder++;
+      else if (!appendFloat(table, slot, timeMs, samples.high[i]!, samples.low[i]!, samples.start(i))) counts.samplesOutOfOrder++;
       else {
         taken++;
         if (timeMs < mint) mint = timeMs;
@@ -163,12 +163,12 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
 }
 
 /** Appends a float; the end of a histogram series, which Prometheus may log as a float, as a histogram. */
-function appendFloat(table: SeriesTable, slot: number, timeMs: number, high: number, low: number): boolean {
+function appendFloat(table: SeriesTable, slot: number, timeMs: number, high: number, low: number, startMs: number): boolean {
   if (high === STALE_NAN_HI && low === STALE_NAN_LO) {
     const last = table.lastHistogram(slot);
     if (last !== undefined) return table.appendHistogram(slot, staleSample(last.isFloat, timeMs));
   }
-  return table.append(slot, timeMs, high, low);
+  return table.append(slot, timeMs, high, low, startMs);
 }
 
 /** What the replay of the log of samples out of order did. */
@@ -192,12 +192,12 @@ function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head): OutOfOrde
   let unknownRefs = 0;
   const skippedRecords = new Map<string, number>();
   const skip = (name: string, count: number): void => void skippedRecords.set(name, (skippedRecords.get(name) ?? 0) + count);
-  const insert = (ref: number, timeMs: number, high: number, low: number, histogram?: HistogramSample): void => {
+  const insert = (ref: number, timeMs: number, high: number, low: number, histogram?: HistogramSample, startMs = 0): void => {
     const slot = head.refs.get(ref);
     if (slot < 0) {
       unknownRefs++;
       head.reserveRef(ref);
-    } else if (head.outOfOrder.insert(head.table.refs[slot]!, timeMs, high, low, histogram)) samples++;
+    } else if (head.outOfOrder.insert(head.table.refs[slot]!, timeMs, high, low, histogram, startMs)) samples++;
   };
   const visit = (record: Uint8Array): void => {
     const type = record[0] ?? 0;
@@ -206,7 +206,7 @@ function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head): OutOfOrde
       if (leftOut > 0) skip(UNREADABLE_HISTOGRAMS, leftOut);
     } else if (type === RECORD.samples || type === RECORD.samplesWithStart) {
       decodeSamplesRecord(record, columns);
-      for (let i = 0; i < columns.count; i++) insert(columns.refs[i]!, columns.timesMs[i]!, columns.high[i]!, columns.low[i]!);
+      for (let i = 0; i < columns.count; i++) insert(columns.refs[i]!, columns.timesMs[i]!, columns.high[i]!, columns.low[i]!, undefined, columns.start(i));
     } else if (type !== RECORD.mmapMarkers) skip(RECORD_NAMES[type] ?? `type ${type}`, 1);
   };
   const segments = listSegments(fs, wblDir);

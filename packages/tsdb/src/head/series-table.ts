@@ -7,12 +7,13 @@
  *   slot 7:  firstChunk ─► row 12 ─next─► row 31 ─next─► row 40 = lastChunk, still open
  *
  * Slots are given out in ascending order and never twice, which keeps postings sorted; `head.ts` rebuilds the table when too many
- * are dead. Histogram chunks that are open, or too large for the arena, are objects in a list of their own: room 0, address = place in the
+ * are dead. Histogram chunks that are open, float chunks with start timestamps that are open, and chunks too large for the arena are objects in a list of their own: room 0, address = place in the
  * list. Chunks are cut as Prometheus cuts them: at the end of the block range at the latest, evenly before that.
  */
 import { CHUNK_ENCODING, type Labels, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { createXorAppend, createXorAppendState, XOR_CHUNK_BYTES_BEFORE_APPEND_MAX, XOR_HEADER_BYTES, XOR_SAMPLE_BYTES_MAX, type XorAppendState } from '../chunkenc/xor-appender.ts';
 import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { Xor2Stream } from '../chunkenc/xor2-encoder.ts';
 import { ARENA_BLOCK_BYTES_MAX, createChunkArena } from './chunk-arena.ts';
 import { firstHeader, HISTOGRAM_CHUNK_BYTES_TARGET, HISTOGRAM_CHUNK_SAMPLES_MIN, histogramEncoding, OpenHistogramChunk } from './open-histogram.ts';
 import type { SymbolTable } from './symbol-table.ts';
@@ -47,6 +48,7 @@ function grown<T extends Column>(column: T, length: number): T {
 export class SeriesTable {
   #symbols: SymbolTable;
   readonly #chunkRangeMs: number;
+  readonly #withStarts: boolean;
   readonly #arena = createChunkArena();
   readonly #appendXor = createXorAppend();
 
@@ -94,13 +96,15 @@ export class SeriesTable {
   /** CHUNK_ENCODING of a chunk row. */
   chunkEncoding: Uint8Array = new Uint8Array(256);
   /** Chunks outside of the arena, and places in this list that are free. */
-  readonly #objects: (OpenHistogramChunk | Uint8Array | undefined)[] = [];
+  readonly #objects: (OpenHistogramChunk | Xor2Stream | Uint8Array | undefined)[] = [];
   readonly #freeObjects: number[] = [];
   #objectBytes = 0;
   /** Chunks in use. */
   chunkCount = 0;
 
-  constructor(symbols: SymbolTable, chunkRangeMs: number) {
+  /** @param withStarts whether start timestamps are stored: floats in XOR2 chunks, histograms in those that can have them */
+  constructor(symbols: SymbolTable, chunkRangeMs: number, withStarts: boolean = false) {
+    this.#withStarts = withStarts;
     this.#symbols = symbols;
     this.#chunkRangeMs = chunkRangeMs;
   }
@@ -181,15 +185,17 @@ export class SeriesTable {
   /** The last sample where it is a histogram. */
   lastHistogram(slot: number): HistogramSample | undefined {
     const row = this.#lastChunk[slot]!;
-    if (row === NONE || this.chunkEncoding[row] === CHUNK_ENCODING.xor) return undefined;
+    if (row === NONE || this.chunkEncoding[row] === CHUNK_ENCODING.xor || this.chunkEncoding[row] === CHUNK_ENCODING.xor2) return undefined;
     return (this.#objects[this.#chunkAddress[row]!] as OpenHistogramChunk).last;
   }
 
   /**
    * Appends a sample after the last one.
+   * @param startMs start timestamp, 0 = not known; passed over where they are not stored
    * @returns false when it is not after it
    */
-  append(slot: number, timeMs: number, high: number, low: number): boolean {
+  append(slot: number, timeMs: number, high: number, low: number, startMs: number = 0): boolean {
+    if (this.#withStarts) return this.#appendWithStart(slot, timeMs, high, low, startMs);
     const open = this.#open;
     let row = this.#lastChunk[slot]!;
     if (row === NONE) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
@@ -214,6 +220,31 @@ export class SeriesTable {
     return true;
   }
 
+  /** As `append`, to an XOR2 chunk, which is cut by the same rules. */
+  #appendWithStart(slot: number, timeMs: number, high: number, low: number, startMs: number): boolean {
+    const open = this.#open;
+    const row = this.#lastChunk[slot]!;
+    if (row !== NONE && open.timeMs[slot]! >= timeMs) return false;
+    let stream = row !== NONE && this.chunkEncoding[row] === CHUNK_ENCODING.xor2 ? (this.#objects[this.#chunkAddress[row]!] as Xor2Stream) : undefined;
+    if (stream !== undefined) {
+      if (stream.count === CHUNK_SAMPLES_TARGET / 4 && stream.byteLength <= XOR_CHUNK_BYTES_BEFORE_APPEND_MAX) {
+        this.#nextCutMs[slot] = predictChunkEnd(this.chunkMint[row]!, this.chunkMaxt[row]!, this.#nextCutMs[slot]!, 4);
+      }
+      if (stream.byteLength > XOR_CHUNK_BYTES_BEFORE_APPEND_MAX || timeMs >= this.#nextCutMs[slot]! || stream.count >= CHUNK_SAMPLES_TARGET * 2) stream = undefined;
+    }
+    if (stream === undefined) {
+      const cut = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor2);
+      stream = new Xor2Stream();
+      this.#putObject(cut, stream);
+    }
+    stream.add(timeMs, high, low, startMs);
+    this.chunkMaxt[this.#lastChunk[slot]!] = timeMs;
+    open.timeMs[slot] = timeMs;
+    open.high[slot] = high;
+    open.low[slot] = low;
+    return true;
+  }
+
   /**
    * Appends a histogram after the last sample.
    * @returns false when it is not after it
@@ -222,7 +253,7 @@ export class SeriesTable {
     const { timeMs } = sample;
     const row = this.#lastChunk[slot]!;
     if (row !== NONE && this.#open.timeMs[slot]! >= timeMs) return false;
-    const encoding = histogramEncoding(sample.isFloat);
+    const encoding = histogramEncoding(sample.isFloat, this.#withStarts);
     if (row === NONE || this.chunkEncoding[row] !== encoding) this.#beginHistogram(slot, sample, firstHeader(sample));
     else {
       const open = this.#objects[this.#chunkAddress[row]!] as OpenHistogramChunk;
@@ -380,8 +411,8 @@ export class SeriesTable {
   }
 
   #beginHistogram(slot: number, sample: HistogramSample, header: number): void {
-    const row = this.#cutChunk(slot, sample.timeMs, histogramEncoding(sample.isFloat));
-    this.#putObject(row, new OpenHistogramChunk(sample, header));
+    const row = this.#cutChunk(slot, sample.timeMs, histogramEncoding(sample.isFloat, this.#withStarts));
+    this.#putObject(row, new OpenHistogramChunk(sample, header, this.#withStarts));
   }
 
   /** Gives a chunk that gets no more samples no more room than it needs. */
@@ -410,7 +441,7 @@ export class SeriesTable {
     this.#chunkBytes[row] = data.length;
   }
 
-  #putObject(row: number, object: OpenHistogramChunk | Uint8Array): void {
+  #putObject(row: number, object: OpenHistogramChunk | Xor2Stream | Uint8Array): void {
     const place = this.#freeObjects.pop() ?? this.#objects.length;
     this.#objects[place] = object;
     this.#chunkRoom[row] = 0;

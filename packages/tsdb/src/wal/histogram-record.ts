@@ -3,7 +3,7 @@
  *
  *   7, 8     u64 first ref, u64 first t │ (varint ref − first, varint t − first, histogram)…        8, 10, 13: counts are floats
  *   9, 10    the same for histograms with custom bounds
- *   12, 13   with start timestamps, in the form of samples with start timestamps (record.ts); the start timestamps are not kept
+ *   12, 13   of any bounds, with start timestamps, in the form of samples with start timestamps (record.ts)
  *   histogram   hint │ varint schema │ f64 zero threshold │ uvarint zero count │ uvarint count │ f64 sum │ positive spans │ negative spans
  *               │ positive buckets │ negative buckets │ custom bounds, when the schema is −53
  *     spans     uvarint n, (varint offset, uvarint length)…      buckets  uvarint n, varint differences…      bounds  uvarint n, f64…
@@ -16,7 +16,7 @@ import { createHistogram, type HistogramSpan, reduceResolution, RESET_HINTS, typ
 import { CUSTOM_BUCKETS_SCHEMA, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
 import { EMPTY_LAYOUT, type HistogramLayout, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { floatToSample } from '../chunkenc/histogram-sample.ts';
-import { badRecord, RECORD, StartTimestampReader } from './record.ts';
+import { badRecord, RECORD, StartTimestampPrefix, StartTimestampReader } from './record.ts';
 
 const SCHEMA_MAX = 8;
 /** Finest schema that the format knows; finer ones than SCHEMA_MAX are brought to it. */
@@ -43,10 +43,22 @@ export function isHistogramRecord(type: number): boolean {
   return (type >= RECORD.histograms && type <= RECORD.customFloatHistograms) || type === RECORD.histogramsWithStart || type === RECORD.floatHistogramsWithStart;
 }
 
-/** Appends a record of the entries of one type, which it must be of; nothing when there are none. */
-export function encodeHistogramRecord(type: number, entries: readonly HistogramEntry[], out: GrowableBytes): void {
+/**
+ * Appends a record of the entries of one type, which it must be of; nothing when there are none.
+ * @param withStarts with start timestamps, type 12 or 13
+ */
+export function encodeHistogramRecord(type: number, entries: readonly HistogramEntry[], out: GrowableBytes, withStarts: boolean = false): void {
   const first = entries[0];
   if (first === undefined) return;
+  if (withStarts) {
+    out.putU8(first.sample.isFloat ? RECORD.floatHistogramsWithStart : RECORD.histogramsWithStart);
+    const prefix = new StartTimestampPrefix(out);
+    for (const { ref, sample } of entries) {
+      prefix.put(ref, sample.timeMs, sample.startTimestamp ?? 0);
+      putHistogram(out, sample);
+    }
+    return;
+  }
   out.putU8(type);
   out.putBE64(first.ref);
   out.putBE64(first.sample.timeMs);
@@ -106,24 +118,24 @@ export function decodeHistogramRecord(record: Uint8Array, visit: (ref: number, s
   const isFloat = type === RECORD.floatHistograms || type === RECORD.customFloatHistograms || type === RECORD.floatHistogramsWithStart;
   const reader = new ByteReader(record, 1);
   let leftOut = 0;
-  const take = (ref: number, timeMs: number): void => {
+  const take = (ref: number, timeMs: number, startMs: number): void => {
     const sample = readHistogram(reader, isFloat, timeMs);
     if (sample === undefined) leftOut++;
-    else visit(ref, sample);
+    else visit(ref, startMs === 0 ? sample : { ...sample, startTimestamp: startMs });
   };
   try {
     if (type === RECORD.histogramsWithStart || type === RECORD.floatHistogramsWithStart) {
       const prefix = new StartTimestampReader();
       while (reader.remaining > 0) {
         prefix.next(reader);
-        take(prefix.ref, prefix.timeMs);
+        take(prefix.ref, prefix.timeMs, prefix.startMs);
       }
     } else if (reader.remaining > 0) {
       const firstRef = reader.be64();
       const firstTime = reader.beI64();
       while (reader.remaining > 0) {
         const ref = firstRef + reader.varint();
-        take(ref, firstTime + reader.varint());
+        take(ref, firstTime + reader.varint(), 0);
       }
     }
   } catch (error) {

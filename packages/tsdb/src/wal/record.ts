@@ -5,7 +5,7 @@
  *   2 samples      u64 first ref, u64 first t │ (varint ref − first, varint t − first, u64 value bits)…
  *   3 tombstones   (u64 ref, varint mint, varint maxt)…
  *   11 with start  varint ref, varint t, varint start, u64 bits │ (varint ref − previous, varint t − first, start, u64 bits)…
- *     start          0 = none │ 1 = as before │ 2, varint start − first; start timestamps are not kept
+ *     start          0 = none │ 1 = as before │ 2, varint start − first
  *   7–10, 12, 13   native histograms: histogram-record.ts
  *   others         exemplars, metadata: counted, not read
  *
@@ -57,15 +57,23 @@ export class SampleColumns {
   timesMs: Float64Array = new Float64Array(256);
   high: Uint32Array = new Uint32Array(256);
   low: Uint32Array = new Uint32Array(256);
+  /** Start timestamps, 0 = not known; empty as long as no sample has had one. */
+  starts: Float64Array = new Float64Array(0);
 
-  push(ref: number, timeMs: number, high: number, low: number): void {
+  push(ref: number, timeMs: number, high: number, low: number, startMs: number = 0): void {
     const i = this.count;
     if (i === this.refs.length) this.#grow();
     this.refs[i] = ref;
     this.timesMs[i] = timeMs;
     this.high[i] = high;
     this.low[i] = low;
+    if (startMs !== 0 || this.starts.length > 0) this.#putStart(i, startMs);
     this.count = i + 1;
+  }
+
+  /** Start timestamp of sample `i`, 0 when it is not known. */
+  start(i: number): number {
+    return this.starts.length > 0 ? this.starts[i]! : 0;
   }
 
   reset(): void {
@@ -73,11 +81,21 @@ export class SampleColumns {
   }
 
   /** Replaces sample `i`, which is there; the count stays. */
-  put(i: number, ref: number, timeMs: number, high: number, low: number): void {
+  put(i: number, ref: number, timeMs: number, high: number, low: number, startMs: number = 0): void {
     this.refs[i] = ref;
     this.timesMs[i] = timeMs;
     this.high[i] = high;
     this.low[i] = low;
+    if (startMs !== 0 || this.starts.length > 0) this.#putStart(i, startMs);
+  }
+
+  #putStart(i: number, startMs: number): void {
+    if (this.starts.length < this.refs.length) {
+      const starts = new Float64Array(this.refs.length);
+      starts.set(this.starts);
+      this.starts = starts;
+    }
+    this.starts[i] = startMs;
   }
 
   #grow(): void {
@@ -97,9 +115,19 @@ export class SampleColumns {
   }
 }
 
-/** Appends a samples record of all samples; nothing when there are none. */
-export function encodeSamplesRecord(samples: SampleColumns, out: GrowableBytes): void {
+/** Appends a samples record of all samples; nothing when there are none. @param withStarts with start timestamps, type 11 */
+export function encodeSamplesRecord(samples: SampleColumns, out: GrowableBytes, withStarts: boolean = false): void {
   if (samples.count === 0) return;
+  if (withStarts) {
+    out.putU8(RECORD.samplesWithStart);
+    const prefix = new StartTimestampPrefix(out);
+    for (let i = 0; i < samples.count; i++) {
+      prefix.put(samples.refs[i]!, samples.timesMs[i]!, samples.start(i));
+      out.putBE32(samples.high[i]!);
+      out.putBE32(samples.low[i]!);
+    }
+    return;
+  }
   const firstRef = samples.refs[0]!;
   const firstTime = samples.timesMs[0]!;
   out.putU8(RECORD.samples);
@@ -157,6 +185,43 @@ export function decodeSeriesRecord(record: Uint8Array, symbols: SymbolTable, vis
   }
 }
 
+/** Writes what precedes a value in records with start timestamps. */
+export class StartTimestampPrefix {
+  readonly #out: GrowableBytes;
+  #isBegun = false;
+  #ref = 0;
+  #startMs = 0;
+  #firstTimeMs = 0;
+  #firstStartMs = 0;
+
+  constructor(out: GrowableBytes) {
+    this.#out = out;
+  }
+
+  put(ref: number, timeMs: number, startMs: number): void {
+    const out = this.#out;
+    if (this.#isBegun) {
+      out.putVarint(ref - this.#ref);
+      out.putVarint(timeMs - this.#firstTimeMs);
+      if (startMs === 0) out.putU8(0);
+      else if (startMs === this.#startMs) out.putU8(1);
+      else {
+        out.putU8(2);
+        out.putVarint(startMs - this.#firstStartMs);
+      }
+    } else {
+      this.#isBegun = true;
+      this.#firstTimeMs = timeMs;
+      this.#firstStartMs = startMs;
+      out.putVarint(ref);
+      out.putVarint(timeMs);
+      out.putVarint(startMs);
+    }
+    this.#ref = ref;
+    this.#startMs = startMs;
+  }
+}
+
 /** What precedes a value in records with start timestamps. */
 export class StartTimestampReader {
   ref = 0;
@@ -193,7 +258,7 @@ export function decodeSamplesRecord(record: Uint8Array, out: SampleColumns): voi
       while (reader.remaining > 0) {
         prefix.next(reader);
         const high = reader.be32();
-        out.push(prefix.ref, prefix.timeMs, high, reader.be32());
+        out.push(prefix.ref, prefix.timeMs, high, reader.be32(), prefix.startMs);
       }
       return;
     }
