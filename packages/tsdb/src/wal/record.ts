@@ -166,23 +166,40 @@ export function badRecord(type: string, error: unknown): TsdbError {
 export function decodeSeriesRecord(record: Uint8Array, symbols: SymbolTable, visit: (ref: number, ids: Uint32Array, idCount: number) => void): void {
   const reader = new ByteReader(record, 1);
   let ids = new Uint32Array(64);
+  // Series that follow one another share most of their strings: comparing with those of the last one costs less than looking each up.
+  let starts = new Uint32Array(64);
+  let lengths = new Int32Array(64).fill(-1);
   try {
     while (reader.remaining > 0) {
       const ref = reader.be64();
       const idCount = reader.uvarint() * 2;
       if (idCount > record.length) throw new RangeError(`${idCount / 2} labels in a record of ${record.length} bytes`);
-      if (idCount > ids.length) ids = new Uint32Array(idCount * 2);
+      if (idCount > ids.length) {
+        ids = new Uint32Array(idCount * 2);
+        starts = new Uint32Array(idCount * 2);
+        lengths = new Int32Array(idCount * 2).fill(-1);
+      }
       for (let i = 0; i < idCount; i++) {
         const length = reader.uvarint();
         const start = reader.offset;
         reader.skip(length);
-        ids[i] = symbols.internBytes(record, start, start + length);
+        if (length !== lengths[i] || !isRepeated(record, starts[i]!, start, length)) {
+          ids[i] = symbols.internBytes(record, start, start + length);
+          lengths[i] = length;
+        }
+        starts[i] = start;
       }
       visit(ref, ids, idCount);
     }
   } catch (error) {
     throw badRecord('series', error);
   }
+}
+
+function isRepeated(record: Uint8Array, before: number, at: number, length: number): boolean {
+  // Where they differ they mostly do so at the end.
+  for (let i = length - 1; i >= 0; i--) if (record[before + i] !== record[at + i]) return false;
+  return true;
 }
 
 /** Writes what precedes a value in records with start timestamps. */
