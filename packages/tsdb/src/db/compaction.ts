@@ -74,9 +74,9 @@ export interface CompactionDeps {
   readonly dir: string;
   readonly set: BlockSet;
   readonly rangesMs: readonly number[];
-  newUlid(): string;
+  readonly newUlid: () => string;
   /** Whether a block may go, be it into another one. */
-  canDelete(meta: BlockMeta): boolean;
+  readonly canDelete: (meta: BlockMeta) => boolean;
 }
 
 /** Plans and finishes compactions; one at a time. */

@@ -86,8 +86,8 @@ test('random samples, in and out of order, of changing kinds: their starts survi
         }
       }
       appender.commit();
-      const wanted = new Map([...want].sort());
-      const check = async (): Promise<void> => expect(new Map([...(await starts(db))].sort())).toEqual(wanted);
+      // Maps are equal whatever the order of their entries.
+      const check = async (): Promise<void> => expect(await starts(db)).toEqual(want);
       await check();
       db.close();
       db = open(fs, options);
