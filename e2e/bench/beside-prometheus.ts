@@ -61,7 +61,8 @@ export function copyForPrometheus(blocksDir: string): string {
 /** Starts a server. @param blocksDir for theirs a folder of `copyForPrometheus` */
 export async function startSide(which: Side['which'], blocksDir: string): Promise<Side> {
   const address = `127.0.0.1:${await freePort()}`;
-  const nodeFlags = process.env['GAUNTLET_BENCH_NODE_FLAGS']?.split(' ') ?? [];
+  // The young generation of a query worker (querier, query-runner.ts).
+  const nodeFlags = process.env['GAUNTLET_BENCH_NODE_FLAGS']?.split(' ') ?? ['--max-semi-space-size=4'];
   const running =
     which === 'ours'
       ? startProcess({ name: 'gauntlet', command: process.execPath, args: [...nodeFlags, join(import.meta.dirname, 'block-server.mjs'), blocksDir, address] })

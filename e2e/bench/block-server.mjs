@@ -1,14 +1,15 @@
 /**
  * Serves query and query_range over a folder of blocks: engine, block reader and http-api in one process. Arguments: folder, host:port.
- * Plain JavaScript over the built packages, so that neither start nor memory hold a compiler.
+ * Plain JavaScript over the built packages, so that neither start nor memory hold a compiler; and of service-kit what a query worker loads, not the
+ * servers, traces and configuration of a whole service, which take 22 MB more.
  */
 import { readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { API_DEFAULTS, ApiParams, answerError, parseInstantQuery, parseRangeQuery, runQuery, sendAnswer } from '@gauntlet/http-api';
+import { API_DEFAULTS, ApiParams, answerError, parseInstantQuery, parseRangeQuery, runQuery, sendAnswer } from '@gauntlet/http-api/worker';
 import { createKernels } from '@gauntlet/kernels';
 import { createEngine } from '@gauntlet/promql';
-import { createNodeFileSystem } from '@gauntlet/service-kit';
+import { createNodeFileSystem } from '@gauntlet/service-kit/worker';
 import { createBlockQueryable, openBlock } from '@gauntlet/tsdb';
 
 const [dir, address] = process.argv.slice(2);

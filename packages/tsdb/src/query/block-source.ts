@@ -163,13 +163,13 @@ export function createBlockSource(block: Block, kernels?: Kernels): SeriesSource
         const base = regionAt + plan.regionAt[run]!;
         const length = plan.length[run]!;
         const segment = chunkRefSegment(request.refs[plan.first[run]!]!);
+        const segmentBytes = chunks.segmentBytes(segment);
         const bytes = region.subarray(base, base + length);
         const got = chunks.read(segment, bytes, plan.offset[run]!);
         if (got < length) throw chunkCorrupt(block.meta.ulid, segment, plan.offset[run]! + got, 'segment got shorter');
         for (let i = plan.first[run]!; i < plan.first[run + 1]!; i++) {
           const offset = chunkRefOffset(request.refs[i]!);
           const at = offset - plan.offset[run]!;
-          const segmentBytes = chunks.segmentBytes(segment);
           if (!frameChunk(bytes, at, frame)) throw chunkCorrupt(block.meta.ulid, segment, offset, 'length is truncated or over-long');
           if (plan.offset[run]! + frame.end > segmentBytes) throw chunkCorrupt(block.meta.ulid, segment, offset, `payload of ${frame.payloadBytes} bytes passes the end of the segment (${segmentBytes} bytes)`);
           if (frame.end > length) {
