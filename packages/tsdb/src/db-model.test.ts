@@ -64,6 +64,7 @@ const meaningOf = (kind: Kind, value: number): string => (kind === 'end' || Numb
 class Life {
   readonly #windowMs: number;
   readonly #exemplars: number;
+  readonly #startTimestamps: boolean;
   #fs: MemoryFileSystem = createMemoryFileSystem();
   #db: Db;
   #nowMs = 10_000;
@@ -74,7 +75,8 @@ class Life {
   /** A compaction that another thread has run, and that is not finished. */
   #pending: { readonly plan: CompactionPlan; readonly outcome: CompactionOutcome } | undefined;
 
-  constructor(windowMs: number) {
+  constructor(windowMs: number, startTimestamps: boolean) {
+    this.#startTimestamps = startTimestamps;
     this.#windowMs = windowMs;
     this.#exemplars = 10;
     this.#db = this.#open();
@@ -140,7 +142,7 @@ class Life {
 
   #open(): Db {
     const deps = { fs: this.#fs, dir: 'data', kernels, clock: { now: () => 1_700_000_000_000 }, random: Math.random };
-    return createDb(deps, { blockRangeMs: RANGE_MS, walSegmentBytes: 32768, outOfOrderWindowMs: this.#windowMs, exemplars: this.#exemplars });
+    return createDb(deps, { blockRangeMs: RANGE_MS, walSegmentBytes: 32768, outOfOrderWindowMs: this.#windowMs, exemplars: this.#exemplars, startTimestamps: this.#startTimestamps });
   }
 
   /** Two batches side by side; the second commits first. */
@@ -169,8 +171,8 @@ class Life {
         sample.kind === 'end'
           ? tryEnd(appender, labels, timeMs)
           : sample.kind === 'float'
-            ? appender.tryAppend(0, labels, timeMs, sample.value)
-            : appender.tryAppendHistogram(0, labels, timeMs, histogramOf(sample.kind, sample.value));
+            ? appender.tryAppend(0, labels, timeMs, sample.value, timeMs - 1)
+            : appender.tryAppendHistogram(0, labels, timeMs, histogramOf(sample.kind, sample.value), timeMs - 1);
       // The first sample ever sets the bound.
       const isWithinWindow = this.#windowMs > 0 && timeMs >= maxTimeMs() - this.#windowMs;
       if (answer > 0) taken.push({ sample, timeMs });
@@ -256,9 +258,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 test.each([
   { name: 'without a window', windowMs: 0 },
   { name: 'with an out-of-order window', windowMs: 2000 },
-])('$name: what was accepted is there', async ({ windowMs }) => {
+  { name: 'with an out-of-order window and start timestamps', windowMs: 2000, startTimestamps: true },
+])('$name: what was accepted is there', async ({ windowMs, startTimestamps = false }) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 40 }), (steps) => new Life(windowMs).play(steps)),
+    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 40 }), (steps) => new Life(windowMs, startTimestamps).play(steps)),
     { numRuns: Number(process.env['GAUNTLET_FUZZ_RUNS'] ?? 40) },
   );
 });
