@@ -5,9 +5,8 @@
 // trailing zeros of its window (u32 each).
 //
 // Source: Prometheus tsdb/chunkenc/{histogram,float_histogram,varbit,st}.go.
-import { loadBE64 } from './memory';
+import { beyondSafe, fromStored, peek, peekWide, SAFE_MAX } from './chunk-bits';
 
-const SAFE_MAX: i64 = 9007199254740991;
 const STALE: u64 = 0x7ff0000000000002;
 const TRUNCATED: i32 = 0;
 const BAD_WINDOW: i32 = 1;
@@ -146,7 +145,7 @@ export function decodeHistogramSamples(
 function readDeltas(statePtr: usize, buckets: i32, isFirst: bool): i32 {
   let ptr = statePtr;
   for (let i = 0; i < buckets; ) {
-    const window = peek();
+    const window = peek(basePtr, bit);
     if (<i64>window >= 0) {
       let run = <i32>clz<u64>(window);
       if (run > 56) run = 56;
@@ -174,7 +173,7 @@ function readDeltas(statePtr: usize, buckets: i32, isFirst: bool): i32 {
 function readRaw(statePtr: usize, fields: i32): i32 {
   let ptr = statePtr;
   for (let field = 0; field < fields; field++, ptr += 16) {
-    store<u64>(ptr, peekWide(bit, 64));
+    store<u64>(ptr, peekWide(basePtr, bit, 64));
     store<u32>(ptr, 64, 8);
     store<u32>(ptr, 0, 12);
     bit += 64;
@@ -186,7 +185,7 @@ function readRaw(statePtr: usize, fields: i32): i32 {
 /** Fields as differences, like the values of XOR chunks. */
 function readNext(statePtr: usize, fields: i32): i32 {
   for (let field = 0; field < fields; ) {
-    const window = peek();
+    const window = peek(basePtr, bit);
     if (<i64>window >= 0) {
       let run = <i32>clz<u64>(window);
       if (run > 56) run = 56;
@@ -209,7 +208,7 @@ function readNext(statePtr: usize, fields: i32): i32 {
       store<u32>(ptr, width, 8);
       store<u32>(ptr, 64 - leading - width, 12);
     }
-    const difference = width + control <= 57 ? (window << control) >> (64 - width) : peekWide(bit + control, width);
+    const difference = width + control <= 57 ? (window << control) >> (64 - width) : peekWide(basePtr, bit + control, width);
     bit += control + width;
     if (bit > endBit) return TRUNCATED;
     store<u64>(ptr, load<u64>(ptr) ^ (difference << load<u32>(ptr, 12)));
@@ -220,7 +219,7 @@ function readNext(statePtr: usize, fields: i32): i32 {
 
 /** Reads a signed varbit number into `number`. */
 function readVarbit(): i32 {
-  const window = peek();
+  const window = peek(basePtr, bit);
   if (<i64>window < 0) return readCoded(window);
   bit += 1;
   number = 0;
@@ -236,14 +235,14 @@ function readCoded(window: u64): i32 {
     bit += ones + 1 + width;
     return bit > endBit ? TRUNCATED : FINE;
   }
-  number = ones > 7 ? <i64>peekWide(bit + 8, 64) : fromStored(<i64>(peekWide(bit + 8, 56) << 8) >> 8, 56);
+  number = ones > 7 ? <i64>peekWide(basePtr, bit + 8, 64) : fromStored(<i64>(peekWide(basePtr, bit + 8, 56) << 8) >> 8, 56);
   bit += ones > 7 ? 72 : 64;
   return bit > endBit ? TRUNCATED : beyondSafe(number) ? UNSAFE_NUMBER : FINE;
 }
 
 /** Reads an unsigned varbit number into `number`. */
 function readVarbitUint(): i32 {
-  const window = peek();
+  const window = peek(basePtr, bit);
   if (<i64>window >= 0) {
     bit += 1;
     number = 0;
@@ -256,7 +255,7 @@ function readVarbitUint(): i32 {
     bit += ones + 1 + width;
     return bit > endBit ? TRUNCATED : FINE;
   }
-  number = <i64>peekWide(bit + 8, ones > 7 ? 64 : 56);
+  number = <i64>peekWide(basePtr, bit + 8, ones > 7 ? 64 : 56);
   bit += ones > 7 ? 72 : 64;
   return bit > endBit ? TRUNCATED : number < 0 || number > SAFE_MAX ? UNSAFE_NUMBER : FINE;
 }
@@ -267,7 +266,7 @@ function readStart(header: i32, sample: i32, count: i32, time: i64, timeDelta: i
     if (header < 0x80) return FINE;
     let value: u64 = 0;
     for (let i: u64 = 0; ; i++) {
-      const byte = peekWide(bit, 8);
+      const byte = peekWide(basePtr, bit, 8);
       bit += 8;
       if (bit > endBit) return TRUNCATED;
       if (i == 9 && byte > 1) return byte < 0x80 ? UNSAFE_START : LONG_VARINT;
@@ -291,34 +290,4 @@ function readStart(header: i32, sample: i32, count: i32, time: i64, timeDelta: i
 @inline
 function refused(sample: i32, reason: i32): i32 {
   return -1 - (sample * 8 + reason);
-}
-
-/** 57 or more valid bits, left-aligned. */
-// @ts-ignore: decorator
-@inline
-function peek(): u64 {
-  return loadBE64(basePtr + (bit >>> 3)) << (bit & 7);
-}
-
-/** 1 to 64 bits from a bit position, right-aligned. */
-// @ts-ignore: decorator
-@inline
-function peekWide(from: u32, width: u32): u64 {
-  const shift: u64 = from & 7;
-  const ptr = basePtr + (from >>> 3);
-  return ((loadBE64(ptr) << shift) | (<u64>load<u8>(ptr, 8) >> (8 - shift))) >> (64 - width);
-}
-
-/** The stored range of k bits is (−2^(k−1), 2^(k−1)]: the lowest pattern stands for the highest value. */
-// @ts-ignore: decorator
-@inline
-function fromStored(value: i64, bits: u32): i64 {
-  const highest: i64 = 1 << <i64>(bits - 1);
-  return value == -highest ? highest : value;
-}
-
-// @ts-ignore: decorator
-@inline
-function beyondSafe(value: i64): bool {
-  return value > SAFE_MAX || value < -SAFE_MAX;
 }

@@ -7,12 +7,12 @@
 // cannot get there, so only a chunk with a large one is checked, at its end.
 //
 // Source: Prometheus tsdb/docs/format/chunks.md, "XOR chunk data".
+import { beyondSafe, peek, peekWide, readUvarint, varintEnd } from './chunk-bits';
 import { loadBE64 } from './memory';
 
 const DAMAGED: i32 = -1;
 const NO_ROOM: i32 = -2;
 const BATCH_NO_ROOM: i32 = i32.MIN_VALUE;
-const SAFE_MAX: i64 = 9007199254740991;
 const SAFE_MAX_F64: f64 = 9007199254740991.0;
 /** 65,535 deltas of at most this, each growing by a 20-bit delta of deltas, move a timestamp by less than 2^52. */
 const SMALL_DELTA: i64 = 1 << 35;
@@ -172,48 +172,11 @@ export function countXorSamples(descriptorPtr: usize, chunkCount: i32): i32 {
   return total;
 }
 
-/** 57 or more valid bits from a bit position, left-aligned. */
-// @ts-ignore: decorator
-@inline
-function peek(basePtr: usize, bit: u32): u64 {
-  return loadBE64(basePtr + (bit >>> 3)) << (bit & 7);
-}
-
-/** 1 to 64 bits from a bit position, right-aligned. */
-// @ts-ignore: decorator
-@inline
-function peekWide(basePtr: usize, bit: u32, width: u32): u64 {
-  const shift: u64 = bit & 7;
-  const ptr = basePtr + (bit >>> 3);
-  return ((loadBE64(ptr) << shift) | (<u64>load<u8>(ptr, 8) >> (8 - shift))) >> (64 - width);
-}
-
 /** The stored range of k bits is (−2^(k−1), 2^(k−1)]: the lowest pattern stands for the highest value. */
 // @ts-ignore: decorator
 @inline
 function fromStored(value: i64, lowest: i64): i64 {
   return value == lowest ? -lowest : value;
-}
-
-// @ts-ignore: decorator
-@inline
-function beyondSafe(value: i64): bool {
-  return value > SAFE_MAX || value < -SAFE_MAX;
-}
-
-/** Pointer after the varint at `ptr`, or 0 if it is cut or has more than 64 bits. */
-function varintEnd(ptr: usize, end: usize): usize {
-  for (let i: u32 = 0; i < 10 && ptr < end; i++, ptr++) {
-    const byte = load<u8>(ptr);
-    if (byte < 0x80) return i == 9 && byte > 1 ? 0 : ptr + 1;
-  }
-  return 0;
-}
-
-function readUvarint(ptr: usize, end: usize): u64 {
-  let value: u64 = 0;
-  for (let shift: u64 = 0; ptr < end; ptr++, shift += 7) value |= <u64>(load<u8>(ptr) & 0x7f) << shift;
-  return value;
 }
 
 function timestampsAreSafe(timestampsPtr: usize, count: i32): bool {

@@ -10,10 +10,10 @@
  */
 import { HISTOGRAM_REFUSAL, type HistogramKernels } from '../histogram-kernels.ts';
 import type { LinearMemory } from '../kernel-memory.ts';
+import { beyondSafe } from './chunk-bits.ts';
 
 const { truncated: TRUNCATED, badWindow: BAD_WINDOW, unsafeNumber: UNSAFE_NUMBER, badCount: BAD_COUNT, unsafeStart: UNSAFE_START, longVarint: LONG_VARINT } = HISTOGRAM_REFUSAL;
 const FINE = -1;
-const SAFE_MAX = Number.MAX_SAFE_INTEGER;
 /** Bits of the stale marker. */
 const STALE_HI = 0x7ff00000;
 const STALE_LO = 2;
@@ -375,8 +375,4 @@ function refused(sample: number, reason: number): number {
 /** The stored range of k bits is (−2^(k−1), 2^(k−1)]. */
 function fromStored(bits: number, width: number): number {
   return bits > 1 << (width - 1) ? bits - (1 << width) : bits;
-}
-
-function beyondSafe(value: number): boolean {
-  return value > SAFE_MAX || value < -SAFE_MAX;
 }

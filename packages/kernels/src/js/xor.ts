@@ -5,6 +5,7 @@
 import { writeUvarintWords, writeVarint } from '@gauntlet/bytes';
 import type { LinearMemory } from '../kernel-memory.ts';
 import { BATCH_NO_ROOM, type XorKernels } from '../kernels.ts';
+import { beyondSafe, read32, readUvarintAsSigned, readVarint, varintEnd } from './chunk-bits.ts';
 
 const DAMAGED = -1;
 const NOT_ENCODABLE = -1;
@@ -301,47 +302,8 @@ class BitSink {
   }
 }
 
-/** 32 bits from a bit position in the chunk, as a signed number. */
-function read32(bytes: Uint8Array, data: DataView, chunkPtr: number, bit: number): number {
-  const at = chunkPtr + (bit >>> 3);
-  const shift = bit & 7;
-  return (data.getInt32(at) << shift) | (bytes[at + 4]! >>> (8 - shift));
-}
-
 function fromStored(value: number, lowest: number): number {
   return value === lowest ? -lowest : value;
-}
-
-function beyondSafe(value: number): boolean {
-  return value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER;
-}
-
-/** Offset after the varint at `at`, or 0 if it is cut or has more than 64 bits. */
-function varintEnd(bytes: Uint8Array, at: number, end: number): number {
-  for (let i = 0; i < 10 && at < end; i++, at++) {
-    const byte = bytes[at]!;
-    if (byte < 0x80) return i === 9 && byte > 1 ? 0 : at + 1;
-  }
-  return 0;
-}
-
-/** Zig-zag value; beyond 2^53 it is inexact but stays beyond. */
-function readVarint(bytes: Uint8Array, at: number, end: number): number {
-  let value = 0;
-  for (let i = end - 1; i > at; i--) value = value * 128 + (bytes[i]! & 0x7f);
-  value = value * 64 + ((bytes[at]! & 0x7f) >>> 1);
-  return (bytes[at]! & 1) === 1 ? -value - 1 : value;
-}
-
-/** Two's complement of the unsigned 64 bits; beyond 2^53 it is inexact but stays beyond. */
-function readUvarintAsSigned(bytes: Uint8Array, at: number, end: number): number {
-  let hi = 0;
-  let lo = 0;
-  for (let i = end - 1; i >= at; i--) {
-    hi = (hi << 7) | (lo >>> 25);
-    lo = (lo << 7) | (bytes[i]! & 0x7f);
-  }
-  return hi * TWO_32 + (lo >>> 0);
 }
 
 function timestampsAreSafe(doubles: Float64Array, at: number, count: number): boolean {

@@ -16,6 +16,7 @@
  */
 import type { LinearMemory } from '../kernel-memory.ts';
 import type { Xor2Kernels } from '../xor2-kernels.ts';
+import { beyondSafe, read32, readUvarintAsSigned, readVarint, varintEnd } from './chunk-bits.ts';
 
 /** Why a chunk is refused: `decodeXor2Columns`. */
 export const XOR2_REFUSAL = { truncated: -1, noRoom: -2, badWindow: -3, unsafeTime: -4 } as const;
@@ -23,7 +24,6 @@ export const XOR2_REFUSAL = { truncated: -1, noRoom: -2, badWindow: -3, unsafeTi
 const { truncated: TRUNCATED, noRoom: NO_ROOM, badWindow: BAD_WINDOW, unsafeTime: UNSAFE_TIME } = XOR2_REFUSAL;
 const HEADER_BYTES = 3;
 const TWO_32 = 4294967296;
-const SAFE_MAX = Number.MAX_SAFE_INTEGER;
 /** Bits of the stale marker. */
 const STALE_HI = 0x7ff00000;
 const STALE_LO = 2;
@@ -218,17 +218,6 @@ export function decodeXor2Columns(
   return count;
 }
 
-function beyondSafe(value: number): boolean {
-  return value > SAFE_MAX || value < -SAFE_MAX;
-}
-
-/** 32 bits from a bit position, as a signed number. */
-function read32(bytes: Uint8Array, data: DataView, chunkPtr: number, bit: number): number {
-  const at = chunkPtr + (bit >>> 3);
-  const shift = bit & 7;
-  return (data.getInt32(at) << shift) | (bytes[at + 4]! >>> (8 - shift));
-}
-
 /** Signed 64 bits; beyond 2^53 the nearest double, which is refused. */
 function read64(bytes: Uint8Array, data: DataView, chunkPtr: number, bit: number): number {
   return read32(bytes, data, chunkPtr, bit) * TWO_32 + (read32(bytes, data, chunkPtr, bit + 32) >>> 0);
@@ -237,32 +226,4 @@ function read64(bytes: Uint8Array, data: DataView, chunkPtr: number, bit: number
 /** Signed 56 bits; the one pattern that stands for +2^55 instead is refused either way. */
 function read56(bytes: Uint8Array, data: DataView, chunkPtr: number, bit: number): number {
   return (read32(bytes, data, chunkPtr, bit) >> 8) * TWO_32 + (read32(bytes, data, chunkPtr, bit + 24) >>> 0);
-}
-
-/** Offset after the varint at `at`, or 0 if it is cut or has more than 64 bits. */
-function varintEnd(bytes: Uint8Array, at: number, end: number): number {
-  for (let i = 0; i < 10 && at < end; i++, at++) {
-    const byte = bytes[at]!;
-    if (byte < 0x80) return i === 9 && byte > 1 ? 0 : at + 1;
-  }
-  return 0;
-}
-
-/** A zig-zag varint. */
-function readVarint(bytes: Uint8Array, at: number, end: number): number {
-  let value = 0;
-  for (let i = end - 1; i > at; i--) value = value * 128 + (bytes[i]! & 0x7f);
-  value = value * 64 + ((bytes[at]! & 0x7f) >>> 1);
-  return (bytes[at]! & 1) === 1 ? -value - 1 : value;
-}
-
-/** A varint of 64 bits as two's complement. */
-function readUvarintAsSigned(bytes: Uint8Array, at: number, end: number): number {
-  let hi = 0;
-  let lo = 0;
-  for (let i = end - 1; i >= at; i--) {
-    hi = (hi << 7) | (lo >>> 25);
-    lo = (lo << 7) | (bytes[i]! & 0x7f);
-  }
-  return hi * TWO_32 + (lo >>> 0);
 }
