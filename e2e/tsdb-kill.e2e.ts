@@ -146,7 +146,7 @@ test(
       caught.compared += compared;
     }
     const { batches } = readJournal(journalPath);
-    console.log(`${ROUNDS} kills, seed ${SEED}: ${batches} batches acknowledged, ${caught.compared} samples compared; killed at the start ${caught.starting}, with half a block ${caught.halfBlocks}, with half a checkpoint ${caught.halfCheckpoints}, torn logs ${caught.tornLogs}`);
+    process.stderr.write(`${ROUNDS} kills, seed ${SEED}: ${batches} batches acknowledged, ${caught.compared} samples compared; killed at the start ${caught.starting}, with half a block ${caught.halfBlocks}, with half a checkpoint ${caught.halfCheckpoints}, torn logs ${caught.tornLogs}\n`);
     expect(caught.compared).toBeGreaterThan(0);
   },
   30_000 + ROUNDS * 10_000,

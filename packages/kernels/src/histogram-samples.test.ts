@@ -143,7 +143,7 @@ test('both decode the same and refuse the same, whole, cut anywhere and with a b
     { numRuns },
   );
   expect(decoded).toBeGreaterThan(numRuns / 20);
-  expect([...reasons].sort()).toEqual(expect.arrayContaining([HISTOGRAM_REFUSAL.truncated, HISTOGRAM_REFUSAL.unsafeNumber, HISTOGRAM_REFUSAL.badCount]));
+  expect([...reasons]).toEqual(expect.arrayContaining([HISTOGRAM_REFUSAL.truncated, HISTOGRAM_REFUSAL.unsafeNumber, HISTOGRAM_REFUSAL.badCount]));
 });
 
 test('both say the same of noise', () => {

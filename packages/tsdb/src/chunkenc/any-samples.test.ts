@@ -31,7 +31,7 @@ test('any series comes back from its chunks, and both kernels make the same ones
     }),
     { numRuns },
   );
-  expect([...seen].sort()).toEqual([1, 2, 3, 4, 5, 6]);
+  expect([...seen].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
 test('any series in pieces that overlap, with samples that several have, is merged to itself', () => {
