@@ -32,8 +32,8 @@ export interface RangeFunctionCall {
 /** @returns number of present steps */
 export type RangeFunction = (call: RangeFunctionCall, timestampsMs: Float64Array, values: Float64Array, out: Float64Array, present: Uint8Array) => number;
 
-/** What a window of samples [lo, hi) gives at step k; undefined = nothing. */
-type WindowFold = (call: RangeFunctionCall, timestampsMs: Float64Array, values: Float64Array, lo: number, hi: number, k: number) => number | undefined;
+/** What a window of samples [lo, hi) gives at step k; undefined = nothing. The first may lie before the window, at most `lookBehindMs`. */
+export type WindowFold = (call: RangeFunctionCall, timestampsMs: Float64Array, values: Float64Array, lo: number, hi: number, k: number) => number | undefined;
 
 function overWindows(fold: WindowFold): RangeFunction {
   return (call, timestampsMs, values, out, present) => {
@@ -45,8 +45,9 @@ function overWindows(fold: WindowFold): RangeFunction {
       const start = end - call.rangeMs;
       while (hi < count && timestampsMs[hi]! <= end) hi++;
       while (lo < hi && timestampsMs[lo]! <= start) lo++;
-      const value = hi > lo ? fold(call, timestampsMs, values, lo, hi, k) : undefined;
-      call.worked(hi - lo);
+      const first = lo > 0 && timestampsMs[lo - 1]! > start - call.lookBehindMs ? lo - 1 : lo;
+      const value = hi > first ? fold(call, timestampsMs, values, first, hi, k) : undefined;
+      call.worked(hi - first);
       present[k] = value === undefined ? 0 : 1;
       if (value === undefined) continue;
       out[k] = value;
@@ -205,7 +206,7 @@ export const RANGE_FUNCTIONS: ReadonlyMap<string, RangeFunction> = new Map([
   ['deriv', overWindows(deriv)],
   ['predict_linear', overWindows(predictLinear)],
   ['double_exponential_smoothing', overWindows(doubleExponentialSmoothing)],
-  ['xdelta', xChange({ isCounter: false, isRate: false })],
-  ['xincrease', xChange({ isCounter: true, isRate: false })],
-  ['xrate', xChange({ isCounter: true, isRate: true })],
+  ['xdelta', overWindows(xChange({ isCounter: false, isRate: false }))],
+  ['xincrease', overWindows(xChange({ isCounter: true, isRate: false }))],
+  ['xrate', overWindows(xChange({ isCounter: true, isRate: true }))],
 ]);

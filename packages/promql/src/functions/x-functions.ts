@@ -7,7 +7,7 @@
  *
  * Source: thanos-io/promql-engine ringbuffer/functions.go `extendedRate`. Unlike there a range that is no whole number of seconds is not cut to one.
  */
-import type { RangeFunction, RangeFunctionCall } from './range-functions.ts';
+import type { WindowFold } from './range-functions.ts';
 
 /** How old the sample before a window may be. */
 export const X_LOOK_BEHIND_MS: number = 3_600_000;
@@ -19,30 +19,13 @@ export interface XChangeKind {
   readonly isRate: boolean;
 }
 
-/** The function of one kind; a window without samples still has a change, 0, while the sample before it is not too old. */
-export function xChange(kind: XChangeKind): RangeFunction {
-  return (call, timestampsMs, values, out, present) => {
-    const count = timestampsMs.length;
-    let found = 0;
-    let lo = 0;
-    let hi = 0;
-    for (let k = 0, end = call.firstEndMs; k < call.steps; k++, end += call.endStepMs) {
-      const start = end - call.rangeMs;
-      while (hi < count && timestampsMs[hi]! <= end) hi++;
-      while (lo < hi && timestampsMs[lo]! <= start) lo++;
-      const first = lo > 0 && timestampsMs[lo - 1]! > start - call.lookBehindMs ? lo - 1 : lo;
-      call.worked(hi - first);
-      present[k] = hi > first ? 1 : 0;
-      if (hi === first) continue;
-      out[k] = changeOf(kind, call, timestampsMs, values, first, hi, end);
-      found++;
-    }
-    return found;
-  };
+/** The change of one kind; a window without samples still has one, 0, while the sample before it is not too old. */
+export function xChange(kind: XChangeKind): WindowFold {
+  return (call, timestampsMs, values, lo, hi, k) => changeOf(kind, call.rangeMs, timestampsMs, values, lo, hi, call.firstEndMs + k * call.endStepMs);
 }
 
 /** Change over samples [lo, hi), of which the first may lie before the window that ends at `endMs`. */
-function changeOf({ isCounter, isRate }: XChangeKind, { rangeMs }: RangeFunctionCall, t: Float64Array, values: Float64Array, lo: number, hi: number, endMs: number): number {
+function changeOf({ isCounter, isRate }: XChangeKind, rangeMs: number, t: Float64Array, values: Float64Array, lo: number, hi: number, endMs: number): number {
   const last = hi - 1;
   const startMs = endMs - rangeMs;
   const isIncrease = isCounter && !isRate;
