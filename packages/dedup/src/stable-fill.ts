@@ -12,7 +12,7 @@ import type { MergedRuns } from './merged-runs.ts';
 import type { ReplicaColumns } from './replica-columns.ts';
 import { type CounterOrder, firstAfter } from './stable-order.ts';
 import type { StableTrace } from './stable-trace.ts';
-import { HOLE_SPACINGS, type WindowTable } from './stable-windows.ts';
+import { HOLE_SPACINGS, largerSpacing, type WindowTable } from './stable-windows.ts';
 
 /** Emptiness beside an edge up to which a sample near it is not wanted, in spacings. */
 const CLOSE_ENOUGH = 1.1;
@@ -24,9 +24,12 @@ export interface FillContext {
   readonly order: CounterOrder;
   readonly runs: MergedRuns;
   readonly trace: StableTrace | undefined;
+  /** Per replica where the last hole began and ended in it. Holes come in order of time, so the next one is searched from there on. */
+  readonly froms: Int32Array;
+  readonly tos: Int32Array;
 }
 
-/** A hole: both ends exclusive. */
+/** A hole as a trace is told of it: both ends exclusive. */
 export interface Hole {
   /** Replica and index of the sample before; −1 at the start of a stretch. */
   readonly leftReplica: number;
@@ -38,117 +41,193 @@ export interface Hole {
   readonly toMs: number;
 }
 
-/** Appends what the replicas have for a hole, in order of time. */
-export function fillHole(context: FillContext, hole: Hole): void {
-  const { replicas, windows, runs } = context;
-  const found: Array<{ readonly replica: number; readonly from: number; readonly to: number }> = [];
+/**
+ * Appends what the replicas have for a hole, in order of time. Called per lost sample, so a hole is six numbers, as in `Hole`; times of an end with
+ * a sample are that sample's.
+ */
+export function fillHole(context: FillContext, leftReplica: number, left: number, rightReplica: number, right: number, fromMs: number, toMs: number): void {
+  const { replicas, windows, froms, tos } = context;
+  const count = replicas.length;
+  let isEmpty = true;
   let firstMs = Infinity;
   let lastMs = -Infinity;
-  for (let replica = 0; replica < replicas.length; replica++) {
+  for (let replica = 0; replica < count; replica++) {
     const times = replicas[replica]!.timestampsMs;
-    const from = firstAfter(times, hole.fromMs);
+    const from = replica === leftReplica ? left + 1 : seek(times, froms[replica]!, fromMs);
     let to = from;
-    while (to < times.length && times[to]! < hole.toMs) to++;
+    if (replica === rightReplica) to = Math.max(from, right);
+    else while (to < times.length && times[to]! < toMs) to++;
+    froms[replica] = from;
+    tos[replica] = to;
     if (from === to) continue;
-    found.push({ replica, from, to });
-    firstMs = Math.min(firstMs, times[from]!);
-    lastMs = Math.max(lastMs, times[to - 1]!);
+    isEmpty = false;
+    if (times[from]! < firstMs) firstMs = times[from]!;
+    if (times[to - 1]! > lastMs) lastMs = times[to - 1]!;
   }
-  if (found.length === 0) return;
+  if (isEmpty) return;
   // Where one side is open, the hole ends at the newest (begins at the oldest) sample of any replica.
-  const startMs = hole.leftReplica >= 0 ? hole.fromMs : firstMs;
-  const endMs = hole.rightReplica >= 0 ? hole.toMs : lastMs;
-  const spacingMs = windows.spacingBetween(startMs, endMs);
+  const startMs = leftReplica >= 0 ? fromMs : firstMs;
+  const endMs = rightReplica >= 0 ? toMs : lastMs;
+  const startRow = windows.rowOf(startMs);
+  const startSpacing = windows.spacing(startRow);
+  const endRow = windows.rowOf(endMs);
+  const endSpacing = endRow === startRow ? startSpacing : windows.spacing(endRow);
+  const spacingMs = largerSpacing(startSpacing, endSpacing);
   if (!(endMs - startMs > HOLE_SPACINGS * spacingMs)) return;
 
   let best = -1;
   let bestFrom = 0;
   let bestTo = 0;
-  for (const { replica, from, to } of found) {
-    const first = skipBehindLeft(context, hole, replica, from, to);
-    const end = skipAheadOfRight(context, hole, replica, first, to);
-    const [fittingFrom, fittingTo] = withoutNearEdges(replicas[replica]!.timestampsMs, first, end, hole, spacingMs);
-    if (fittingTo - fittingFrom > bestTo - bestFrom) {
+  for (let replica = 0; replica < count; replica++) {
+    let from = froms[replica]!;
+    let to = tos[replica]!;
+    if (from === to) continue;
+    const times = replicas[replica]!.timestampsMs;
+    if (leftReplica >= 0) from = skipBehindLeft(context, leftReplica, left, replica, from, to);
+    if (rightReplica >= 0) to = skipAheadOfRight(context, rightReplica, right, replica, from, to);
+    if (leftReplica >= 0) from = withoutNearLeft(times, from, to, fromMs, rightReplica >= 0 ? toMs : Infinity, spacingMs);
+    if (rightReplica >= 0) to = withoutNearRight(times, from, to, leftReplica >= 0 ? fromMs : -Infinity, toMs, spacingMs);
+    if (to - from > bestTo - bestFrom) {
       best = replica;
-      bestFrom = fittingFrom;
-      bestTo = fittingTo;
+      bestFrom = from;
+      bestTo = to;
     }
   }
   if (best < 0) return;
-  context.trace?.onFill?.(best, bestFrom, bestTo, hole);
-
-  const times = replicas[best]!.timestampsMs;
+  context.trace?.onFill?.(best, bestFrom, bestTo, { leftReplica, left, rightReplica, right, fromMs, toMs });
   // Only a hole that is one by the smaller d of both ends needs a closer look.
-  const leastHoleMs = HOLE_SPACINGS * Math.min(windows.spacing(windows.rowOf(startMs)), windows.spacing(windows.rowOf(endMs)));
-  let leftReplica = hole.leftReplica;
-  let left = hole.left;
-  let fromMs = hole.fromMs;
-  let runFrom = bestFrom;
-  for (let i = bestFrom; i <= bestTo; i++) {
-    const isEnd = i === bestTo;
-    const toMs = isEnd ? hole.toMs : times[i]!;
+  const leastHoleMs = HOLE_SPACINGS * Math.min(startSpacing, endSpacing);
+  takeAndFill(context, best, bestFrom, bestTo, leastHoleMs, leftReplica, left, rightReplica, right, fromMs, toMs);
+}
+
+/** `fillHole` for two replicas and a hole of one of them inside a window, before its sample `right`: nearly all holes are so. */
+export function fillFromOther(context: FillContext, row: number, leader: number, right: number, spacingMs: number): void {
+  const { replicas, froms, windows } = context;
+  const leaderTimes = replicas[leader]!.timestampsMs;
+  const fromMs = leaderTimes[right - 1]!;
+  const toMs = leaderTimes[right]!;
+  const other = 1 - leader;
+  const times = replicas[other]!.timestampsMs;
+  let from = seek(times, Math.max(froms[other]!, windows.start(row, other)), fromMs);
+  let to = from;
+  while (to < times.length && times[to]! < toMs) to++;
+  froms[other] = from;
+  if (from === to) return;
+  from = skipBehindLeft(context, leader, right - 1, other, from, to);
+  to = skipAheadOfRight(context, leader, right, other, from, to);
+  from = withoutNearLeft(times, from, to, fromMs, toMs, spacingMs);
+  to = withoutNearRight(times, from, to, fromMs, toMs, spacingMs);
+  if (from === to) return;
+  context.trace?.onFill?.(other, from, to, { leftReplica: leader, left: right - 1, rightReplica: leader, right, fromMs, toMs });
+  takeAndFill(context, other, from, to, HOLE_SPACINGS * spacingMs, leader, right - 1, leader, right, fromMs, toMs);
+}
+
+/** Appends samples `from` … `to` − 1 of a replica for a hole, and what others have for the holes that are left. */
+function takeAndFill(
+  context: FillContext,
+  replica: number,
+  from: number,
+  to: number,
+  leastHoleMs: number,
+  leftReplica: number,
+  left: number,
+  rightReplica: number,
+  right: number,
+  fromMs: number,
+  toMs: number,
+): void {
+  const { runs, windows } = context;
+  const times = context.replicas[replica]!.timestampsMs;
+  let runFrom = from;
+  let previousMs = fromMs;
+  if (leftReplica >= 0 && rightReplica >= 0) {
+    let i = from;
+    while (i < to && times[i]! - previousMs <= leastHoleMs) previousMs = times[i++]!;
+    if (i === to && toMs - previousMs <= leastHoleMs) {
+      runs.append(replica, from, to);
+      return;
+    }
+    previousMs = fromMs;
+  }
+  for (let i = from; i <= to; i++) {
+    const isStart = i === from;
+    const isEnd = i === to;
+    const nextMs = isEnd ? toMs : times[i]!;
     // An open side is always looked at: what is empty there is known only from the others' samples.
-    const isOpen = leftReplica < 0 || (isEnd && hole.rightReplica < 0);
-    if (isOpen || (toMs - fromMs > leastHoleMs && toMs - fromMs > HOLE_SPACINGS * windows.spacingBetween(fromMs, toMs))) {
-      runs.append(best, runFrom, i);
+    const isOpen = (isStart && leftReplica < 0) || (isEnd && rightReplica < 0);
+    if (isOpen || (nextMs - previousMs > leastHoleMs && nextMs - previousMs > HOLE_SPACINGS * windows.spacingBetween(previousMs, nextMs))) {
+      runs.append(replica, runFrom, i);
       runFrom = i;
       // Smaller than this hole, which has given a sample: so it ends.
-      fillHole(context, { leftReplica, left, rightReplica: isEnd ? hole.rightReplica : best, right: isEnd ? hole.right : i, fromMs, toMs });
+      fillHole(context, isStart ? leftReplica : replica, isStart ? left : i - 1, isEnd ? rightReplica : replica, isEnd ? right : i, previousMs, nextMs);
     }
-    leftReplica = best;
-    left = i;
-    fromMs = toMs;
+    previousMs = nextMs;
   }
-  runs.append(best, runFrom, bestTo);
+  runs.append(replica, runFrom, to);
+}
+
+/** How many samples behind a cursor are looked at one by one. */
+const NEAR_SAMPLES = 24;
+
+/** Index of the first timestamp greater than `ms`, which is seldom far behind `cursor`. */
+function seek(times: Float64Array, cursor: number, ms: number): number {
+  if (cursor > 0 && times[cursor - 1]! > ms) return firstAfter(times, ms);
+  const near = Math.min(times.length, cursor + NEAR_SAMPLES);
+  let index = cursor;
+  while (index < near && times[index]! <= ms) index++;
+  return index < near ? index : firstAfter(times, ms, index);
 }
 
 /** The first sample of a range that is not behind the hole's left end. */
-function skipBehindLeft({ order, trace }: FillContext, hole: Hole, replica: number, from: number, to: number): number {
-  if (hole.leftReplica < 0) return from;
+function skipBehindLeft({ order, trace }: FillContext, leftReplica: number, left: number, replica: number, from: number, to: number): number {
   let index = from;
   while (index < to) {
-    const verdict = order.judge(replica, index, hole.leftReplica, hole.left);
-    if (verdict === 'disputed') trace?.onDispute?.(replica, index, hole.leftReplica, hole.left);
-    if (verdict !== 'out of order') break;
+    const verdict = order.judge(replica, index, leftReplica, left);
+    if (verdict === 'in order') break;
+    if (verdict === 'disputed') {
+      trace?.onDispute?.(replica, index, leftReplica, left);
+      break;
+    }
     index++;
   }
-  if (index > from) trace?.onDrop?.(replica, from, index, hole.leftReplica, hole.left);
+  if (index > from) trace?.onDrop?.(replica, from, index, leftReplica, left);
   return index;
 }
 
 /** The end of a range without the samples that the hole's right end is behind. */
-function skipAheadOfRight({ order, trace }: FillContext, hole: Hole, replica: number, from: number, to: number): number {
-  if (hole.rightReplica < 0) return to;
+function skipAheadOfRight({ order, trace }: FillContext, rightReplica: number, right: number, replica: number, from: number, to: number): number {
   let index = to;
   while (index > from) {
-    const verdict = order.judge(hole.rightReplica, hole.right, replica, index - 1);
-    if (verdict === 'disputed') trace?.onDispute?.(hole.rightReplica, hole.right, replica, index - 1);
-    if (verdict !== 'out of order') break;
+    const verdict = order.judge(rightReplica, right, replica, index - 1);
+    if (verdict === 'in order') break;
+    if (verdict === 'disputed') {
+      trace?.onDispute?.(rightReplica, right, replica, index - 1);
+      break;
+    }
     index--;
   }
-  if (index < to) trace?.onDrop?.(replica, index, to, hole.rightReplica, hole.right);
+  if (index < to) trace?.onDrop?.(replica, index, to, rightReplica, right);
   return index;
 }
 
-/** Leaves out samples closer than d/2 to an end of the hole where their neighbour is near enough to it. */
-function withoutNearEdges(times: Float64Array, from: number, to: number, hole: Hole, spacingMs: number): [from: number, to: number] {
-  const near = spacingMs / 2;
-  const enough = CLOSE_ENOUGH * spacingMs;
+/** Leaves out samples closer than d/2 to the left end where the next one is near enough to it. `toMs` is Infinity where the right side is open. */
+function withoutNearLeft(times: Float64Array, from: number, to: number, fromMs: number, toMs: number, spacingMs: number): number {
   let first = from;
+  while (first < to && times[first]! - fromMs < spacingMs / 2) {
+    const nextMs = first + 1 < to ? times[first + 1]! : toMs;
+    if (nextMs - fromMs > CLOSE_ENOUGH * spacingMs) break;
+    first++;
+  }
+  return first;
+}
+
+/** The same at the right end; `fromMs` is −Infinity where the left side is open. */
+function withoutNearRight(times: Float64Array, from: number, to: number, fromMs: number, toMs: number, spacingMs: number): number {
   let end = to;
-  if (hole.leftReplica >= 0) {
-    while (first < end && times[first]! - hole.fromMs < near) {
-      const next = first + 1 < end ? times[first + 1]! : hole.rightReplica >= 0 ? hole.toMs : Infinity;
-      if (next - hole.fromMs > enough) break;
-      first++;
-    }
+  while (end > from && toMs - times[end - 1]! < spacingMs / 2) {
+    const nextMs = end - 1 > from ? times[end - 2]! : fromMs;
+    if (toMs - nextMs > CLOSE_ENOUGH * spacingMs) break;
+    end--;
   }
-  if (hole.rightReplica >= 0) {
-    while (end > first && hole.toMs - times[end - 1]! < near) {
-      const next = end - 1 > first ? times[end - 2]! : hole.leftReplica >= 0 ? hole.fromMs : -Infinity;
-      if (hole.toMs - next > enough) break;
-      end--;
-    }
-  }
-  return [first, end];
+  return end;
 }

@@ -20,6 +20,7 @@ const FALLS_BEFORE_MS = 2.5 * WINDOW_MS;
 const FALLS_AFTER_MS = 2 * WINDOW_MS;
 /** What it costs a pair that its intervals do not meet, in distances of their ends. */
 const APART_COST = 10;
+const NO_FALLS = new Int32Array(0);
 
 /** A fall lies somewhere in (startMs, endMs]: the times of its two samples. */
 interface Fall {
@@ -43,12 +44,22 @@ export class CounterOrder {
   readonly #isCounterSeries: boolean;
   readonly #histogramAt: HistogramAt | undefined;
   readonly #falls: Array<Int32Array | undefined>;
+  /** Per replica a time between whose ends no fall touches: what lies inside needs no pairing. Empty until asked for. */
+  readonly #calmFromMs: Float64Array;
+  readonly #calmToMs: Float64Array;
 
-  constructor(replicas: readonly ReplicaColumns[], isCounterSeries: boolean, histogramAt: HistogramAt | undefined) {
+  /** No replica has a fall, all are floats. */
+  readonly #neverFalls: boolean;
+
+  /** @param risesOnly replicas whose values are known to be in order, where that is known */
+  constructor(replicas: readonly ReplicaColumns[], isCounterSeries: boolean, histogramAt: HistogramAt | undefined, risesOnly?: readonly boolean[]) {
     this.#replicas = replicas;
     this.#isCounterSeries = isCounterSeries;
     this.#histogramAt = histogramAt;
-    this.#falls = replicas.map(() => undefined);
+    this.#falls = replicas.map(({ isHistogram }, r) => (isHistogram === undefined && risesOnly?.[r] === true ? NO_FALLS : undefined));
+    this.#neverFalls = this.#falls.every((falls) => falls === NO_FALLS);
+    this.#calmFromMs = new Float64Array(replicas.length).fill(Infinity);
+    this.#calmToMs = new Float64Array(replicas.length).fill(-Infinity);
   }
 
   /**
@@ -56,13 +67,16 @@ export class CounterOrder {
    * 'out of order': to be dropped. 'disputed': it is lower, but its replica has not caught up within L, so the replicas disagree and it stays.
    */
   judge(lr: number, later: number, er: number, earlier: number): SeamVerdict {
-    if (lr === er) return 'in order';
+    if (lr === er || (this.#neverFalls && !(this.#replicas[lr]!.values[later]! < this.#replicas[er]!.values[earlier]!))) return 'in order';
     const laterMs = this.#replicas[lr]!.timestampsMs[later]!;
     const earlierMs = this.#replicas[er]!.timestampsMs[earlier]!;
     if (laterMs - earlierMs > WINDOW_MS || laterMs < earlierMs) return 'in order';
     if (!this.#isComparable(lr, later, er, earlier)) return 'in order';
-    if (!this.#isBehind(lr, later, er, earlier)) return 'in order';
+    // Most seams: floats and no reset near. What falls all the time is no counter, which is found faster than resets are paired.
+    const isPlain = !this.#isHistogram(lr, later) && this.#isCalm(lr, earlierMs, laterMs) && this.#isCalm(er, earlierMs, laterMs);
+    if (isPlain && !(this.#replicas[lr]!.values[later]! < this.#replicas[er]!.values[earlier]!)) return 'in order';
     if (!this.#isCounterLike(lr, later, er)) return 'in order';
+    if (!isPlain && !this.#isBehind(lr, later, er, earlier)) return 'in order';
     // Whoever lags has caught up after L. Without a sample from then on nothing is known.
     const times = this.#replicas[lr]!.timestampsMs;
     const afterwards = firstAfter(times, earlierMs + WINDOW_MS - 1);
@@ -104,15 +118,21 @@ export class CounterOrder {
     const last = firstAfter(times, atMs + WINDOW_MS) - 1;
     if (last <= first || !(values[last]! > values[first]!)) return false;
     const falls = this.#fallsOf(replica);
-    for (let k = 0; k < falls.length; k++) if (falls[k]! > first && falls[k]! <= last) return false;
-    return true;
+    let low = 0;
+    let high = falls.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (falls[middle]! > first) high = middle;
+      else low = middle + 1;
+    }
+    return low === falls.length || falls[low]! > last;
   }
 
   /** Resets that the later replica has seen by sample `later` minus those that the earlier one had seen by sample `earlier`. */
   #resetsBetween(lr: number, later: number, er: number, earlier: number): number {
-    if (this.#fallsOf(lr).length === 0 && this.#fallsOf(er).length === 0) return 0;
     const laterMs = this.#replicas[lr]!.timestampsMs[later]!;
     const earlierMs = this.#replicas[er]!.timestampsMs[earlier]!;
+    if (this.#isCalm(lr, earlierMs, laterMs) && this.#isCalm(er, earlierMs, laterMs)) return 0;
     const mine = this.#fallsAround(lr, earlierMs, laterMs);
     const others = this.#fallsAround(er, earlierMs, laterMs);
     const partners = pairFalls(mine, others);
@@ -179,15 +199,35 @@ export class CounterOrder {
     const times = this.#replicas[replica]!.timestampsMs;
     const falls = this.#fallsOf(replica);
     const found: Fall[] = [];
+    for (let k = this.#firstFallBehind(replica, earlierMs - FALLS_BEFORE_MS); k < falls.length && times[falls[k]!]! <= laterMs + FALLS_AFTER_MS; k++) found.push({ index: falls[k]!, height: this.#heightOf(replica, falls[k]!), startMs: times[falls[k]! - 1]!, endMs: times[falls[k]!]! });
+    return found;
+  }
+
+  /** Whether none of a replica's falls matters for two samples at these times. */
+  #isCalm(replica: number, earlierMs: number, laterMs: number): boolean {
+    const fromMs = earlierMs - FALLS_BEFORE_MS;
+    const toMs = laterMs + FALLS_AFTER_MS;
+    if (fromMs >= this.#calmFromMs[replica]! && toMs < this.#calmToMs[replica]!) return true;
+    const falls = this.#fallsOf(replica);
+    const times = this.#replicas[replica]!.timestampsMs;
+    const next = this.#firstFallBehind(replica, fromMs);
+    this.#calmFromMs[replica] = next === 0 ? -Infinity : times[falls[next - 1]! - 1]!;
+    this.#calmToMs[replica] = next === falls.length ? Infinity : times[falls[next]!]!;
+    return toMs < this.#calmToMs[replica]!;
+  }
+
+  /** Which of a replica's falls is the first whose samples both lie behind a time. */
+  #firstFallBehind(replica: number, ms: number): number {
+    const times = this.#replicas[replica]!.timestampsMs;
+    const falls = this.#fallsOf(replica);
     let low = 0;
     let high = falls.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (times[falls[middle]! - 1]! > earlierMs - FALLS_BEFORE_MS) high = middle;
+      if (times[falls[middle]! - 1]! > ms) high = middle;
       else low = middle + 1;
     }
-    for (let k = low; k < falls.length && times[falls[k]!]! <= laterMs + FALLS_AFTER_MS; k++) found.push({ index: falls[k]!, height: this.#heightOf(replica, falls[k]!), startMs: times[falls[k]! - 1]!, endMs: times[falls[k]!]! });
-    return found;
+    return low;
   }
 
   /** Indexes of the samples of a replica that are lower than their predecessor. */
@@ -199,14 +239,31 @@ export class CounterOrder {
     const { values, isHistogram } = this.#replicas[replica]!;
     const found: number[] = [];
     if (isHistogram === undefined) {
-      for (let i = 1; i < values.length; i++) if (values[i]! < values[i - 1]!) found.push(i);
+      const count = values.length;
+      let i = 1;
+      let previous = values[0]!;
+      // Four at a time: half the time where nothing falls.
+      for (; i + 3 < count; i += 4) {
+        const a = values[i]!;
+        const b = values[i + 1]!;
+        const c = values[i + 2]!;
+        const d = values[i + 3]!;
+        if (!(a >= previous && b >= a && c >= b && d >= c)) {
+          if (a < previous) found.push(i);
+          if (b < a) found.push(i + 1);
+          if (c < b) found.push(i + 2);
+          if (d < c) found.push(i + 3);
+        }
+        previous = d;
+      }
+      for (; i < count; i++) if (values[i]! < values[i - 1]!) found.push(i);
     } else {
       for (let i = 1; i < values.length; i++) {
         if ((isHistogram[i] !== 0) !== (isHistogram[i - 1] !== 0)) continue;
         if (isHistogram[i] === 0 ? values[i]! < values[i - 1]! : this.#histogramAt !== undefined && this.#fallsToHistogram(replica, i)) found.push(i);
       }
     }
-    return Int32Array.from(found);
+    return found.length === 0 ? NO_FALLS : Int32Array.from(found);
   }
 
   #fallsToHistogram(replica: number, index: number): boolean {
@@ -215,9 +272,9 @@ export class CounterOrder {
   }
 }
 
-/** Index of the first timestamp greater than `ms`; the length if there is none. */
-export function firstAfter(times: Float64Array, ms: number): number {
-  let low = 0;
+/** Index of the first timestamp greater than `ms` from index `from` on; the length if there is none. */
+export function firstAfter(times: Float64Array, ms: number, from = 0): number {
+  let low = from;
   let high = times.length;
   while (low < high) {
     const middle = (low + high) >>> 1;

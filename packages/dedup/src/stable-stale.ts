@@ -23,21 +23,55 @@ interface Split {
   readonly markers: Int32Array;
 }
 
-/** Whether a replica has a stale marker. */
-export function hasStaleMarkers({ values }: ReplicaColumns): boolean {
-  // v − v is 0 for every finite number, so the sum tells 64 values at once; infinities and NaN are looked at.
-  for (let from = 0; from < values.length; from += 64) {
-    const to = Math.min(values.length, from + 64);
-    let zeros = 0;
-    for (let i = from; i < to; i++) zeros += values[i]! - values[i]!;
-    if (zeros !== 0 && hasMarkerIn(values, from, to)) return true;
+/** No value is lower than the one before, and none is NaN. */
+export const RISING = 0;
+/** Some are, but there is no stale marker. */
+export const MIXED = 1;
+/** There is a stale marker. */
+export const STALE = 2;
+/** What a look at a replica's values tells. */
+export type ValueKind = typeof RISING | typeof MIXED | typeof STALE;
+
+/** Looks at all values once, as counters are: four at a time, until one falls. */
+export function kindOfValues({ values }: ReplicaColumns): ValueKind {
+  const count = values.length;
+  if (count === 0) return RISING;
+  let i = 1;
+  let previous = values[0]!;
+  for (; i + 3 < count; i += 4) {
+    const a = values[i]!;
+    const b = values[i + 1]!;
+    const c = values[i + 2]!;
+    const d = values[i + 3]!;
+    if (!(a >= previous && b >= a && c >= b && d >= c)) return hasStaleMarkers(values, i - 1) ? STALE : MIXED;
+    previous = d;
   }
-  return false;
+  for (; i < count; i++) if (!(values[i]! >= values[i - 1]!)) return hasStaleMarkers(values, i - 1) ? STALE : MIXED;
+  return previous === previous ? RISING : hasStaleMarkers(values, 0) ? STALE : MIXED;
+}
+
+/** Whether there is a stale marker from an index on. */
+function hasStaleMarkers(values: Float64Array, start: number): boolean {
+  // v − v is 0 for every finite number, so the sum tells 64 values at once; infinities and NaN are looked at. Four sums do not wait for each other.
+  const whole = values.length - ((values.length - start) % 64);
+  for (let from = start; from < whole; from += 64) {
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let d = 0;
+    for (let i = from; i < from + 64; i += 4) {
+      a += values[i]! - values[i]!;
+      b += values[i + 1]! - values[i + 1]!;
+      c += values[i + 2]! - values[i + 2]!;
+      d += values[i + 3]! - values[i + 3]!;
+    }
+    if (a + b + c + d !== 0 && hasMarkerIn(values, from, from + 64)) return true;
+  }
+  return hasMarkerIn(values, whole, values.length);
 }
 
 function hasMarkerIn(values: Float64Array, from: number, to: number): boolean {
-  const words = wordsOf(values);
-  for (let i = from; i < to; i++) if (values[i] !== values[i] && isStaleNaN(words, i)) return true;
+  for (let i = from; i < to; i++) if (values[i] !== values[i] && isStaleNaN(wordsOf(values), i)) return true;
   return false;
 }
 

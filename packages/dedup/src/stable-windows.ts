@@ -3,7 +3,8 @@
  *
  *   window      k·10 min ≤ t < (k + 1)·10 min, aligned to 1970; a row per window in which some replica has samples
  *   starts      rows + 1 blocks of one index per replica: replica r has samples starts[row·R + r] … starts[(row + 1)·R + r] of its own columns there
- *   least, most smallest and largest distance of those samples to the one before; only used to tell that nothing can be missing
+ *   least, most smallest and largest distance of those samples to the one before, of all replicas and of each: only used to tell that nothing can be
+ *               missing, and that all distances or none are below the step of a median
  *   spacing     d of docs/dedup: the smallest median distance among replicas with at least 3 samples in the window and its two neighbours;
  *               Infinity where there is none, or it is above half a window: then the result is the union
  *
@@ -12,6 +13,7 @@
  */
 import { type SpacingSummary, summarizeSpacing } from '@gauntlet/kernels';
 import type { ReplicaColumns } from './replica-columns.ts';
+import { gapsBelow, listGaps, select, stepOf } from './stable-gaps.ts';
 
 /** L of docs/dedup: length of a window, milliseconds. */
 export const WINDOW_MS = 600_000;
@@ -42,6 +44,8 @@ export class WindowTable {
   starts: Int32Array = new Int32Array(0);
   #least: Float64Array = new Float64Array(0);
   #most: Float64Array = new Float64Array(0);
+  #leastOf: Float64Array = new Float64Array(0);
+  #mostOf: Float64Array = new Float64Array(0);
   /** Exact spacing by row; NaN until asked for. */
   #spacing: Float64Array = new Float64Array(0);
   /** Lower end of the step of each replica's median by row; Infinity for fewer than 3 samples. */
@@ -51,8 +55,16 @@ export class WindowTable {
   #below: Int32Array = new Int32Array(0);
   #within: Int32Array = new Int32Array(0);
   #guesses: Float64Array = new Float64Array(0);
-  /** Where each replica's median was last. */
+  /**
+   * By replica: indexes of the samples whose distance to the one before is not below `#wideMs`, so that holes and medians need not look at all
+   * samples. `#wideMs` is NaN until the list is made; `#wideAt` says where a row begins in it.
+   */
+  readonly #wide: Int32Array[] = [];
+  #wideMs: Float64Array = new Float64Array(0);
+  #wideAt: Int32Array = new Int32Array(0);
+  /** Where each replica's median was last, in this series or the one before. */
   #steps: Float64Array = new Float64Array(0);
+  #visited = 0;
   #replicas: readonly ReplicaColumns[] = [];
   #gaps: Float64Array = new Float64Array(256);
   #summaries: SpacingSummary[] = [];
@@ -73,14 +85,23 @@ export class WindowTable {
       this.starts = new Int32Array((capacity + 1) * count);
       this.#least = new Float64Array(capacity);
       this.#most = new Float64Array(capacity);
+      this.#leastOf = new Float64Array(capacity * count);
+      this.#mostOf = new Float64Array(capacity * count);
       this.#spacing = new Float64Array(capacity);
       this.#medians = new Float64Array(capacity * count);
       this.#even = new Uint8Array(capacity);
       this.#below = new Int32Array(capacity * count);
       this.#within = new Int32Array(capacity * count);
       this.#guesses = new Float64Array(capacity * count);
+      this.#wideAt = new Int32Array(capacity * count);
     }
-    if (count > this.#steps.length) this.#steps = new Float64Array(count);
+    if (count > this.#steps.length) {
+      this.#steps = new Float64Array(count).fill(NaN);
+      this.#wideMs = new Float64Array(count);
+    }
+    while (this.#wide.length < count) this.#wide.push(new Int32Array(256));
+    this.#wideMs.fill(NaN);
+    this.#visited = 0;
     this.#join(count);
   }
 
@@ -89,24 +110,29 @@ export class WindowTable {
     const summaries = this.#summaries;
     const at = new Int32Array(count);
     const { ids, starts } = this;
+    const leastOf = this.#leastOf;
+    const mostOf = this.#mostOf;
     let rows = 0;
+    // The next window of each replica, Infinity behind its last.
+    const next = new Float64Array(count);
+    for (let r = 0; r < count; r++) next[r] = summaries[r]!.rows > 0 ? summaries[r]!.ids[0]! : Infinity;
     while (true) {
       let id = Infinity;
-      for (let r = 0; r < count; r++) {
-        const { rows: own, ids: ownIds } = summaries[r]!;
-        if (at[r]! < own && ownIds[at[r]!]! < id) id = ownIds[at[r]!]!;
-      }
+      for (let r = 0; r < count; r++) if (next[r]! < id) id = next[r]!;
       let least = Infinity;
       let most = 0;
       for (let r = 0; r < count; r++) {
         const summary = summaries[r]!;
         const row = at[r]!;
-        const isThere = row < summary.rows && summary.ids[row] === id;
-        starts[rows * count + r] = row < summary.rows ? summary.starts[row]! : this.#replicas[r]!.timestampsMs.length;
-        if (!isThere) continue;
-        if (summary.least[row]! < least) least = summary.least[row]!;
-        if (summary.most[row]! > most) most = summary.most[row]!;
+        const own = rows * count + r;
+        starts[own] = row < summary.rows ? summary.starts[row]! : this.#replicas[r]!.timestampsMs.length;
+        if (next[r] !== id || id === Infinity) continue;
+        leastOf[own] = summary.least[row]!;
+        mostOf[own] = summary.most[row]!;
+        if (leastOf[own]! < least) least = leastOf[own]!;
+        if (mostOf[own]! > most) most = mostOf[own]!;
         at[r] = row + 1;
+        next[r] = row + 1 < summary.rows ? summary.ids[row + 1]! : Infinity;
       }
       if (id === Infinity) break;
       ids[rows] = id;
@@ -117,7 +143,6 @@ export class WindowTable {
     this.rows = rows;
     this.#spacing.fill(NaN, 0, rows);
     this.#guesses.fill(NaN, 0, rows * count);
-    this.#steps.fill(NaN);
     this.#findEven();
   }
 
@@ -156,6 +181,11 @@ export class WindowTable {
    */
   isEven(row: number): boolean {
     return this.#even[row] === 1;
+  }
+
+  /** Largest distance of a replica's samples in a row to the one before; it must have some there. */
+  most(row: number, replica: number): number {
+    return this.#mostOf[row * this.#replicas.length + replica]!;
   }
 
   /** Fills in `isEven` of all rows. */
@@ -236,19 +266,70 @@ export class WindowTable {
     return low;
   }
 
+  /** Counts for all rows at once, if that has not been done for another guess: the first median that is not where it was expected makes it by row. */
   #countGaps(row: number, replica: number, guess: number): void {
+    if (!(this.#wideMs[replica]! > 0)) this.#listWide(replica, guess);
+    else this.#countGapsOf(row, replica, guess);
+  }
+
+  #listWide(replica: number, guess: number): void {
     const { timestampsMs: times } = this.#replicas[replica]!;
-    const end = this.end(row, replica);
-    const high = guess + stepOf(guess);
-    let below = 0;
-    let notAbove = 0;
-    for (let i = Math.max(1, this.start(row, replica)); i < end; i++) {
-      const gap = times[i]! - times[i - 1]!;
-      if (gap < guess) below++;
-      if (gap < high) notAbove++;
+    const { rows, starts } = this;
+    const count = this.#replicas.length;
+    const limitMs = guess + stepOf(guess);
+    if (this.#wide[replica]!.length <= times.length + 4) this.#wide[replica] = new Int32Array(2 * times.length + 8);
+    const wide = this.#wide[replica]!;
+    const wideAt = this.#wideAt;
+    this.#wideMs[replica] = limitMs;
+    let k = 0;
+    for (let row = 0; row < rows; row++) {
+      const at = row * count + replica;
+      const from = Math.max(1, starts[at]!);
+      const to = starts[at + count]!;
+      wideAt[at] = k;
+      if (to > from && this.#mostOf[at]! >= limitMs) k = listGaps(times, from, to, limitMs, wide, k);
+      const below = to > from && !(this.#leastOf[at]! >= guess) ? gapsBelow(times, from, to, guess) : 0;
+      this.#guesses[at] = guess;
+      this.#below[at] = below;
+      this.#within[at] = to > from ? to - from - (k - wideAt[at]!) - below : 0;
     }
+    wide[k] = times.length;
+  }
+
+  /**
+   * The first sample of a replica in a row from `from` on whose distance to the one before is more than `limitMs`.
+   * @returns its index, or that of the end of the row
+   */
+  nextWide(row: number, replica: number, from: number, limitMs: number): number {
+    const end = this.end(row, replica);
+    const { timestampsMs: times } = this.#replicas[replica]!;
+    if (!(this.#wideMs[replica]! <= limitMs)) {
+      let index = from;
+      while (index < end && !(times[index]! - times[index - 1]! > limitMs)) index++;
+      return index;
+    }
+    const wide = this.#wide[replica]!;
     const at = row * this.#replicas.length + replica;
+    let k = this.#wideAt[at]!;
+    while (wide[k]! < from) k++;
+    while (wide[k]! < end && !(times[wide[k]!]! - times[wide[k]! - 1]! > limitMs)) k++;
+    return Math.min(end, wide[k]!);
+  }
+
+  #countGapsOf(row: number, replica: number, guess: number): void {
+    const at = row * this.#replicas.length + replica;
+    const from = Math.max(1, this.start(row, replica));
+    const to = this.end(row, replica);
+    const high = guess + stepOf(guess);
     this.#guesses[at] = guess;
+    if (to <= from) {
+      this.#below[at] = 0;
+      this.#within[at] = 0;
+      return;
+    }
+    const { timestampsMs: times } = this.#replicas[replica]!;
+    const below = this.#leastOf[at]! >= guess ? 0 : gapsBelow(times, from, to, guess);
+    const notAbove = this.#mostOf[at]! < high ? to - from : gapsBelow(times, from, to, high);
     this.#below[at] = below;
     this.#within[at] = notAbove - below;
   }
@@ -265,14 +346,31 @@ export class WindowTable {
    * @param fromMs time of the sample before; `toMs` likewise behind
    */
   spacingBetween(fromMs: number, toMs: number): number {
-    const first = this.spacing(this.rowOf(fromMs));
-    const second = this.spacing(this.rowOf(toMs));
-    if (first === Infinity) return second;
-    return second === Infinity ? first : Math.max(first, second);
+    const first = this.rowOf(fromMs);
+    const second = this.rowOf(toMs);
+    return first === second ? this.spacing(first) : largerSpacing(this.spacing(first), this.spacing(second));
+  }
+
+  /** Tells that times asked for by `rowOf` will mostly be in or near a row. */
+  visit(row: number): void {
+    this.#visited = row;
   }
 
   /** Row of the last window with samples that begins at or before a time; 0 if there is none. */
   rowOf(ms: number): number {
+    const { ids, rows } = this;
+    const row = this.#visited;
+    if (row < rows) {
+      if (ids[row]! * WINDOW_MS > ms) {
+        if (row > 0 && ids[row - 1]! * WINDOW_MS <= ms) return row - 1;
+      } else if (row + 1 >= rows || ms < ids[row + 1]! * WINDOW_MS) {
+        return row;
+      }
+    }
+    return this.#searchRow(ms);
+  }
+
+  #searchRow(ms: number): number {
     const id = Math.floor(ms / WINDOW_MS);
     let low = 0;
     let high = this.rows;
@@ -294,18 +392,21 @@ export class WindowTable {
     const spacing = isEven ? Infinity : this.spacing(row);
     if (!isEven && spacing === Infinity) return UNION;
     let best = 0;
-    for (let r = 0; r < count; r++) {
-      const samples = this.end(row, r) - this.start(row, r);
-      if (samples > best && (isEven || this.#medians[row * count + r]! <= HOLE_SPACINGS * spacing)) best = samples;
+    const { starts } = this;
+    const medians = this.#medians;
+    for (let at = row * count; at < (row + 1) * count; at++) {
+      const samples = starts[at + count]! - starts[at]!;
+      if (samples > best && (isEven || medians[at]! <= HOLE_SPACINGS * spacing)) best = samples;
     }
     // Nobody who is dense enough has samples in this window: the others lead it, but at the live edge they wait.
     const isAnyone = best === 0 && !this.#isLiveEdge(row);
     if (isAnyone) for (let r = 0; r < count; r++) best = Math.max(best, this.end(row, r) - this.start(row, r));
     const least = best - Math.max(1, LACK * best);
     for (let r = 0; r < count; r++) {
-      const samples = this.end(row, r) - this.start(row, r);
+      const at = row * count + r;
+      const samples = starts[at + count]! - starts[at]!;
       if (samples < least) continue;
-      if (!isEven && !isAnyone && !(this.#medians[row * count + r]! <= HOLE_SPACINGS * spacing)) continue;
+      if (!isEven && !isAnyone && !(medians[at]! <= HOLE_SPACINGS * spacing)) continue;
       // At the live edge the leader's first sample of the window may still be on its way.
       if (samples === 0 && !(this.#isLiveEdge(row) && this.end(row - 1, r) > this.start(row - 1, r))) continue;
       return r;
@@ -330,31 +431,8 @@ export function summarizeHere(replica: ReplicaColumns, out: SpacingSummary): voi
   summarizeSpacing(replica.timestampsMs, WINDOW_MS, out);
 }
 
-/** Width of the step of a distance: a 32nd of the power of two below it. */
-function stepOf(ms: number): number {
-  return ms < 0x40000000 ? (1 << (31 - Math.clz32(ms))) / 32 : 2 ** (Math.floor(Math.log2(ms)) - 5);
-}
-
-/** The element that would stand at `rank` if the first `count` were sorted; reorders them. */
-function select(items: Float64Array, count: number, rank: number): number {
-  let low = 0;
-  let high = count - 1;
-  while (low < high) {
-    const pivot = items[(low + high) >>> 1]!;
-    let i = low;
-    let j = high;
-    while (i <= j) {
-      while (items[i]! < pivot) i++;
-      while (items[j]! > pivot) j--;
-      if (i <= j) {
-        const swapped = items[i]!;
-        items[i++] = items[j]!;
-        items[j--] = swapped;
-      }
-    }
-    if (rank <= j) high = j;
-    else if (rank >= i) low = i;
-    else return items[rank]!;
-  }
-  return items[rank]!;
+/** The larger of the d of two windows, that of the other where one has none; Infinity if neither has. */
+export function largerSpacing(first: number, second: number): number {
+  if (first === Infinity) return second;
+  return second === Infinity || first > second ? first : second;
 }

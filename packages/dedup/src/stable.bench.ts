@@ -1,6 +1,6 @@
 /**
  * Two replicas of 1.15 M samples, decode included: `stable` beside `penalty` with the same kernels, and beside a merge sample by sample; healthy, and
- * with faults. Time per sample read; floors: stable at most 1.3 × penalty, at least 3 × faster than sample by sample, on healthy replicas.
+ * with faults. Time per sample read; floors: `ratioMax` × penalty, and at least 3 × faster than sample by sample.
  * Run: node --import tsx packages/dedup/src/stable.bench.ts; GAUNTLET_BENCH_SMALL=1 for a short run.
  */
 import { CHUNK_SLACK_BYTES, createKernels, SPACING_ROW_BYTES, xorChunkBytesMax } from '@gauntlet/kernels';
@@ -64,10 +64,10 @@ function decode(pair: readonly Encoded[]): ReplicaColumns[] {
 }
 
 const failures: string[] = [];
-for (const [name, lost] of [
-  ['healthy', 0],
-  ['1 % lost', 0.01],
-  ['10 % lost', 0.1],
+for (const [name, lost, ratioMax] of [
+  ['healthy', 0, 1.3],
+  ['1 % lost', 0.01, 1.5],
+  ['10 % lost', 0.1, 2.3],
 ] as const) {
   const pairs = Array.from({ length: SERIES }, (_, s) => [encode(0, lost, 2 * s + 1), encode(7000, lost, 2 * s + 2)]);
   const total = pairs.flat().reduce((sum, { samples }) => sum + samples, 0);
@@ -95,7 +95,7 @@ for (const [name, lost] of [
   const ratio = stable!.nsPerItem / penalty!.nsPerItem;
   const faster = naive[0]!.nsPerItem / stable!.nsPerItem;
   console.log(`${name.padEnd(10)} stable / penalty ${ratio.toFixed(2)}, sample by sample / stable ${faster.toFixed(1)}`);
-  if (lost === 0 && !isSmall && (ratio > 1.3 || faster < 3)) failures.push(`${name}: ${ratio.toFixed(2)} × penalty (floor 1.3), ${faster.toFixed(1)} × faster than sample by sample (floor 3)`);
+  if (!isSmall && (ratio > ratioMax || faster < 3)) failures.push(`${name}: ${ratio.toFixed(2)} × penalty (floor ${ratioMax}), ${faster.toFixed(1)} × faster than sample by sample (floor 3)`);
   for (const { descriptorPtr, chunks } of pairs.flat()) {
     for (let c = 0; c < chunks; c++) memory.free(memory.i32(descriptorPtr + 8 * c, 2)[0]!);
     memory.free(descriptorPtr);

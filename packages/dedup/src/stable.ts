@@ -16,9 +16,9 @@
  */
 import { MergedRuns } from './merged-runs.ts';
 import { copyReplica, type DedupBuffer, type ReplicaColumns } from './replica-columns.ts';
-import { fillHole, type FillContext } from './stable-fill.ts';
+import { fillFromOther, fillHole, type FillContext } from './stable-fill.ts';
 import { CounterOrder, type HistogramAt } from './stable-order.ts';
-import { mergeWithStaleMarkers, hasStaleMarkers } from './stable-stale.ts';
+import { kindOfValues, mergeWithStaleMarkers, RISING, STALE } from './stable-stale.ts';
 import type { StableTrace } from './stable-trace.ts';
 import { emitUnion } from './stable-union.ts';
 import { HOLE_SPACINGS, summarizeHere, type SummarizeSpacing, UNION, WINDOW_MS, WindowTable } from './stable-windows.ts';
@@ -48,10 +48,10 @@ export function mergeStable(replicas: readonly ReplicaColumns[], options: Stable
   if (replicas.length === 0) throw new RangeError('merge replicas: none given');
   if (replicas.length === 1) {
     copyReplica(replicas[0]!, out);
-  } else if (replicas.some(hasStaleMarkers)) {
-    mergeWithStaleMarkers(replicas, options, mergeSamples, out);
   } else {
-    mergeSamples(replicas, options, out);
+    const kinds = replicas.map(kindOfValues);
+    if (kinds.includes(STALE)) mergeWithStaleMarkers(replicas, options, mergeSamples, out);
+    else mergeSamples(replicas, options, out, kinds.map((kind) => kind === RISING));
   }
 }
 
@@ -61,11 +61,11 @@ export function isSeam(merged: DedupBuffer, index: number): boolean {
 }
 
 /** The merge of replicas without stale markers; returns the windows for who needs spacings. */
-function mergeSamples(replicas: readonly ReplicaColumns[], options: StableOptions, out: DedupBuffer): WindowTable {
+function mergeSamples(replicas: readonly ReplicaColumns[], options: StableOptions, out: DedupBuffer, risesOnly?: readonly boolean[]): WindowTable {
   const windows = options.windows ?? new WindowTable();
   windows.build(replicas, options.summarize ?? summarizeHere);
   const runs = new MergedRuns(replicas, out);
-  new StableMerge(replicas, options, windows, runs).run();
+  new StableMerge(replicas, windows, runs, new CounterOrder(replicas, options.isCounterSeries, options.histogramAt, risesOnly), options.trace).run();
   runs.finish();
   return windows;
 }
@@ -84,19 +84,20 @@ class StableMerge {
   /** The last sample of each replica while it led in this stretch, kept or not; −1 for none. */
   readonly #lasts: Int32Array;
 
-  constructor(replicas: readonly ReplicaColumns[], options: StableOptions, windows: WindowTable, runs: MergedRuns) {
+  constructor(replicas: readonly ReplicaColumns[], windows: WindowTable, runs: MergedRuns, order: CounterOrder, trace: StableTrace | undefined) {
     this.#replicas = replicas;
     this.#windows = windows;
     this.#runs = runs;
-    this.#trace = options.trace;
-    this.#order = new CounterOrder(replicas, options.isCounterSeries, options.histogramAt);
+    this.#trace = trace;
+    this.#order = order;
     this.#lasts = new Int32Array(replicas.length).fill(-1);
-    this.#fill = { replicas, windows, order: this.#order, runs, trace: options.trace };
+    this.#fill = { replicas, windows, order, runs, trace, froms: new Int32Array(replicas.length), tos: new Int32Array(replicas.length) };
   }
 
   run(): void {
     const windows = this.#windows;
     for (let row = 0; row < windows.rows; row++) {
+      windows.visit(row);
       if (!windows.isJoinedToPrevious(row)) this.#startStretch();
       const leader = windows.leader(row);
       this.#trace?.onWindow?.(windows.ids[row]! * WINDOW_MS, leader, leader === UNION ? Infinity : windows.spacing(row), windows, row);
@@ -121,24 +122,29 @@ class StableMerge {
     if (leader !== this.#leftReplica) from = this.#skipBehind(leader, from, end);
     this.#lasts[leader] = end - 1;
     if (from === end) return;
-    const times = this.#replicas[leader]!.timestampsMs;
     if (this.#leftReplica < 0) this.#openLeft(row, leader, from);
-    else if (leader !== this.#leftReplica || !isEven) this.#checkHole(leader, from);
-    if (isEven) {
-      this.#runs.append(leader, from, end);
-    } else {
-      const longest = HOLE_SPACINGS * windows.spacing(row);
-      let runFrom = from;
-      for (let i = from + 1; i < end; i++) {
-        if (times[i]! - times[i - 1]! <= longest) continue;
-        this.#runs.append(leader, runFrom, i);
-        fillHole(this.#fill, { leftReplica: leader, left: i - 1, rightReplica: leader, right: i, fromMs: times[i - 1]!, toMs: times[i]! });
-        runFrom = i;
-      }
-      this.#runs.append(leader, runFrom, end);
-    }
+    else if (leader !== this.#leftReplica || !isEven) this.#checkHole(row, leader, from);
+    if (isEven || windows.most(row, leader) <= HOLE_SPACINGS * windows.spacing(row)) this.#runs.append(leader, from, end);
+    else this.#takeWithHoles(row, leader, from, end);
     this.#leftReplica = leader;
     this.#leftIndex = end - 1;
+  }
+
+  /** A window with holes of its leader. */
+  #takeWithHoles(row: number, leader: number, from: number, end: number): void {
+    const windows = this.#windows;
+    const spacingMs = windows.spacing(row);
+    const longestMs = HOLE_SPACINGS * spacingMs;
+    const times = this.#replicas[leader]!.timestampsMs;
+    const isPair = this.#replicas.length === 2;
+    let runFrom = from;
+    for (let i = windows.nextWide(row, leader, from + 1, longestMs); i < end; i = windows.nextWide(row, leader, i + 1, longestMs)) {
+      this.#runs.append(leader, runFrom, i);
+      if (isPair) fillFromOther(this.#fill, row, leader, i, spacingMs);
+      else fillHole(this.#fill, leader, i - 1, leader, i, times[i - 1]!, times[i]!);
+      runFrom = i;
+    }
+    this.#runs.append(leader, runFrom, end);
   }
 
   /** Law 4 where the leader changes: the new one's samples that are behind what an earlier one had shown. */
@@ -160,24 +166,25 @@ class StableMerge {
   }
 
   /** The hole between the last kept sample and the first of a window. */
-  #checkHole(leader: number, index: number): void {
+  #checkHole(row: number, leader: number, index: number): void {
     const fromMs = this.#replicas[this.#leftReplica]!.timestampsMs[this.#leftIndex]!;
     const toMs = this.#replicas[leader]!.timestampsMs[index]!;
-    if (!(toMs - fromMs > HOLE_SPACINGS * this.#windows.spacingBetween(fromMs, toMs))) return;
-    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: leader, right: index, fromMs, toMs });
+    // d of a hole is at least that of the window where it ends.
+    if (!(toMs - fromMs > HOLE_SPACINGS * this.#windows.spacing(row))) return;
+    fillHole(this.#fill, this.#leftReplica, this.#leftIndex, leader, index, fromMs, toMs);
   }
 
   /** Samples of others before the first leader's first. */
   #openLeft(row: number, leader: number, index: number): void {
     const toMs = this.#replicas[leader]!.timestampsMs[index]!;
-    fillHole(this.#fill, { leftReplica: -1, left: -1, rightReplica: leader, right: index, fromMs: this.#windows.ids[row]! * WINDOW_MS - 1, toMs });
+    fillHole(this.#fill, -1, -1, leader, index, this.#windows.ids[row]! * WINDOW_MS - 1, toMs);
   }
 
   /** Samples of others behind the last leader's last. */
   #endStretch(row: number): void {
     if (this.#leftReplica < 0 || this.#windows.spacing(row) === Infinity) return;
     const fromMs = this.#replicas[this.#leftReplica]!.timestampsMs[this.#leftIndex]!;
-    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: -1, right: -1, fromMs, toMs: (this.#windows.ids[row]! + 1) * WINDOW_MS });
+    fillHole(this.#fill, this.#leftReplica, this.#leftIndex, -1, -1, fromMs, (this.#windows.ids[row]! + 1) * WINDOW_MS);
   }
 
   /** A window without a leader. */
@@ -193,7 +200,7 @@ class StableMerge {
   #fillBefore(row: number): void {
     const fromMs = this.#replicas[this.#leftReplica]!.timestampsMs[this.#leftIndex]!;
     const toMs = this.#windows.ids[row]! * WINDOW_MS;
-    fillHole(this.#fill, { leftReplica: this.#leftReplica, left: this.#leftIndex, rightReplica: -1, right: -1, fromMs, toMs });
+    fillHole(this.#fill, this.#leftReplica, this.#leftIndex, -1, -1, fromMs, toMs);
     this.#leftReplica = this.#runs.lastReplica;
     this.#leftIndex = this.#runs.lastIndex;
     this.#lasts[this.#leftReplica] = this.#leftIndex;
