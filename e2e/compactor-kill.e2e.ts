@@ -27,6 +27,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { readBlock, shipBlock } from './harness/blocks.ts';
 import { startGauntlet } from './harness/gauntlet.ts';
 import { type RunningProcess, temporaryDir, waitFor } from './harness/process.ts';
+import { seededRandom } from './harness/random.ts';
 
 const ROUNDS = Number(process.env['GAUNTLET_KILL_ROUNDS'] ?? 3);
 const SEED = Number(process.env['GAUNTLET_KILL_SEED'] ?? Date.now() % 1_000_000);
@@ -48,17 +49,6 @@ interface RunLength {
 }
 /** One that nobody has measured yet. */
 const FIRST_RUN: RunLength = { requests: 200, puts: 32, deletes: 60, ms: 2500 };
-
-/** mulberry32: numbers in [0, 1) that a seed repeats. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** The bucket in a folder, what was written to it, and a look at what is there. */
 class World {

@@ -21,11 +21,12 @@ import { readSeries, seriesOf } from '@gauntlet/storeapi/testing';
 import { CREATION_SUFFIX, isUlid, openBlock } from '@gauntlet/tsdb';
 import { bitsOfNumber, readSampleBlock } from '@gauntlet/tsdb/testing';
 import { expect, test } from '@jest/globals';
-import { type Acknowledged, readAckLog, seededRandom, seriesKey, seriesKeyOf } from './harness/ack-log.ts';
+import { type Acknowledged, readAckLog, seriesKey, seriesKeyOf } from './harness/ack-log.ts';
 import { getApi, instantAnswer } from './harness/api.ts';
 import { type Service, startGauntlet, startService } from './harness/gauntlet.ts';
 import { type RunningProcess, temporaryDir, waitFor } from './harness/process.ts';
 import { type ApiAlert, startUniqueQuerier } from './harness/rules.ts';
+import { seededRandom } from './harness/random.ts';
 
 const ROUNDS = Number(process.env['GAUNTLET_KILL_ROUNDS'] ?? 3);
 const SEED = Number(process.env['GAUNTLET_KILL_SEED'] ?? Date.now() % 1_000_000);

@@ -12,9 +12,10 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { type Acknowledged, readAckLog, seededRandom, seriesKey } from './harness/ack-log.ts';
+import { type Acknowledged, readAckLog, seriesKey } from './harness/ack-log.ts';
 import { getApi } from './harness/api.ts';
 import { type RunningProcess, startProcess, temporaryDir, waitFor } from './harness/process.ts';
+import { seededRandom } from './harness/random.ts';
 
 const ROUNDS = Number(process.env['GAUNTLET_KILL_ROUNDS'] ?? 3);
 const SEED = Number(process.env['GAUNTLET_KILL_SEED'] ?? Date.now() % 1_000_000);

@@ -15,7 +15,7 @@ import { createMatcher } from '@gauntlet/model';
 import { createNodeFileSystem } from '@gauntlet/service-kit';
 import { createDb } from '@gauntlet/tsdb';
 import { expect, test } from '@jest/globals';
-import { seededRandom } from './harness/ack-log.ts';
+import { seededRandom } from './harness/random.ts';
 import { startProcess, temporaryDir, waitFor } from './harness/process.ts';
 
 const ROUNDS = Number(process.env['GAUNTLET_KILL_ROUNDS'] ?? 3);

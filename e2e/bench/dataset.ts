@@ -8,6 +8,7 @@ import { cpSync, createWriteStream, existsSync, mkdirSync, readFileSync, readdir
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { findPeer } from '../harness/peers.ts';
+import { seededRandom } from '../harness/random.ts';
 
 export interface Dataset {
   /** Folder with block folders. */
@@ -25,22 +26,11 @@ const HOUR_MS = 3_600_000;
 /** Aligned to 2 h. */
 export const DATASET_START_MS: number = Date.UTC(2026, 9, 1);
 
-/** Small fast generator with a 32-bit state (mulberry32); numbers in [0, 1). */
-function createRandom(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 const CODES = ['200', '201', '204', '301', '302', '400', '401', '403', '404', '500', '503'];
 const METHODS = ['DELETE', 'GET', 'PATCH', 'POST', 'PUT'];
 
 async function writeOpenMetrics(path: string, hours: number, instances: number): Promise<void> {
-  const random = createRandom(SEED);
+  const random = seededRandom(SEED);
   const out = createWriteStream(path);
   const put = async (text: string): Promise<void> => {
     if (!out.write(text)) await once(out, 'drain');

@@ -13,7 +13,8 @@
  */
 import { join } from 'node:path';
 import { labelsFromPairs } from '@gauntlet/model';
-import { type BenchSeries, createRandom, type ValueSource, writeBlocksOnce } from './write-blocks.ts';
+import { seededRandom } from '../harness/random.ts';
+import { type BenchSeries, type ValueSource, writeBlocksOnce } from './write-blocks.ts';
 
 export interface QueryDataset {
   /** Folder with block folders. */
@@ -36,28 +37,28 @@ const START_MS = Date.UTC(2026, 9, 1);
 const BOUNDS = ['0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '5', '10', '+Inf'];
 
 function integerCounter(seed: number): ValueSource {
-  const random = createRandom(seed);
+  const random = seededRandom(seed);
   const rate = random() * random() * 400;
   let value = Math.floor(random() * 1e5);
   return () => (value = random() < 0.0002 ? 0 : value + Math.floor(rate * random() * 2));
 }
 
 function decimalCounter(seed: number): ValueSource {
-  const random = createRandom(seed);
+  const random = seededRandom(seed);
   let cents = Math.floor(random() * 1e6);
   const rate = random() * 1500;
   return () => (cents += Math.floor(random() * rate)) / 100;
 }
 
 function realCounter(seed: number): ValueSource {
-  const random = createRandom(seed);
+  const random = seededRandom(seed);
   let value = 0;
   return () => (value += random() * 20);
 }
 
 /** A random walk in whole pages that often stays where it is. */
 function integerGauge(seed: number): ValueSource {
-  const random = createRandom(seed);
+  const random = seededRandom(seed);
   let pages = 10_000 + Math.floor(random() * 100_000);
   return () => {
     if (random() > 0.4) pages = Math.max(0, pages + Math.floor((random() - 0.5) * 200));
@@ -66,14 +67,14 @@ function integerGauge(seed: number): ValueSource {
 }
 
 function realGauge(seed: number): ValueSource {
-  const random = createRandom(seed);
+  const random = seededRandom(seed);
   let value = random() * 8;
   return () => (value = Math.abs(value + (random() - 0.5) * 0.4));
 }
 
 /** Cumulative count of one bucket; all buckets of a histogram have one seed and see the same observations. */
 function bucketCounter(seed: number, bucket: number): ValueSource {
-  const random = createRandom(seed);
+  const random = seededRandom(seed);
   const busy = random() * 40;
   const typical = 2 + random() * 6;
   let count = 0;
@@ -117,7 +118,7 @@ function allSeries(share: number): BenchSeries[] {
 
 /** The clock of one target: its own offset, some scrapes late, never on a whole second. */
 function openClock(target: number): (scrape: number) => number {
-  const random = createRandom(7_000_000 + target);
+  const random = seededRandom(7_000_000 + target);
   // 1 … 14,980 ms, with room for a late scrape before the next whole second.
   const offsetMs = Math.floor(random() * 15) * 1000 + 1 + Math.floor(random() * 980);
   return (scrape) => START_MS + scrape * SCRAPE_MS + offsetMs + (random() < 0.03 ? Math.floor(random() * 12) : 0);

@@ -14,7 +14,8 @@
 import { join } from 'node:path';
 import { labelsFromPairs } from '@gauntlet/model';
 import { copyForPrometheus, measureOnce, measureRow, prometheusPath, type Row, startSide, stopSide, Verdicts } from './beside-prometheus.ts';
-import { type BenchSeries, createRandom, writeBlocksOnce } from './write-blocks.ts';
+import { seededRandom } from '../harness/random.ts';
+import { type BenchSeries, writeBlocksOnce } from './write-blocks.ts';
 
 const small = process.env['GAUNTLET_BENCH_SMALL'] === '1';
 const rounds = small ? 9 : 5;
@@ -59,7 +60,7 @@ function valuesFrom(series: number): () => number {
 }
 
 function joinSeries(): BenchSeries[] {
-  const random = createRandom(7);
+  const random = seededRandom(7);
   const instances = Array.from({ length: small ? 200 : 1000 }, () => Array.from({ length: 4 }, () => Math.floor(random() * 2 ** 32).toString(16).padStart(8, '0')).join('-'));
   return instances.flatMap((instance, i) =>
     ['rpc_request_success_total', 'rpc_request_error_total'].map((name): BenchSeries => {

@@ -9,7 +9,7 @@ import { createKernels, xorChunkBytesMax } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, compareLabels, type Labels, labelsFromPairs } from '@gauntlet/model';
 import { createNodeFileSystem } from '@gauntlet/service-kit';
 import { type BlockChunk, createBlockWriter } from '@gauntlet/tsdb';
-import { createRandom } from './write-blocks.ts';
+import { seededRandom } from '../harness/random.ts';
 
 /** Range of each block, ms. */
 export const RANGE_MS = 7_200_000;
@@ -41,7 +41,7 @@ export function writeCompactionBlocks(dir: string, series: number, places: reado
   const symbols = [...new Set(['', ...all.flat()])].sort(compareUtf8);
   const [timesPtr, valuesPtr, outPtr] = [memory.alloc(PER_CHUNK * 8), memory.alloc(PER_CHUNK * 8), memory.alloc(xorChunkBytesMax(PER_CHUNK))];
   return places.map(({ number, delayMs }, at) => {
-    const random = createRandom(at + 1);
+    const random = seededRandom(at + 1);
     const minTime = START_MS + number * RANGE_MS;
     const ulid = `01HF6ZZZZZZZZZZZZZZZZZ${String(at).padStart(4, '0')}`;
     const writer = createBlockWriter(fs, dir, { ulid, minTime, maxTime: minTime + RANGE_MS, symbols });

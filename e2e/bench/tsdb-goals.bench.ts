@@ -19,7 +19,7 @@ import { freePort, type RunningProcess, startProcess, temporaryDir, waitFor, wai
 import { copyForPrometheus, least, prometheusPath, showMs, Verdicts } from './beside-prometheus.ts';
 import { cpuMs, median, peakRssMb } from './measure.ts';
 import { benchLabels, type BlockPlace, RANGE_MS, START_MS, writeCompactionBlocks } from './tsdb-blocks.ts';
-import { createRandom } from './write-blocks.ts';
+import { seededRandom } from '../harness/random.ts';
 
 const small = process.env['GAUNTLET_BENCH_SMALL'] === '1';
 const wanted = process.env['GAUNTLET_BENCH_ROWS']?.split(',');
@@ -120,7 +120,7 @@ async function writeAndCut(): Promise<void> {
   const [warmScrapes, slices, scrapesPerSlice] = small ? [10, 4, 5] : [20, 10, 20];
   const startMs = (Math.floor(Date.now() / RANGE_MS) - 2) * RANGE_MS;
   const series = benchLabels(SERIES).map((labels) => encodeLabelFields(labels));
-  const random = createRandom(6);
+  const random = seededRandom(6);
   const [timesMs, values] = [new Float64Array(SERIES), new Float64Array(SERIES)];
   let scrape = 0;
   /** Requests of one scrape: counters, gauges of two decimals, of full precision, and constants. */

@@ -29,17 +29,6 @@ export interface BlockPlan {
 
 const SAMPLES_PER_CHUNK = 120;
 
-/** Small fast generator with a 32-bit state (mulberry32); numbers in [0, 1). */
-export function createRandom(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 /** One chunk of samples [from, to) of the columns. */
 function encode(kernels: Kernels, timesPtr: number, valuesPtr: number, from: number, to: number, outPtr: number): BlockChunk {
   const times = kernels.memory.f64(timesPtr, to);

@@ -76,9 +76,27 @@ function* encodeVector(buffer: JsonBuffer, result: ResultColumns, options: Encod
   buffer.text(']');
 }
 
+/** Polls once in POLL_POINTS points of all series together. */
+class Pace {
+  readonly #options: EncodeOptions;
+  #sincePoll = 0;
+
+  constructor(options: EncodeOptions) {
+    this.#options = options;
+  }
+
+  /** Points of one series; a series costs about as much as twenty. */
+  wrote(points: number): void {
+    this.#sincePoll += points + 20;
+    if (this.#sincePoll < POLL_POINTS) return;
+    this.#sincePoll = 0;
+    this.#options.poll?.();
+  }
+}
+
 function* encodeMatrix(buffer: JsonBuffer, result: ResultColumns, options: EncodeOptions): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
   buffer.text('[');
-  let sincePoll = 0;
+  const pace = new Pace(options);
   for (let i = 0; i < result.labels.length; i++) {
     const end = result.offsets[i + 1]!;
     if (hasHistograms(result, i)) {
@@ -90,12 +108,7 @@ function* encodeMatrix(buffer: JsonBuffer, result: ResultColumns, options: Encod
       const to = Math.min(from + POLL_POINTS, end);
       if (from > result.offsets[i]!) buffer.text(',');
       buffer.points(options.kernels, result.timestampsMs, result.values, from, to);
-      // A series costs about as much as twenty points.
-      sincePoll += to - from + 20;
-      if (sincePoll >= POLL_POINTS) {
-        sincePoll = 0;
-        options.poll?.();
-      }
+      pace.wrote(to - from);
       yield* buffer.takeFull();
     }
     buffer.text(']}');
@@ -106,18 +119,14 @@ function* encodeMatrix(buffer: JsonBuffer, result: ResultColumns, options: Encod
 /** A matrix from its rows of steps: timestamps are formatted once for all series. */
 function* encodeSteps(buffer: JsonBuffer, labels: readonly Labels[], rows: StepRows, options: EncodeOptions): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
   buffer.text('[');
-  let sincePoll = 0;
+  const pace = new Pace(options);
   for (let i = 0; i < labels.length; i++) {
     buffer.text(`${i === 0 ? '' : ','}{"metric":${labelsText(labels[i]!)},"values":[`);
     let isFirst = true;
     for (let from = 0; from < rows.steps; from += POLL_POINTS) {
       const to = Math.min(from + POLL_POINTS, rows.steps);
       if (buffer.steps(options.kernels, rows, rows.rows[i]!, from, to, isFirst)) isFirst = false;
-      sincePoll += to - from + 20;
-      if (sincePoll >= POLL_POINTS) {
-        sincePoll = 0;
-        options.poll?.();
-      }
+      pace.wrote(to - from);
       yield* buffer.takeFull();
     }
     buffer.text(']}');
