@@ -10,7 +10,7 @@ import { type FloatHistogram, isStaleHistogram, isStaleNaN, type Labels, type Qu
 import { Annotations } from './annotations.ts';
 import { PromqlError } from './errors.ts';
 import { OPERATORS } from './exec/evaluate.ts';
-import { evaluate, type Surroundings, type Value } from './exec/operators.ts';
+import { evaluate, type Value } from './exec/operators.ts';
 import { extendSamples } from './exec/extended-range.ts';
 import { type EngineKernels, type Grid, type QueryControl, QueryContext } from './exec/query-context.ts';
 import { statsSelectors, withoutBuckets } from './exec/histogram-stats.ts';
@@ -187,7 +187,7 @@ async function run(options: EngineOptions, query: QueryRequest, { plan, times, g
       context.counts = new SampleCounts(grid);
     }
     context.statsSelectors = statsSelectors(plan.expr);
-    const answer = await answerOf(context, plan.expr, grid, times.stepMs > 0, { func: '', grouping: [], by: false, stepMs: times.stepMs });
+    const answer = await answerOf(context, plan.expr, grid, times.stepMs > 0);
     const remarks = query.remarks === 'bare' ? annotations.toBareStrings() : annotations.toStrings(query.expr, options.annotationsMax ?? 10);
     const { counts, analysis } = context;
     const endedMs = query.now?.();
@@ -223,18 +223,18 @@ function statsOf(counts: SampleCounts): SampleStats {
   };
 }
 
-async function answerOf(context: QueryContext, expr: Expr, grid: Grid, isRange: boolean, around: Surroundings): Promise<Answer> {
+async function answerOf(context: QueryContext, expr: Expr, grid: Grid, isRange: boolean): Promise<Answer> {
   let inner = expr;
   while (inner.type === 'paren' || inner.type === 'stepInvariant') inner = inner.expr;
   if (inner.type === 'string') return { ...columns(context, 'string', []), string: inner.value };
-  if (inner.type === 'matrixSelector') return matrixSelectorAnswer(context, inner, grid, around);
+  if (inner.type === 'matrixSelector') return matrixSelectorAnswer(context, inner, grid);
   if (inner.type === 'subquery') {
     const subGrid = subqueryGrid(context, inner, grid);
     if (subGrid.steps === 0) return columns(context, 'matrix', []);
-    return matrixAnswer(context, { type: 'vector', matrix: await evaluateSubquery(context, inner, subGrid, around, true) }, subGrid);
+    return matrixAnswer(context, { type: 'vector', matrix: await evaluateSubquery(context, inner, subGrid, true) }, subGrid);
   }
   if (grid.steps === 0) return columns(context, 'matrix', []);
-  const value = await evaluate(context, expr, grid, around);
+  const value = await evaluate(context, expr, grid);
   if (isRange) return matrixAnswer(context, value, grid);
   return value.type === 'scalar'
     ? columns(context, 'scalar', [{ labels: [], timestampsMs: [grid.startMs], values: [value.values[0]!] }])
@@ -297,7 +297,7 @@ function matrixAnswer(context: QueryContext, value: Value, grid: Grid): Answer {
 const SERIES_BYTES = 512;
 
 /** `x[5m]` as the whole query: raw samples with their own times, without stale markers. */
-async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector, grid: Grid, around: Surroundings): Promise<Answer> {
+async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector, grid: Grid): Promise<Answer> {
   const { kernels, settings } = context;
   const { vector, rangeMs } = expr;
   const look = lookTimes(vector, { ...grid, steps: 1 });
@@ -308,7 +308,6 @@ async function matrixSelectorAnswer(context: QueryContext, expr: MatrixSelector,
     read: vector.read,
     mint: look.firstMs - rangeMs - before + 1,
     maxt: look.firstMs + after,
-    hints: { ...around, rangeMs },
   };
   const series: PlainSeries[] = [];
   await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count, inStorage) => {

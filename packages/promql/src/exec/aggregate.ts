@@ -11,7 +11,7 @@ import type { AggregateExpr } from '../parser/ast.ts';
 import { aggregateK } from './aggregate-k.ts';
 import { ChoosingSink } from './choose-by-value.ts';
 import { aggregateQuantile, countValues } from './aggregate-values.ts';
-import { evaluateRows, evaluateScalar, evaluateVector, type Surroundings } from './operators.ts';
+import { evaluateRows, evaluateScalar, evaluateVector } from './operators.ts';
 import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { groupingKey, groupLabels } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
@@ -31,31 +31,30 @@ const STREAMING: ReadonlyMap<string, AggregateFunction> = new Map([
 ]);
 
 /** Evaluates an aggregation. */
-export async function evaluateAggregate(context: QueryContext, expr: AggregateExpr, grid: Grid, around: Surroundings): Promise<StepMatrix> {
-  const inner: Surroundings = { func: expr.op, grouping: expr.grouping, by: !expr.without, stepMs: around.stepMs };
+export async function evaluateAggregate(context: QueryContext, expr: AggregateExpr, grid: Grid): Promise<StepMatrix> {
   const op = STREAMING.get(expr.op);
   if (op !== undefined) {
     const sink = new AggregateSink(context, op, expr, grid.steps);
     try {
-      if (expr.intoScan === true) await evaluateRows(context, expr.expr, grid, inner, sink);
-      else sendRows(context, await evaluateVector(context, expr.expr, grid, inner), sink);
+      if (expr.intoScan === true) await evaluateRows(context, expr.expr, grid, sink);
+      else sendRows(context, await evaluateVector(context, expr.expr, grid), sink);
       return sink.finish();
     } finally {
       sink.free();
     }
   }
-  if (expr.op === 'count_values') return countValues(context, expr, await evaluateVector(context, expr.expr, grid, inner));
-  const param = await evaluateScalar(context, expr.param!, grid, inner);
+  if (expr.op === 'count_values') return countValues(context, expr, await evaluateVector(context, expr.expr, grid));
+  const param = await evaluateScalar(context, expr.param!, grid);
   if (expr.op === 'topk' || expr.op === 'bottomk') {
     const sink = new ChoosingSink(context, expr, param, grid.steps);
     try {
-      await evaluateRows(context, expr.expr, grid, inner, sink);
+      await evaluateRows(context, expr.expr, grid, sink);
       return sink.finish();
     } finally {
       sink.free();
     }
   }
-  const matrix = await evaluateVector(context, expr.expr, grid, inner);
+  const matrix = await evaluateVector(context, expr.expr, grid);
   if (expr.op === 'quantile') return aggregateQuantile(context, expr, param, matrix);
   return aggregateK(context, expr, param, matrix);
 }

@@ -6,16 +6,15 @@ import type { BinaryExpr, Expr } from '../parser/ast.ts';
 import { valueType } from '../parser/check-types.ts';
 import { applyColumns, changesQuantity, isComparison } from './binary-ops.ts';
 import { matchVectors } from './binary-vector.ts';
-import { evaluate, type Surroundings, type Value } from './operators.ts';
+import { evaluate, type Value } from './operators.ts';
 import { applyHistogramOp } from './histogram-ops.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { combineSets } from './set-operators.ts';
 import { dropNames, type StepMatrix } from './step-matrix.ts';
 
 /** Evaluates a binary expression. Both sides are evaluated at the same time: usually they wait for storage. */
-export async function evaluateBinary(context: QueryContext, expr: BinaryExpr, grid: Grid, around: Surroundings): Promise<Value> {
-  const inner: Surroundings = { func: '', grouping: [], by: false, stepMs: around.stepMs };
-  const [lhs, rhs] = await both(context, expr.lhs, expr.rhs, grid, inner);
+export async function evaluateBinary(context: QueryContext, expr: BinaryExpr, grid: Grid): Promise<Value> {
+  const [lhs, rhs] = await both(context, expr.lhs, expr.rhs, grid);
   if (lhs.type === 'scalar' && rhs.type === 'scalar') {
     applyColumns(expr.op, lhs.values, 0, rhs.values, 0, lhs.values, 0, grid.steps);
     return lhs;
@@ -35,14 +34,14 @@ export async function evaluateBinary(context: QueryContext, expr: BinaryExpr, gr
   throw new Error(`evaluate ${expr.op}: operands of types ${lhs.type} and ${rhs.type}`);
 }
 
-async function both(context: QueryContext, lhs: Expr, rhs: Expr, grid: Grid, around: Surroundings): Promise<[Value, Value]> {
+async function both(context: QueryContext, lhs: Expr, rhs: Expr, grid: Grid): Promise<[Value, Value]> {
   // Nothing to wait for on one side: no need for a pair of promises that may fail.
   if (valueType(lhs) === 'scalar' || valueType(rhs) === 'scalar') {
-    return [await evaluate(context, lhs, grid, around), await evaluate(context, rhs, grid, around)];
+    return [await evaluate(context, lhs, grid), await evaluate(context, rhs, grid)];
   }
   // Which side remarks first must not depend on which storage answers first.
   const [lhsPart, rhsPart] = [context.part({ annotations: new Annotations() }), context.part({ annotations: new Annotations() })];
-  const [left, right] = await Promise.allSettled([evaluate(lhsPart, lhs, grid, around), evaluate(rhsPart, rhs, grid, around)]);
+  const [left, right] = await Promise.allSettled([evaluate(lhsPart, lhs, grid), evaluate(rhsPart, rhs, grid)]);
   if (left.status === 'rejected') throw left.reason;
   if (right.status === 'rejected') throw right.reason;
   for (const part of [lhsPart, rhsPart]) {

@@ -13,7 +13,7 @@ import { labelJoin, labelReplace } from '../functions/label-functions.ts';
 import { clamp, ELEMENTWISE, mapValues, roundTo } from '../functions/math.ts';
 import { sortByLabel, sortByValue } from '../functions/sort.ts';
 import type { Call, Expr, VectorSelector } from '../parser/ast.ts';
-import { evaluateScalar, evaluateVector, type Surroundings, type Value } from './operators.ts';
+import { evaluateScalar, evaluateVector, type Value } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { MatrixSink, Scratch } from './rows.ts';
@@ -22,10 +22,9 @@ import { dropNames, mergeDuplicates, StepMatrix } from './step-matrix.ts';
 
 
 /** Evaluates a call that takes no range vector. */
-export async function evaluateCall(context: QueryContext, call: Call, grid: Grid, around: Surroundings): Promise<Value> {
-  const inner: Surroundings = { func: call.func, grouping: [], by: false, stepMs: around.stepMs };
+export async function evaluateCall(context: QueryContext, call: Call, grid: Grid): Promise<Value> {
   const delayed = context.settings.delayedNameRemoval;
-  const vectorArg = (i: number): Promise<StepMatrix> => evaluateVector(context, call.args[i]!, grid, inner);
+  const vectorArg = (i: number): Promise<StepMatrix> => evaluateVector(context, call.args[i]!, grid);
   /** For functions that leave histograms out. */
   const floatsArg = async (i: number): Promise<StepMatrix> => {
     const matrix = await vectorArg(i);
@@ -35,7 +34,7 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
     context.hold(matrix.count());
     return matrix;
   };
-  const scalarArg = (i: number): Promise<Float64Array> => evaluateScalar(context, call.args[i]!, grid, inner);
+  const scalarArg = (i: number): Promise<Float64Array> => evaluateScalar(context, call.args[i]!, grid);
   const vector = (matrix: StepMatrix): Value => ({ type: 'vector', matrix });
   /** For functions that give a new quantity. */
   const renamed = (matrix: StepMatrix): Value => vector(dropNames(matrix, delayed));
@@ -73,9 +72,9 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
     case 'absent':
       return vector(absent(context, call, await vectorArg(0)));
     case 'timestamp':
-      return renamed(await timestamps(context, call, grid, inner));
+      return renamed(await timestamps(context, call, grid));
     case 'start_timestamp':
-      return renamed(await startTimestamps(context, call, grid, inner));
+      return renamed(await startTimestamps(context, call, grid));
     case 'round':
       return renamed(roundTo(await floatsArg(0), call.args.length > 1 ? await scalarArg(1) : new Float64Array(steps).fill(1)));
     case 'clamp':
@@ -111,7 +110,7 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
       const label = stringOf(call.args[1]!);
       const quantiles = [];
       for (const arg of call.args.slice(2)) {
-        quantiles.push({ q: await evaluateScalar(context, arg, grid, inner), qPos: arg.pos, vectorPos: call.args[0]!.pos });
+        quantiles.push({ q: await evaluateScalar(context, arg, grid), qPos: arg.pos, vectorPos: call.args[0]!.pos });
       }
       return vector(histogramQuantiles(context, grid, label, quantiles, matrix));
     }
@@ -120,7 +119,7 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
       return vector(histogramFraction(context, lower, upper, call.args[2]!.pos, await vectorArg(2)));
     }
     case 'info':
-      return vector(await infoJoin(context, call, grid, inner, await vectorArg(0)));
+      return vector(await infoJoin(context, call, grid, await vectorArg(0)));
     default:
       throw new PromqlError('ERR_NOT_SUPPORTED', `function ${call.func} is not supported yet`, { pos: call.pos });
   }
@@ -188,30 +187,30 @@ function selectorArgument(call: Call): VectorSelector | undefined {
 }
 
 /** timestamp(): of a selector the samples' own times, of anything else the evaluation time. */
-async function timestamps(context: QueryContext, call: Call, grid: Grid, around: Surroundings): Promise<StepMatrix> {
+async function timestamps(context: QueryContext, call: Call, grid: Grid): Promise<StepMatrix> {
   const { steps } = grid;
   const selector = selectorArgument(call);
   if (selector === undefined) {
-    const matrix = await evaluateVector(context, call.args[0]!, grid, around);
+    const matrix = await evaluateVector(context, call.args[0]!, grid);
     matrix.histograms = undefined;
     for (let row = 0; row < matrix.rows; row++) {
       for (let k = 0; k < steps; k++) matrix.values[row * steps + k] = (grid.startMs + k * grid.stepMs) / 1000;
     }
     return matrix;
   }
-  return timesOfSamples(context, selector, grid, around, false, (times, _starts, at) => times[at]!);
+  return timesOfSamples(context, selector, grid, false, (times, _starts, at) => times[at]!);
 }
 
 /** start_timestamp(): of a selector since when its samples count, 0 where that is not known; of anything else nothing, and nothing without the feature. */
-async function startTimestamps(context: QueryContext, call: Call, grid: Grid, around: Surroundings): Promise<StepMatrix> {
+async function startTimestamps(context: QueryContext, call: Call, grid: Grid): Promise<StepMatrix> {
   const selector = selectorArgument(call);
   if (selector === undefined || !context.settings.useStartTimestamps) {
-    const matrix = await evaluateVector(context, call.args[0]!, grid, around);
+    const matrix = await evaluateVector(context, call.args[0]!, grid);
     context.drop(matrix.count());
     matrix.keepRows(() => false);
     return matrix;
   }
-  return timesOfSamples(context, selector, grid, around, true, (_times, starts, at) => starts?.[at] ?? 0);
+  return timesOfSamples(context, selector, grid, true, (_times, starts, at) => starts?.[at] ?? 0);
 }
 
 /** A time of the sample that is in effect at each step, in seconds. */
@@ -219,7 +218,6 @@ async function timesOfSamples(
   context: QueryContext,
   arg: VectorSelector,
   grid: Grid,
-  around: Surroundings,
   withStarts: boolean,
   pickMs: (timestampsMs: Float64Array, starts: Float64Array | undefined, at: number) => number,
 ): Promise<StepMatrix> {
@@ -234,7 +232,7 @@ async function timesOfSamples(
   try {
     const valuesPtr = row.ensure(steps * 9);
     const presentPtr = valuesPtr + steps * 8;
-    const request = { matchers: arg.matchers, read: arg.read, mint: asked.askFromMs - lookbackMs + 1, maxt: asked.lastMs, hints: { ...around, rangeMs: 0 }, withStarts };
+    const request = { matchers: arg.matchers, read: arg.read, mint: asked.askFromMs - lookbackMs + 1, maxt: asked.lastMs, withStarts };
     await readSeries(context, request, (labels, timestampsPtr, columnPtr, count, _histograms, starts) => {
       // The kernel says where there is a sample; its time is then looked up.
       const found = kernels.lookback(timestampsPtr, columnPtr, count, look.firstMs, look.stepMs, steps, lookbackMs, valuesPtr, presentPtr);

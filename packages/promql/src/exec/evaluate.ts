@@ -12,7 +12,7 @@ import type { Expr } from '../parser/ast.ts';
 import { evaluateCall } from './call.ts';
 import { evaluateAggregate } from './aggregate.ts';
 import { evaluateBinary } from './binary.ts';
-import { evaluateVector, type Operators, type Surroundings, type Value } from './operators.ts';
+import { evaluateVector, type Operators, type Value } from './operators.ts';
 import { limitError } from './limit-errors.ts';
 import type { Analysis, Grid, QueryContext } from './query-context.ts';
 import { isRangeCall, rangeFunctionRows } from './range-function.ts';
@@ -24,65 +24,65 @@ import { evaluateShared } from './shared-value.ts';
 import { dropNames, StepMatrix } from './step-matrix.ts';
 
 /** Evaluates a node. Range vectors and strings are no values: functions read them from the syntax tree. */
-async function evaluateNode(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
+async function evaluateNode(context: QueryContext, expr: Expr, grid: Grid): Promise<Value> {
   context.poll();
   try {
-    return await evaluateMeasured(context, expr, grid, around);
+    return await evaluateMeasured(context, expr, grid);
   } catch (error) {
     throw limitError(error, expr);
   }
 }
 
-async function evaluateMeasured(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
-  if (context.analysis === undefined || expr.type === 'paren') return evaluateKind(context, expr, grid, around);
+async function evaluateMeasured(context: QueryContext, expr: Expr, grid: Grid): Promise<Value> {
+  if (context.analysis === undefined || expr.type === 'paren') return evaluateKind(context, expr, grid);
   return measure(context, context.analysis, expr, grid, async (part, meter) => {
-    const value = await evaluateKind(part, expr, grid, around);
+    const value = await evaluateKind(part, expr, grid);
     meter.series += value.type === 'scalar' ? 1 : value.matrix.rows;
     meter.samplesOut += value.type === 'scalar' ? value.values.length : value.matrix.count();
     return value;
   });
 }
 
-async function evaluateKind(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
+async function evaluateKind(context: QueryContext, expr: Expr, grid: Grid): Promise<Value> {
   switch (expr.type) {
     case 'number':
       return { type: 'scalar', values: new Float64Array(grid.steps).fill(expr.value) };
     case 'paren':
-      return evaluateNode(context, expr.expr, grid, around);
+      return evaluateNode(context, expr.expr, grid);
     case 'shared':
-      return { type: 'vector', matrix: await evaluateShared(context, expr, grid, around) };
+      return { type: 'vector', matrix: await evaluateShared(context, expr, grid) };
     case 'vectorSelector': {
       const sink = new MatrixSink(context, grid.steps);
-      await selectVectorRows(context, expr, grid, around, sink);
+      await selectVectorRows(context, expr, grid, sink);
       return { type: 'vector', matrix: sink.matrix };
     }
     case 'call':
       if (isRangeCall(expr)) {
         const sink = new MatrixSink(context, grid.steps);
-        await rangeFunctionRows(context, expr, grid, around, sink);
+        await rangeFunctionRows(context, expr, grid, sink);
         return { type: 'vector', matrix: sink.matrix };
       }
-      return evaluateCall(context, expr, grid, around);
+      return evaluateCall(context, expr, grid);
     case 'aggregate':
-      return { type: 'vector', matrix: await evaluateAggregate(context, expr, grid, around) };
+      return { type: 'vector', matrix: await evaluateAggregate(context, expr, grid) };
     case 'binary':
-      return evaluateBinary(context, expr, grid, around);
+      return evaluateBinary(context, expr, grid);
     case 'unary':
-      return negate(context, expr.op, await evaluateNode(context, expr.expr, grid, around));
+      return negate(context, expr.op, await evaluateNode(context, expr.expr, grid));
     case 'stepInvariant':
-      return repeat(context, await evaluateOnce(context, expr.expr, grid, around), grid.steps);
+      return repeat(context, await evaluateOnce(context, expr.expr, grid), grid.steps);
     default:
       throw new PromqlError('ERR_EXECUTION', `unhandled expression of type ${expr.type}`, { pos: expr.pos });
   }
 }
 
 /** Evaluates a vector-valued node into a sink. */
-async function evaluateNodeRows(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
-  if (expr.type === 'paren') return evaluateNodeRows(context, expr.expr, grid, around, sink);
+async function evaluateNodeRows(context: QueryContext, expr: Expr, grid: Grid, sink: RowSink): Promise<void> {
+  if (expr.type === 'paren') return evaluateNodeRows(context, expr.expr, grid, sink);
   const isRange = expr.type === 'call' && isRangeCall(expr);
-  if (expr.type !== 'vectorSelector' && !isRange) return sendRows(context, await evaluateVector(context, expr, grid, around), sink);
+  if (expr.type !== 'vectorSelector' && !isRange) return sendRows(context, await evaluateVector(context, expr, grid), sink);
   const rows = (inner: QueryContext, to: RowSink): Promise<void> =>
-    expr.type === 'vectorSelector' ? selectVectorRows(inner, expr, grid, around, to) : rangeFunctionRows(inner, expr, grid, around, to);
+    expr.type === 'vectorSelector' ? selectVectorRows(inner, expr, grid, to) : rangeFunctionRows(inner, expr, grid, to);
   const { analysis } = context;
   try {
     if (analysis === undefined) return await rows(context, sink);
@@ -112,12 +112,12 @@ async function measure<T>(context: QueryContext, analysis: Analysis, expr: Expr,
 }
 
 /** The value at the first step, for all of them. */
-async function evaluateOnce(context: QueryContext, expr: Expr, grid: Grid, around: Surroundings): Promise<Value> {
+async function evaluateOnce(context: QueryContext, expr: Expr, grid: Grid): Promise<Value> {
   const once = { ...grid, steps: 1 };
-  if (context.counts === undefined) return evaluateNode(context, expr, once, around);
+  if (context.counts === undefined) return evaluateNode(context, expr, once);
   const counts = new SampleCounts(once);
   const part = context.part({ counts });
-  const value = await evaluateNode(part, expr, once, around);
+  const value = await evaluateNode(part, expr, once);
   context.join(part);
   context.counts.addRepeated(counts);
   return value;

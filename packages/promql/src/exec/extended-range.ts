@@ -13,7 +13,6 @@ import type { RangeFunction, RangeFunctionCall } from '../functions/range-functi
 import type { Call, VectorSelector } from '../parser/ast.ts';
 import { withoutBuckets } from './histogram-stats.ts';
 import { type SplitSeries, splitSeries } from './mixed-range.ts';
-import type { Surroundings } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
@@ -158,14 +157,14 @@ export function extendSamples(
 }
 
 /** `x smoothed` as an instant vector: the value on the line between the neighbours, the older one where there is no newer. */
-export async function smoothedVectorRows(context: QueryContext, selector: VectorSelector, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
+export async function smoothedVectorRows(context: QueryContext, selector: VectorSelector, grid: Grid, sink: RowSink): Promise<void> {
   const { kernels } = context;
   const { lookbackMs } = context.settings;
   const look = lookTimes(selector, grid);
   const row = new Scratch(context);
   const fresh = new Scratch(context);
   try {
-    const request = { matchers: selector.matchers, read: selector.read, mint: look.askFromMs - lookbackMs + 1, maxt: look.lastMs + lookbackMs, hints: { ...around, rangeMs: 0 } };
+    const request = { matchers: selector.matchers, read: selector.read, mint: look.askFromMs - lookbackMs + 1, maxt: look.lastMs + lookbackMs };
     await readSeries(context, request, (labels, timestampsPtr, valuesPtr, count, stored) => {
       const outPtr = row.ensure(grid.steps * 9);
       const presentPtr = outPtr + grid.steps * 8;

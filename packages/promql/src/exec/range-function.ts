@@ -6,7 +6,7 @@ import { PromqlError } from '../errors.ts';
 import { absentLabels } from '../functions/absent.ts';
 import type { Call, Expr, MatrixSelector, SubqueryExpr } from '../parser/ast.ts';
 import { stepHistograms } from './mixed-range.ts';
-import { evaluateScalar, type Surroundings } from './operators.ts';
+import { evaluateScalar } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { type RowSink, Scratch } from './rows.ts';
@@ -19,26 +19,24 @@ export function isRangeCall(call: Call): boolean {
 }
 
 /** Evaluates a call of a range function into a sink. */
-export async function rangeFunctionRows(context: QueryContext, call: Call, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
-  if (call.func === 'absent_over_time') return absentOverTimeRows(context, call, grid, around, sink);
-  return windowRows(context, call, grid, around, sink);
+export async function rangeFunctionRows(context: QueryContext, call: Call, grid: Grid, sink: RowSink): Promise<void> {
+  if (call.func === 'absent_over_time') return absentOverTimeRows(context, call, grid, sink);
+  return windowRows(context, call, grid, sink);
 }
 
-async function windowRows(context: QueryContext, call: Call, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
-  const inner = { func: call.func, grouping: [], by: false, stepMs: around.stepMs };
+async function windowRows(context: QueryContext, call: Call, grid: Grid, sink: RowSink): Promise<void> {
   const range = rangeArgument(call);
   const args: Float64Array[] = [];
-  for (const arg of call.args) if (arg !== range) args.push(await evaluateScalar(context, arg, grid, inner));
+  for (const arg of call.args) if (arg !== range) args.push(await evaluateScalar(context, arg, grid));
   const rows = new WindowRows(context, { call, range, args, grid, pos: remarkPos(call, range), sink });
   try {
-    if (range.type === 'subquery') return await subqueryRows(context, range, grid, inner, rows);
+    if (range.type === 'subquery') return await subqueryRows(context, range, grid, rows);
     const { look, beforeMs, afterMs, withStarts } = rows;
     const request = {
       matchers: range.vector.matchers,
       read: range.vector.read,
       mint: look.askFromMs - range.rangeMs - beforeMs + 1,
       maxt: look.lastMs + afterMs,
-      hints: { ...inner, rangeMs: range.rangeMs },
       withStarts,
     };
     await readSeries(context, request, (labels, t, v, n, histograms, starts) => rows.visit(labels, false, t, v, n, histograms, withStarts ? starts : undefined));
@@ -71,12 +69,11 @@ async function subqueryRows(
   context: QueryContext,
   subquery: SubqueryExpr,
   grid: Grid,
-  around: Surroundings,
   rows: WindowRows,
 ): Promise<void> {
   const inner = subqueryGrid(context, subquery, grid);
   if (inner.steps === 0) return;
-  const matrix = await evaluateSubquery(context, subquery, inner, around);
+  const matrix = await evaluateSubquery(context, subquery, inner);
   const held = matrix.count();
   const scratch = new Scratch(context);
   try {
@@ -103,11 +100,11 @@ async function subqueryRows(
 }
 
 /** absent_over_time: 1 where no series has a sample in the window. */
-async function absentOverTimeRows(context: QueryContext, call: Call, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
+async function absentOverTimeRows(context: QueryContext, call: Call, grid: Grid, sink: RowSink): Promise<void> {
   const { steps } = grid;
   const { memory } = context.kernels;
   const some = new Uint8Array(steps);
-  await windowRows(context, call, grid, around, {
+  await windowRows(context, call, grid, {
     add(_labels, _dropName, _valuesPtr, presentPtr, found) {
       const present = memory.u8(presentPtr, steps);
       for (let k = 0; k < steps; k++) some[k] = some[k]! | present[k]!;

@@ -16,9 +16,10 @@ export interface ReadRequest {
   /** Both inclusive, ms. */
   readonly mint: number;
   readonly maxt: number;
-  readonly hints: SelectHints;
-  /** What planning has decided about the selector; its hints come before those above. */
+  /** What planning has decided about the selector. */
   readonly read?: SelectorRead | undefined;
+  /** What storage is told, where it is not what planning has decided. */
+  readonly hints?: SelectHints | undefined;
   /** Whether the visitor wants to know since when samples count; default no. */
   readonly withStarts?: boolean;
 }
@@ -48,8 +49,8 @@ export type SeriesVisitor = (
  * @throws PromqlError ERR_STORAGE `expanding series: …` when storage fails
  */
 export async function readSeries(context: QueryContext, request: ReadRequest, visit: SeriesVisitor): Promise<void> {
-  const { hints, shared } = request.read ?? {};
-  const planned = hints === undefined ? request : { ...request, hints };
+  const { hints = request.hints, shared } = request.read ?? {};
+  const planned = { ...request, hints };
   const visitor = context.meter === undefined ? visit : context.meter.readsInto(visit);
   return shared === undefined ? readAlone(context, planned, visitor) : readShared(context, planned, shared, visitor, readAlone);
 }
@@ -58,8 +59,9 @@ async function readAlone(context: QueryContext, request: ReadRequest, visit: Ser
   const { memory } = context.kernels;
   const scratch = new Scratch(context);
   try {
-    const select = { matchers: request.matchers, mint: request.mint, maxt: request.maxt, hints: request.hints };
-    const set = context.queryable.select(context.signal === undefined ? select : { ...select, signal: context.signal });
+    const { matchers, mint, maxt, hints } = request;
+    const { signal } = context;
+    const set = context.queryable.select({ matchers, mint, maxt, ...(hints === undefined ? {} : { hints }), ...(signal === undefined ? {} : { signal }) });
     const batches = set[Symbol.asyncIterator]();
     try {
       for (;;) {

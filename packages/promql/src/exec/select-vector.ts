@@ -7,7 +7,6 @@ import type { VectorSelector } from '../parser/ast.ts';
 import { PromqlError } from '../errors.ts';
 import { smoothedVectorRows } from './extended-range.ts';
 import { type LookTimes, lookTimes } from './look-times.ts';
-import type { Surroundings } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { type RowSink, Scratch } from './rows.ts';
 import { withoutBuckets } from './histogram-stats.ts';
@@ -15,8 +14,8 @@ import { readSeries, type SeriesHistograms } from './read-series.ts';
 import { type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
 
 /** Evaluates a vector selector into a sink. */
-export async function selectVectorRows(context: QueryContext, selector: VectorSelector, grid: Grid, around: Surroundings, sink: RowSink): Promise<void> {
-  if (selector.smoothed) return smoothedVectorRows(context, selector, grid, around, sink);
+export async function selectVectorRows(context: QueryContext, selector: VectorSelector, grid: Grid, sink: RowSink): Promise<void> {
+  if (selector.smoothed) return smoothedVectorRows(context, selector, grid, sink);
   if (selector.anchored) throw new PromqlError('ERR_EXECUTION', 'anchored modifier can only be used with range vectors', { pos: selector.pos });
   const { kernels } = context;
   const { lookbackMs } = context.settings;
@@ -31,7 +30,6 @@ export async function selectVectorRows(context: QueryContext, selector: VectorSe
       read: selector.read,
       mint: look.askFromMs - lookbackMs + 1,
       maxt: look.lastMs,
-      hints: { ...around, rangeMs: 0 },
     };
     await readSeries(context, request, (labels, timestampsPtr, columnPtr, count, histograms) => {
       const found = kernels.lookback(timestampsPtr, columnPtr, count, look.firstMs, look.stepMs, steps, lookbackMs, valuesPtr, presentPtr);

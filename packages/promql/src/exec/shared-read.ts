@@ -5,7 +5,9 @@
  *   selector b ─┴─ all have come ─► read ──┴─► visit of b
  *
  * Nothing is kept, so a selector that comes after the read has begun cannot take part: it reads by itself. The planner takes only selectors
- * together that evaluation reaches without waiting for storage; the wait here is a number of turns of the microtask queue, not a time.
+ * together that evaluation reaches without waiting for storage; the wait here is a number of turns of the microtask queue, not a time. It ends
+ * early when all have come. Waiting for exactly that would need every operator that fails or ends before its operands have begun to say so, and
+ * one that forgets would hang the query; here it costs a read that is not shared.
  */
 import { getLabel, type Labels } from '@gauntlet/model';
 import type { SharedRead } from '../parser/ast.ts';

@@ -7,7 +7,7 @@
 import { Annotations } from '../annotations.ts';
 import type { Expr, PositionRange, SharedExpr } from '../parser/ast.ts';
 import { childrenOf } from '../parser/children.ts';
-import { evaluateVector, type Surroundings } from './operators.ts';
+import { evaluateVector } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { countsBytes, SampleCounts } from './sample-counts.ts';
 import { StepMatrix } from './step-matrix.ts';
@@ -24,14 +24,14 @@ interface SharedValue {
 export type SharedValues = Map<number, SharedValue>;
 
 /** Evaluates one of the places. */
-export async function evaluateShared(context: QueryContext, expr: SharedExpr, grid: Grid, around: Surroundings): Promise<StepMatrix> {
+export async function evaluateShared(context: QueryContext, expr: SharedExpr, grid: Grid): Promise<StepMatrix> {
   const { sharedValues } = context;
   let value = sharedValues.get(expr.id);
   const isFirst = value === undefined;
   if (value === undefined) {
     if (context.counts !== undefined) context.reserve(countsBytes(grid));
     const part = context.part({ annotations: new Annotations(), counts: context.counts === undefined ? undefined : new SampleCounts(grid) });
-    value = { here: expr.here, part, matrix: evaluateVector(part, expr.expr, grid, around), left: expr.uses };
+    value = { here: expr.here, part, matrix: evaluateVector(part, expr.expr, grid), left: expr.uses };
     sharedValues.set(expr.id, value);
   }
   const computed = await value.matrix;

@@ -10,7 +10,7 @@
  */
 import type { SubqueryExpr } from '../parser/ast.ts';
 import { lookTimes } from './look-times.ts';
-import { evaluateVector, type Surroundings } from './operators.ts';
+import { evaluateVector } from './operators.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { countsBytes, SampleCounts } from './sample-counts.ts';
 import type { StepMatrix } from './step-matrix.ts';
@@ -32,22 +32,22 @@ export function subqueryGrid(context: QueryContext, subquery: SubqueryExpr, grid
  * counted where they are used.
  * @param isWhole the subquery is the whole query
  */
-export async function evaluateSubquery(context: QueryContext, subquery: SubqueryExpr, grid: Grid, around: Surroundings, isWhole = false): Promise<StepMatrix> {
+export async function evaluateSubquery(context: QueryContext, subquery: SubqueryExpr, grid: Grid, isWhole = false): Promise<StepMatrix> {
   // Scalars inside are columns of this length that nobody else charges.
   const bytes = 8 * grid.steps;
   context.reserve(bytes);
-  const matrix = await evaluateSteps(context, subquery, grid, { ...around, stepMs: grid.stepMs }, isWhole);
+  const matrix = await evaluateSteps(context, subquery, grid, isWhole);
   context.release(bytes);
   return matrix;
 }
 
-async function evaluateSteps(context: QueryContext, subquery: SubqueryExpr, grid: Grid, inner: Surroundings, isWhole: boolean): Promise<StepMatrix> {
+async function evaluateSteps(context: QueryContext, subquery: SubqueryExpr, grid: Grid, isWhole: boolean): Promise<StepMatrix> {
   const { counts } = context;
-  if (counts === undefined) return evaluateVector(context, subquery.expr, grid, inner);
+  if (counts === undefined) return evaluateVector(context, subquery.expr, grid);
   context.reserve(countsBytes(grid));
   const own = new SampleCounts(grid);
   const part = context.part({ counts: own });
-  const matrix = await evaluateVector(part, subquery.expr, grid, inner);
+  const matrix = await evaluateVector(part, subquery.expr, grid);
   context.join(part);
   if (isWhole) counts.addQueryable(0, own.queryable);
   counts.addSubquery(own, isWhole ? undefined : { offsetMs: subquery.originalOffsetMs, rangeMs: subquery.rangeMs });

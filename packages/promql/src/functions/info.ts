@@ -7,7 +7,6 @@
  */
 import { createMatcher, formatLabels, getLabel, type Labels, type Matcher, METRIC_NAME, withLabel } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
-import type { Surroundings } from '../exec/operators.ts';
 import { labelsKey } from '../exec/labels.ts';
 import type { Grid, QueryContext } from '../exec/query-context.ts';
 import { readSeries } from '../exec/read-series.ts';
@@ -29,7 +28,7 @@ interface InfoSeries {
 }
 
 /** Evaluates the join; `base` is the evaluated first argument and is used up. */
-export async function infoJoin(context: QueryContext, call: Call, grid: Grid, around: Surroundings, base: StepMatrix): Promise<StepMatrix> {
+export async function infoJoin(context: QueryContext, call: Call, grid: Grid, base: StepMatrix): Promise<StepMatrix> {
   const selector = call.args[1];
   const given: readonly Matcher[] = selector?.type === 'vectorSelector' ? selector.matchers : [];
   const nameMatchers = effectiveNameMatchers(given.filter((matcher) => matcher.name === METRIC_NAME));
@@ -42,7 +41,7 @@ export async function infoJoin(context: QueryContext, call: Call, grid: Grid, ar
     enriched[row] = nameMatchers.every((matcher) => matcher.matches(name)) ? 0 : 1;
   }
   const { steps } = grid;
-  const info = await readInfoSeries(context, call, grid, around, base, enriched, nameMatchers, dataMatchers);
+  const info = await readInfoSeries(context, call, grid, base, enriched, nameMatchers, dataMatchers);
   const byKey = newestByKey(info, base);
   const infoNames = [...new Set(info.map((series) => getLabel(series.labels, METRIC_NAME)))];
 
@@ -93,7 +92,6 @@ async function readInfoSeries(
   context: QueryContext,
   call: Call,
   grid: Grid,
-  around: Surroundings,
   base: StepMatrix,
   enriched: Uint8Array,
   nameMatchers: readonly Matcher[],
@@ -117,7 +115,7 @@ async function readInfoSeries(
     matchers: [...idMatchers, ...dataMatchers, ...nameMatchers],
     mint: look.firstMs - lookbackMs + 1,
     maxt: look.lastMs,
-    hints: { ...around, func: 'info', rangeMs: 0 },
+    hints: { stepMs: grid.stepMs, func: 'info', grouping: [], by: false, rangeMs: 0 },
   };
   const series: InfoSeries[] = [];
   const steps = grid.steps;

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
-import { formatHistogram, formatLabels, type Queryable, type SelectRequest, wordsOf } from '@gauntlet/model';
+import { formatHistogram, formatLabels, formatMatcher, type Queryable, type SelectRequest, wordsOf } from '@gauntlet/model';
 import { createEngine, type Engine, type EngineOptions, type RangeQuery } from '../engine.ts';
 import { PromqlError } from '../errors.ts';
 import { parseExpr } from '../parser/parse.ts';
@@ -113,27 +113,31 @@ function appliedTo(expr: string, { startMs, endMs, stepMs }: RangeQuery): readon
   }
 }
 
-test('hints of plans are those that evaluation gives by itself', async () => {
+test('planning alone says what samples are for: storage hears it with the rule, and without it only from info()', async () => {
   const kernels = createKernels({ backend: 'js' });
   const memory = createMemoryQueryable([]);
-  let compared = 0;
+  let told = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const expr = randomQuery(randomFrom(seed), { everything: true });
-    const hintsWith = async (rulesOff: readonly RuleName[]): Promise<string[]> => {
-      const seen: string[] = [];
+    const readsWith = async (rulesOff: readonly RuleName[]): Promise<SelectRequest[]> => {
+      const seen: SelectRequest[] = [];
       const queryable: Queryable = {
         ...memory,
         select(request: SelectRequest) {
-          seen.push(JSON.stringify([request.matchers, request.mint, request.maxt, request.hints?.func, request.hints?.rangeMs, request.hints?.grouping, request.hints?.by, request.hints?.stepMs]));
+          seen.push(request);
           return memory.select(request);
         },
       };
       await createEngine({ kernels, parser: EVERYTHING, rulesOff }).range({ expr, queryable, startMs: 600_000, endMs: 900_000, stepMs: 60_000 }).catch(() => undefined);
       return seen;
     };
-    const planned = await hintsWith(NEUTRAL.filter((name) => name !== 'select-hints'));
-    expect([seed, expr, planned]).toEqual([seed, expr, await hintsWith(NEUTRAL)]);
-    compared += planned.length;
+    const shown = (reads: readonly SelectRequest[]): unknown[] => reads.map(({ matchers, mint, maxt }) => [matchers.map(formatMatcher).join(), mint, maxt]);
+    const planned = await readsWith(NEUTRAL.filter((name) => name !== 'select-hints'));
+    const unplanned = await readsWith(NEUTRAL);
+    expect([seed, expr, shown(planned)]).toEqual([seed, expr, shown(unplanned)]);
+    expect([seed, expr, planned.filter((read) => read.hints === undefined)]).toEqual([seed, expr, []]);
+    expect([seed, expr, unplanned.filter((read) => read.hints !== undefined && read.hints.func !== 'info')]).toEqual([seed, expr, []]);
+    told += planned.length;
   }
-  expect(compared).toBeGreaterThan(300);
+  expect(told).toBeGreaterThan(300);
 });

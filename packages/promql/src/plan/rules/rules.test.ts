@@ -101,6 +101,16 @@ table('select-hints', [], [
   ['max_over_time(rate(x[1m])[1h:5m])', 'max_over_time(rate(x[1m]⟨rate 60s step 300s⟩)[3600s:300s])'],
   ['max_over_time(x[1h:])', 'max_over_time(x⟨max_over_time 0s step 60s⟩[3600s:0s])'],
   ['1 + 1', '1 + 1'],
+  // A function that is between counts, parentheses and signs do not; a binary operator hides all.
+  ['sum by (a) (abs(x))', 'sum(abs(x⟨abs 0s step 60s⟩))'],
+  ['sum by (a) ((x))', 'sum(x⟨sum 0s step 60s; by a⟩)'],
+  ['abs(sum by (a) (x) + sum(rate(y[5m])))', 'abs(sum(x⟨sum 0s step 60s; by a⟩) + sum(rate(y[5m]⟨rate 300s step 60s⟩)))'],
+  ['quantile by (a) (scalar(y), x)', 'quantile(scalar(y⟨scalar 0s step 60s⟩), x⟨quantile 0s step 60s; by a⟩)'],
+  ['histogram_quantile(0.9, sum by (le) (rate(x[5m])))', 'histogram_quantile(0.9, sum(rate(x[5m]⟨rate 300s step 60s⟩)))'],
+  // The subquery's step, and through it the function around.
+  ['sum(max_over_time(abs(x)[1h:5m]))', 'sum(max_over_time(abs(x⟨abs 0s step 300s⟩)[3600s:300s]))'],
+  // Info series are read by the function itself.
+  ['info(rate(x[5m]), {data="1"})', 'info(rate(x[5m]⟨rate 300s step 60s⟩), {data="1"})'],
 ]);
 
 table('project-labels', ['select-hints'], [
