@@ -151,7 +151,7 @@ function planRange(options: EngineOptions, request: PlanRequest, { startMs, endM
   if (!(stepMs >= 1)) throw new PromqlError('ERR_EXECUTION', `evaluate range query: step ${stepMs} ms, wanted at least 1`);
   const times = { startMs, endMs, stepMs };
   const steps = endMs < startMs ? 0 : Math.floor((endMs - startMs) / stepMs) + 1;
-  return { plan: planOf(options, request, expr, times), times, grid: { startMs, stepMs, steps }, beganMs };
+  return { plan: planOf(options, request, expr, times), times, grid: { startMs, stepMs, steps, tailMs: steps === 0 ? 0 : (endMs - startMs) % stepMs }, beganMs };
 }
 
 function planOf(options: EngineOptions, request: PlanRequest, expr: Expr, times: QueryTimes): Plan {

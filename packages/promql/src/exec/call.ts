@@ -14,7 +14,7 @@ import { clamp, ELEMENTWISE, mapValues, roundTo } from '../functions/math.ts';
 import { sortByLabel, sortByValue } from '../functions/sort.ts';
 import type { Call, Expr, VectorSelector } from '../parser/ast.ts';
 import { evaluateScalar, evaluateVector, type Value } from './operators.ts';
-import type { Grid, QueryContext } from './query-context.ts';
+import { type Grid, isOneTime, type QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
 import { MatrixSink, Scratch } from './rows.ts';
 import { lookTimes } from './look-times.ts';
@@ -85,11 +85,11 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
       return renamed(clamp(await floatsArg(0), new Float64Array(steps).fill(-Infinity), await scalarArg(1)));
     case 'sort':
     case 'sort_desc':
-      if (steps > 1) context.annotations.sortInRangeQuery(call.pos);
+      if (!isOneTime(grid)) context.annotations.sortInRangeQuery(call.pos);
       return vector(sortByValue(await floatsArg(0), call.func === 'sort_desc'));
     case 'sort_by_label':
     case 'sort_by_label_desc':
-      if (steps > 1) context.annotations.sortInRangeQuery(call.pos);
+      if (!isOneTime(grid)) context.annotations.sortInRangeQuery(call.pos);
       return vector(sortByLabel(await vectorArg(0), call.args.slice(1).map(stringOf), call.func === 'sort_by_label_desc'));
     case 'label_replace': {
       const [dst, replacement, src, regex] = call.args.slice(1).map(stringOf) as [string, string, string, string];

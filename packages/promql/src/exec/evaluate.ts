@@ -113,7 +113,7 @@ async function measure<T>(context: QueryContext, analysis: Analysis, expr: Expr,
 
 /** The value at the first step, for all of them. */
 async function evaluateOnce(context: QueryContext, expr: Expr, grid: Grid): Promise<Value> {
-  const once = { ...grid, steps: 1 };
+  const once = { ...grid, steps: 1, tailMs: 0 };
   if (context.counts === undefined) return evaluateNode(context, expr, once);
   const counts = new SampleCounts(once);
   const part = context.part({ counts });

@@ -51,6 +51,13 @@ export interface Grid {
    * Prometheus: how replicas are united depends on where reading begins.
    */
   readonly leadMs?: number;
+  /** How long after the last step the query, or the last window of the subquery, ends; undefined = 0. Nothing is evaluated there. */
+  readonly tailMs?: number;
+}
+
+/** Whether nothing but one time is asked for. A query over a range may have only one step and still end later. */
+export function isOneTime({ steps, tailMs = 0 }: Grid): boolean {
+  return steps === 1 && tailMs === 0;
 }
 
 /** Work between two polls: a series counts as ten samples. */

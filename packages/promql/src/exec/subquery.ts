@@ -23,8 +23,10 @@ export function subqueryGrid(context: QueryContext, subquery: SubqueryExpr, grid
   // Truncated towards zero, then moved past the open start of the window.
   let startMs = stepMs * Math.trunc(windowStart / stepMs);
   if (startMs <= windowStart) startMs += stepMs;
-  // A pinned subquery begins where it is pinned, whatever is around it.
-  return { startMs, leadMs: startMs - windowStart + look.firstMs - look.askFromMs, stepMs, steps: look.lastMs < startMs ? 0 : Math.floor((look.lastMs - startMs) / stepMs) + 1 };
+  const steps = look.lastMs < startMs ? 0 : Math.floor((look.lastMs - startMs) / stepMs) + 1;
+  // A pinned subquery begins and ends where it is pinned, whatever is around it.
+  const tailMs = steps === 0 ? 0 : ((look.lastMs - startMs) % stepMs) + (subquery.timestampMs === undefined ? (grid.tailMs ?? 0) : 0);
+  return { startMs, leadMs: startMs - windowStart + look.firstMs - look.askFromMs, stepMs, steps, tailMs };
 }
 
 /**

@@ -200,7 +200,7 @@ function timestamps(call: Call, scope: Scope): Vectors {
 }
 
 function sorted(call: Call, vectors: Vectors, scope: Scope): Vectors {
-  if (scope.times.length > 1) scope.query.annotations.sortInRangeQuery(call.pos);
+  if (scope.endMs !== scope.times[0]) scope.query.annotations.sortInRangeQuery(call.pos);
   const sign = call.func.endsWith('_desc') ? -1 : 1;
   const isByLabel = call.func.startsWith('sort_by_label');
   const names = isByLabel ? call.args.slice(1).map(stringOf) : [];

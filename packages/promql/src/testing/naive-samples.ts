@@ -45,6 +45,8 @@ export interface NaiveQuery {
 export interface Scope {
   readonly query: NaiveQuery;
   readonly times: readonly number[];
+  /** Where evaluation ends: the last of the times, or later than that. */
+  readonly endMs: number;
   /** Whether histograms are read without buckets (`histogram_count` and the like around), and whether something further out forbids it. */
   readonly histograms: 'whole' | 'stats' | 'always whole';
   /** Evaluates operands. */

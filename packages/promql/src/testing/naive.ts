@@ -32,7 +32,7 @@ export interface NaivePoint {
 export function evaluateNaive(expr: Expr, query: NaiveQuery): NaivePoint[] {
   const times: number[] = [];
   for (let time = query.startMs; time <= query.endMs; time += Math.max(1, query.stepMs)) times.push(time);
-  const scope: Scope = { query, times, histograms: 'whole', vectors: vectorsOf, scalars: scalarsOf };
+  const scope: Scope = { query, times, endMs: query.endMs, histograms: 'whole', vectors: vectorsOf, scalars: scalarsOf };
   let root = expr;
   while (root.type === 'paren') root = root.expr;
   if (root.type === 'matrixSelector' || root.type === 'subquery') {
@@ -86,8 +86,8 @@ function isPinned(expr: Expr): boolean {
 }
 
 function vectorsOf(expr: Expr, scope: Scope): Vectors {
-  if (scope.times.length > 1 && isPinned(expr)) {
-    const [only] = vectorsOf(expr, { ...scope, times: scope.times.slice(0, 1) });
+  if (scope.times.length > 0 && scope.endMs !== scope.times[0] && isPinned(expr)) {
+    const [only] = vectorsOf(expr, { ...scope, times: scope.times.slice(0, 1), endMs: scope.times[0]! });
     return scope.times.map(() => only!);
   }
   switch (expr.type) {
@@ -109,8 +109,8 @@ function vectorsOf(expr: Expr, scope: Scope): Vectors {
 }
 
 function scalarsOf(expr: Expr, scope: Scope): readonly number[] {
-  if (scope.times.length > 1 && isPinned(expr)) {
-    const [only] = scalarsOf(expr, { ...scope, times: scope.times.slice(0, 1) });
+  if (scope.times.length > 0 && scope.endMs !== scope.times[0] && isPinned(expr)) {
+    const [only] = scalarsOf(expr, { ...scope, times: scope.times.slice(0, 1), endMs: scope.times[0]! });
     return scope.times.map(() => only!);
   }
   switch (expr.type) {
