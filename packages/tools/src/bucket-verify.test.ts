@@ -198,10 +198,22 @@ describe('repairing', () => {
     expect((contents(join(dir, blocksIn(dir)[0]!)) as string[][]).map(([labels, ...chunks]) => [labels, chunks.length])).toEqual([['a,1,b,1', 2]]);
   });
 
+  test.each<{ name: string; chunks: RawBlockSeries['chunks']; times: string[] }>([
+    { name: 'overlaps that are not duplicates', chunks: [[2000, 2400, 1], [2300, 2500, 1]], times: ['2000-2500'] },
+    { name: 'chunks of one range with different data', chunks: [[2000, 2400, 1], [2300, 2301, 1], [2000, 2400, 9]], times: ['2000-2400'] },
+  ])('merges $name, and says so', async ({ chunks, times }) => {
+    writeRawBlock(dir, id(2), 2000, 3000, [{ labels: ['a', '1'], chunks }]);
+    const run = await repair();
+    expect(run.code).toBe(0);
+    const [[labels, ...ranges]] = contents(join(dir, blocksIn(dir)[0]!)) as [string[]];
+    expect([labels, ranges.map((range) => range.split(':')[0])]).toEqual(['a,1', times]);
+    expect(run.log).toContainEqual(expect.objectContaining({ msg: 'change of repair', id: id(2), kind: 'merged', series: '{a="1"}', change: expect.stringContaining('chunks that overlap become 1') }));
+    expect(blocksIn(backupDir)).toEqual([id(2)]);
+  });
+
   test.each<{ name: string; series: RawBlockSeries[]; err: RegExp }>([
-    { name: 'overlaps that are not duplicates', series: [{ labels: ['a', '1'], chunks: [[2000, 2400, 1], [2300, 2500, 1]] }], err: /series \{a="1"\}: chunks \[2000, 2400\] and \[2300, 2500\] overlap and are not the same/ },
-    { name: 'chunks of one range with different data', series: [{ labels: ['a', '1'], chunks: [[2000, 2400, 1], [2300, 2301, 1], [2000, 2400, 9]] }], err: /chunks \[2000, 2400\] and \[2000, 2400\] overlap and are not the same/ },
-    { name: 'chunks that reach out of the block', series: [{ labels: ['a', '1'], chunks: [[2000, 3400, 1]] }], err: /still wrong: .*found 1 chunks non-completely outside the block time range/ },
+    { name: 'chunks that reach over the end of the block', series: [{ labels: ['a', '1'], chunks: [[2000, 3400, 1]] }], err: /chunk from 2000 to 3400 of series \{a="1"\} reaches out of \[2000, 3000\)/ },
+    { name: 'chunks that reach over its begin', series: [{ labels: ['a', '1'], chunks: [[1999, 2400, 1]] }], err: /chunk from 1999 to 2400 of series \{a="1"\} reaches out of \[2000, 3000\)/ },
     { name: 'nothing but chunks that nobody reads', series: [{ labels: ['a', '1'], chunks: [[100, 200, 1]] }], err: /nothing would be left of it/ },
   ])('leaves alone: $name', async ({ series, err }) => {
     writeRawBlock(dir, id(2), 2000, 3000, series);

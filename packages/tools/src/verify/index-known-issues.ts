@@ -16,7 +16,7 @@ import { createNodeFileSystem, errorText } from '@gauntlet/service-kit';
 import { createFileSource, isTsdbError, openIndex } from '@gauntlet/tsdb';
 import { backUpBlock, removeBlock, withFolder } from './block-folder.ts';
 import type { Issue, VerifyContext } from './issue.ts';
-import { repairBlock } from './repair-block.ts';
+import { repairedCopy } from './repair-block.ts';
 
 async function downloadIndex(bucket: Bucket, id: string, path: string, signal: AbortSignal): Promise<void> {
   const file = await open(path, 'w');
@@ -57,13 +57,15 @@ async function healthOf(context: VerifyContext, { ulid, minTime, maxTime }: Than
 async function repair(context: VerifyContext, meta: ThanosMeta, health: IndexHealth | undefined): Promise<void> {
   const { bucket, log, clock, random, signal } = context;
   const id = meta.ulid;
-  if (health !== undefined && health.outOfOrderChunks > health.duplicatedChunks) log.warn('overlaps are not entirely by duplicated chunks; only duplicates can be repaired', { id });
-  if (health !== undefined && health.outsideChunks > health.completeOutsideChunks + health.issue347OutsideChunks) log.warn('some chunks reach over the end of the block; only those that lie all outside can be removed', { id });
+  if (health !== undefined && health.outOfOrderChunks > health.duplicatedChunks) log.warn('overlaps are not entirely by duplicated chunks; where samples of one time differ, one is kept', { id });
+  if (health !== undefined && health.outsideChunks > health.completeOutsideChunks + health.issue347OutsideChunks) log.warn('some chunks reach over an end of the block; only those that lie all outside can be removed', { id });
   await withFolder(context.tmpDir, `repair-${id}`, async (folder) => {
     log.info('downloading block for repair', { id });
     await downloadBlock(bucket, id, join(folder, id), { signal });
     log.info('repairing block', { id });
-    const repaired = await repairBlock({ fs: createNodeFileSystem(), clock, random, signal }, folder, meta);
+    const { meta: repaired, changes, changeCount } = repairedCopy({ fs: createNodeFileSystem(), clock, random }, folder, meta);
+    for (const { kind, series, message } of changes) log.info('change of repair', { id, kind, series, change: message });
+    if (changeCount > changes.length) log.info('more changes of repair', { id, more: changeCount - changes.length });
     log.info('repaired and verified block', { id, newId: repaired.ulid, chunksDropped: meta.stats.numChunks - repaired.stats.numChunks });
     await backUpBlock(context, join(folder, id), meta);
     log.info('uploading repaired block', { newId: repaired.ulid });

@@ -70,6 +70,18 @@ describe('what no query shows is left out', () => {
     expect(kinds(report).map((text) => text.slice(0, 34))).toEqual(['left-out {a="1"} chunk from 10 to ', 'left-out {a="1"} samples of the ch', 'left-out {a="1"} samples of the ch', 'left-out {a="1"} chunk from 200 to']);
   });
 
+  test.each<[string, ReturnType<typeof chunk>]>([
+    ['before its begin', chunk(90, 110)],
+    ['after its end', chunk(150, 210)],
+    ['at its end', chunk(150, 200)],
+  ])('told to keep chunks whole, it gives up where one has samples %s, and writes nothing', (_place, outside) => {
+    const fs = written({ minTime: 100, maxTime: 200, series: [series(['a', '1'], chunk(10, 20), outside)] });
+    expect(() => repairBlock({ fs, kernels }, DIR, 'data', { ulid: OUT, keepsChunksWhole: true })).toThrow(
+      expect.objectContaining({ code: 'ERR_BLOCK_REPAIR', message: expect.stringMatching(/chunk from \d+ to \d+ of series \{a="1"\} reaches out of \[100, 200\)/) }),
+    );
+    expect(fs.list('data')).toEqual([ULID]);
+  });
+
   test('deleted samples', () => {
     const fs = written({ series: [series(['a', '1'], chunk(1, 2, 3), chunk(5))] });
     const block = openBlock(fs, DIR);

@@ -4,7 +4,7 @@
  *   lists of postings, counters           made anew from the series; of a lost list of all series, by walking the entries
  *   series, labels out of order           put in order; series that are one then are made one
  *   chunks out of order, overlapping      merged by timestamp, as compaction does; equal ones once
- *   chunks, samples outside of the range  left out: no query shows them
+ *   chunks, samples outside of the range  left out: no query of a database shows them; samples can be told to be kept together with their chunk
  *   an index that misstates a chunk       the chunk's own times
  *   deleted samples                       left out
  *   damaged chunks, damaged series        only with `dropDamaged`, each named in the report
@@ -42,6 +42,11 @@ export interface RepairBlockOptions {
   readonly ulid: string;
   /** Leaves out chunks and series that cannot be read, instead of giving up; the report names them. Default false. */
   readonly dropDamaged?: boolean;
+  /**
+   * Gives up where a chunk lies partly outside of the block's range, instead of cutting it: for a bucket, whose readers show what lies outside.
+   * Default false.
+   */
+  readonly keepsChunksWhole?: boolean;
   /** Changes kept in the report; more are counted. Default 1000. */
   readonly changesMax?: number;
 }
@@ -71,7 +76,7 @@ const FOREVER = Number.MAX_SAFE_INTEGER;
 /**
  * Writes what can be kept of the block in `dir` as `parentDir/<ulid>`.
  * @throws TsdbError of reading the block: ERR_BLOCK_META, ERR_INDEX_*; without `dropDamaged` also ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING for
- *   what it would drop; ERR_BLOCK_REPAIR when what was written is not sound, and then it is removed; what the file system throws
+ *   what it would drop; ERR_BLOCK_REPAIR when what was written is not sound, and then it is removed, and with `keepsChunksWhole` for a chunk to cut; what the file system throws
  */
 export function repairBlock(deps: RepairBlockDeps, dir: string, parentDir: string, options: RepairBlockOptions): RepairReport {
   const { fs, kernels } = deps;
@@ -123,6 +128,7 @@ class BlockRepair {
   readonly #block: Block;
   readonly #kernels: Kernels;
   readonly #dropDamaged: boolean;
+  readonly #keepsChunksWhole: boolean;
   readonly #changesMax: number;
   readonly #checker: ChunkChecker;
   readonly #merger: ChunkMerger;
@@ -133,6 +139,7 @@ class BlockRepair {
     this.#block = block;
     this.#kernels = kernels;
     this.#dropDamaged = options.dropDamaged === true;
+    this.#keepsChunksWhole = options.keepsChunksWhole === true;
     this.#changesMax = options.changesMax ?? CHANGES_MAX;
     this.#checker = new ChunkChecker(kernels);
     this.#merger = new ChunkMerger(kernels);
@@ -247,6 +254,7 @@ class BlockRepair {
       if (chunk === undefined) continue;
       let intervals: Intervals = deleted;
       if (chunk.mint < meta.minTime || chunk.maxt >= meta.maxTime) {
+        if (this.#keepsChunksWhole) throw new TsdbError('ERR_BLOCK_REPAIR', `repair block ${index.name}: chunk from ${chunk.mint} to ${chunk.maxt} of series ${name()} reaches out of [${meta.minTime}, ${meta.maxTime})`);
         this.#change('left-out', name(), `samples of the chunk from ${chunk.mint} to ${chunk.maxt} outside of [${meta.minTime}, ${meta.maxTime})`);
         intervals = addInterval(addInterval(intervals, -FOREVER, meta.minTime - 1), meta.maxTime, FOREVER);
       }
