@@ -4,6 +4,7 @@ export { countXorSamples, decodeXor, decodeXorChunks, decodeXorChunksWithin } fr
 export { encodeXor } from './xor-encode';
 export { decodeXor2 } from './xor2-decode';
 export { decodeHistogramSamples } from './histogram-samples';
+export { encodeHistogramSamples } from './histogram-encode';
 export { crc32c } from './crc32c';
 export { decodeSeriesEntries } from './series-entries';
 export { writeFloat } from './float-text';

@@ -8,6 +8,7 @@ import { createSeriesEntryTwin } from './js/series-entries.ts';
 import { createWindowTwin } from './js/windows.ts';
 import { createXorTwin } from './js/xor.ts';
 import { createXor2Twin } from './js/xor2.ts';
+import { createHistogramEncodeTwin } from './js/histogram-encode.ts';
 import { createHistogramTwin } from './js/histogram-samples.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
@@ -94,6 +95,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
     ...createXorTwin(memory),
     ...createXor2Twin(memory),
     ...createHistogramTwin(memory),
+    ...createHistogramEncodeTwin(memory),
     ...createHashTwin(memory),
     ...createSeriesEntryTwin(memory),
     ...createFloatTextTwin(memory),

@@ -3,8 +3,11 @@ export { createKernels, type KernelOptions } from './create-kernels.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
 export { formatFloat, formatTimestamp } from './js/float-text.ts';
 export { type SpacingSummary, summarizeSpacing } from './js/spacing.ts';
-export { HISTOGRAM_COLUMNS, HISTOGRAM_REFUSAL, type HistogramKernels, histogramStateBytes } from './histogram-kernels.ts';
+export { HISTOGRAM_COLUMNS, HISTOGRAM_ENCODE_REFUSAL, HISTOGRAM_INTEGER_MAX, HISTOGRAM_REFUSAL, type HistogramKernels, histogramSamplesBytesMax, histogramStateBytes } from './histogram-kernels.ts';
+export { HistogramRowWriter } from './js/histogram-encode.ts';
 export { decodeHistogramRows, type HistogramRowsRequest } from './js/histogram-samples.ts';
+export { StartTimestampWriter } from './js/start-timestamps.ts';
+export { readVarbitInt, readVarbitUint, writeVarbitInt, writeVarbitUint } from './js/varbit.ts';
 export { decodeXor2Columns, XOR2_REFUSAL } from './js/xor2.ts';
 export {
   BATCH_NO_ROOM,

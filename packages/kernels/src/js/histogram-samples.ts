@@ -8,7 +8,7 @@
  *
  * Source: Prometheus tsdb/chunkenc/{histogram,float_histogram,varbit,st}.go.
  */
-import { HISTOGRAM_REFUSAL, type HistogramKernels } from '../histogram-kernels.ts';
+import { HISTOGRAM_REFUSAL, type HistogramDecodeKernels } from '../histogram-kernels.ts';
 import type { LinearMemory } from '../kernel-memory.ts';
 import { beyondSafe } from './chunk-bits.ts';
 
@@ -43,7 +43,7 @@ export interface HistogramRowsRequest {
 }
 
 /** Histogram kernel in TypeScript. */
-export function createHistogramTwin(memory: LinearMemory): HistogramKernels {
+export function createHistogramTwin(memory: LinearMemory): HistogramDecodeKernels {
   return {
     decodeHistogramSamples(chunkPtr, chunkBytes, bit, isFloat, startHeader, count, positive, buckets, _statePtr, columnsPtr, bucketsPtr) {
       const { data, doubles } = memory;

@@ -17,7 +17,7 @@ import type { ChunkPayload } from '../chunks/chunk-writer.ts';
 import { TsdbError } from '../errors.ts';
 import { decodeXorColumns, encodeFloatColumns, type FloatColumns } from './float-chunks.ts';
 import { decodeHistogramChunk, type HistogramColumns, isHistogramEncoding } from './histogram-chunk.ts';
-import { encodeHistogramChunk, histogramSampleAt } from './histogram-encoder.ts';
+import { encodeHistogramColumns } from './histogram-encoder.ts';
 
 /** Encoding of a chunk of aggregates. */
 export const AGGREGATE_ENCODING = 0xff;
@@ -113,7 +113,7 @@ export function encodeAggregateChunk(columns: AggregateColumns, kernels: Kernels
     if (samples === undefined) continue;
     if (samples.timestampsMs.length === 0) throw new TsdbError('ERR_CHUNK_WRITE', `encode aggregate chunk: ${aggregate} has no samples`);
     parts[aggregate] = areHistograms(samples)
-      ? encodeHistogramChunk(Array.from({ length: samples.count }, (_, i) => histogramSampleAt(samples, i)), samples, samples.header)
+      ? encodeHistogramColumns(samples, Int32Array.from({ length: samples.count }, (_, i) => i), samples.header, samples.startTimestamps !== undefined, kernels)
       : encodeFloatColumns({ ...samples, startTimestamps: undefined }, 0, samples.timestampsMs.length, kernels);
   }
   return joinAggregateChunk(parts);

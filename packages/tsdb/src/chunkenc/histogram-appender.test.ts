@@ -1,9 +1,10 @@
 /** What is appended comes back, whatever the layouts; chunks end where they must. That they end where Prometheus ends them: compact-golden.test.ts. */
 import fc from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
+import { createKernels } from '@gauntlet/kernels';
 import { HistogramAppender } from './histogram-appender.ts';
 import { decodeHistogramChunk, RESET_HINT } from './histogram-chunk.ts';
-import { EMPTY_LAYOUT, histogramSampleAt, type HistogramSample } from './histogram-encoder.ts';
+import { EMPTY_LAYOUT, encodeHistogramChunk, histogramSampleAt, type HistogramSample } from './histogram-encoder.ts';
 import { bucketIndexes } from './spans.ts';
 
 const NONE = new Float64Array(0);
@@ -32,6 +33,8 @@ function meaning(sample: HistogramSample): unknown {
   const { isFloat, isStale, isGauge, timeMs, count, zeroCount, sumHigh, sumLow, layout } = sample;
   return { isFloat, isStale, isGauge, timeMs, count, zeroCount, sumHigh, sumLow, schema: layout.schema, buckets };
 }
+
+const kernels = createKernels();
 
 function append(samples: readonly HistogramSample[], samplesMax = 120) {
   const appender = new HistogramAppender(samplesMax);
@@ -80,6 +83,9 @@ test('any samples come back, in chunks that are in order', () => {
         return { ...one, count: one.count + spec.zeros };
       });
       const chunks = append(samples, samplesMax);
+      const byKernel = new HistogramAppender(samplesMax, kernels);
+      for (const one of samples) byKernel.append(one);
+      expect(byKernel.finish()).toEqual(chunks.map(({ mint, maxt, encoding, data }) => ({ mint, maxt, encoding, data })));
       const back = chunks.flatMap(({ columns }) => Array.from({ length: columns.count }, (_, i) => histogramSampleAt(columns, i)));
       // A marker takes the kind of the chunk it is in.
       const comparable = (all: readonly HistogramSample[]) => all.map((one) => (one.isStale ? { timeMs: one.timeMs, isStale: true } : meaning(one)));
@@ -91,4 +97,12 @@ test('any samples come back, in chunks that are in order', () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test('numbers beyond what the kernel takes are written all the same', () => {
+  const samples = [histogram(1, { 0: 2 ** 52 }), histogram(2, { 0: 2 ** 52 + 1 })];
+  const layout = samples[0]!.layout;
+  const byKernel = encodeHistogramChunk(samples, layout, RESET_HINT.unknown, false, kernels);
+  expect(byKernel).toEqual(encodeHistogramChunk(samples, layout, RESET_HINT.unknown));
+  expect([...decodeHistogramChunk(byKernel.encoding, byKernel.data, 'a').buckets]).toEqual([2 ** 52, 2 ** 52 + 1]);
 });

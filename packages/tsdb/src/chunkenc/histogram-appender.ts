@@ -8,6 +8,7 @@
  *
  * Source: Prometheus tsdb/chunkenc/{histogram,float_histogram}.go, `appendable`, `appendableGauge`, `AppendHistogram`.
  */
+import type { Kernels } from '@gauntlet/kernels';
 import { EMPTY_LAYOUT, encodeHistogramChunk, type EncodedHistograms, hasStart, type HistogramLayout, type HistogramSample } from './histogram-encoder.ts';
 import { RESET_HINT } from './histogram-chunk.ts';
 import { fitHistogram } from './histogram-fit.ts';
@@ -15,14 +16,16 @@ import { fitHistogram } from './histogram-fit.ts';
 /** Collects samples of one series and writes them as chunks. */
 export class HistogramAppender {
   readonly #samplesMax: number;
+  readonly #kernels: Kernels | undefined;
   readonly #chunks: EncodedHistograms[] = [];
   #samples: HistogramSample[] = [];
   #layout: HistogramLayout = EMPTY_LAYOUT;
   #header: number = RESET_HINT.unknown;
 
-  /** @param samplesMax samples in a chunk */
-  constructor(samplesMax: number) {
+  /** @param samplesMax samples in a chunk @param kernels to encode with, see `encodeHistogramChunk` */
+  constructor(samplesMax: number, kernels?: Kernels) {
     this.#samplesMax = samplesMax;
+    this.#kernels = kernels;
   }
 
   /** Adds the next sample; times ascend. */
@@ -56,7 +59,7 @@ export class HistogramAppender {
   }
 
   #cut(): void {
-    if (this.#samples.length > 0) this.#chunks.push(encodeHistogramChunk(this.#samples, this.#layout, this.#header));
+    if (this.#samples.length > 0) this.#chunks.push(encodeHistogramChunk(this.#samples, this.#layout, this.#header, undefined, this.#kernels));
     this.#samples = [];
   }
 }

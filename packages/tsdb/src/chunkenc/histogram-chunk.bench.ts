@@ -1,12 +1,12 @@
 /**
- * Native histogram chunks: decode into columns by the kernel and its twin, encode, 120 samples to a chunk; integers and floats, few and many buckets.
+ * Native histogram chunks: decode into columns and encode, by the kernel and its twin, 120 samples to a chunk; integers and floats, few and many buckets.
  * `node --import tsx packages/tsdb/src/chunkenc/histogram-chunk.bench.ts`
  */
 import { crc32c } from '@gauntlet/bytes';
 import { createKernels } from '@gauntlet/kernels';
 import { compareVariants } from '@gauntlet/kernels/testing';
 import { decodeHistogramChunk, RESET_HINT } from './histogram-chunk.ts';
-import { encodeHistogramChunk, type HistogramLayout, type HistogramSample } from './histogram-encoder.ts';
+import { encodeHistogramChunk, encodeHistogramColumns, type HistogramLayout, type HistogramSample } from './histogram-encoder.ts';
 
 const SAMPLES = 120;
 const chunks = Number(process.env['GAUNTLET_BENCH_CHUNKS'] ?? 60);
@@ -46,6 +46,8 @@ for (const isFloat of [false, true]) {
   for (const buckets of [12, 40, 160]) {
     const samples = samplesOf(isFloat, buckets);
     const { encoding, data } = encodeHistogramChunk(samples, samples[0]!.layout, RESET_HINT.unknown);
+    const columns = decodeHistogramChunk(encoding, data, 'a');
+    const places = Int32Array.from(samples.keys());
     const repeat = Math.max(1, Math.round((chunks * 12) / buckets));
     const results = compareVariants(
       [
@@ -57,11 +59,19 @@ for (const isFloat of [false, true]) {
             return sum;
           },
         })),
-        {
-          name: 'encode',
+        ...[undefined, kernels].map((used) => ({
+          name: used === undefined ? 'encode: twin' : 'kernel',
           run: () => {
             let hash = 0;
-            for (let i = 0; i < repeat; i++) hash = crc32c(encodeHistogramChunk(samples, samples[0]!.layout, RESET_HINT.unknown).data, hash);
+            for (let i = 0; i < repeat; i++) hash = crc32c(encodeHistogramChunk(samples, samples[0]!.layout, RESET_HINT.unknown, false, used).data, hash);
+            return hash;
+          },
+        })),
+        {
+          name: 'kernel from columns',
+          run: () => {
+            let hash = 0;
+            for (let i = 0; i < repeat; i++) hash = crc32c(encodeHistogramColumns(columns, places, RESET_HINT.unknown, false, kernels).data, hash);
             return hash;
           },
         },

@@ -5,11 +5,10 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
 import { BitReader, BitWriter } from '@gauntlet/bytes';
-import { createKernels } from '@gauntlet/kernels';
+import { createKernels, readVarbitInt, readVarbitUint, writeVarbitInt, writeVarbitUint } from '@gauntlet/kernels';
 import { isTsdbError } from '../errors.ts';
 import { decodeHistogramChunk, type HistogramColumns, RESET_HINT } from './histogram-chunk.ts';
-import { encodeHistogramChunk, histogramSampleAt } from './histogram-encoder.ts';
-import { readVarbitInt, readVarbitUint, writeVarbitInt, writeVarbitUint } from './varbit.ts';
+import { encodeHistogramChunk, encodeHistogramColumns, histogramSampleAt } from './histogram-encoder.ts';
 
 const kernels = createKernels();
 const here = dirname(fileURLToPath(import.meta.url));
@@ -122,8 +121,14 @@ for (const { name: set, root } of roots) {
           decoded += columns.count;
           if (encoding >= 5) continue;
           const samplesOf = Array.from({ length: columns.count }, (_, sample) => histogramSampleAt(columns, sample));
-          const again = encodeHistogramChunk(samplesOf, columns, columns.header);
-          expect([again.mint, again.maxt, again.encoding, Buffer.from(again.data).toString('base64')]).toEqual([mint, maxt, encoding, base64]);
+          const all = Int32Array.from(samplesOf.keys());
+          for (const again of [
+            encodeHistogramChunk(samplesOf, columns, columns.header),
+            encodeHistogramChunk(samplesOf, columns, columns.header, undefined, kernels),
+            encodeHistogramColumns(columns, all, columns.header, false, kernels),
+          ]) {
+            expect([again.mint, again.maxt, again.encoding, Buffer.from(again.data).toString('base64')]).toEqual([mint, maxt, encoding, base64]);
+          }
         }
         // As texts, which compare a hundred times faster; only where they differ is it worth saying how.
         if (JSON.stringify(got) !== JSON.stringify(samples[i]!.histograms ?? [])) expect(got).toEqual(samples[i]!.histograms ?? []);
@@ -241,7 +246,7 @@ describe('start timestamps', () => {
     expect(Array.from(columns.startTimestamps ?? new Float64Array(columns.count), (start) => start + 0)).toEqual(starts);
     if (starts.every((start) => start === 0)) return;
     const samples = Array.from({ length: columns.count }, (_, i) => histogramSampleAt(columns, i));
-    expect(encodeHistogramChunk(samples, columns, columns.header)).toEqual({ mint: columns.timestampsMs[0], maxt: columns.timestampsMs.at(-1), encoding, data: Uint8Array.from(Buffer.from(data, 'base64')) });
+    for (const used of [undefined, kernels]) expect(encodeHistogramChunk(samples, columns, columns.header, undefined, used)).toEqual({ mint: columns.timestampsMs[0], maxt: columns.timestampsMs.at(-1), encoding, data: Uint8Array.from(Buffer.from(data, 'base64')) });
   });
 
   test('cut anywhere they are refused, with a bit flipped they are refused or something else', () => {

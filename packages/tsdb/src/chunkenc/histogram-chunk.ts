@@ -7,17 +7,16 @@
  *     integers     varbit numbers: raw, then double deltas; buckets as differences between neighbours; the sum as in XOR chunks
  *     floats       time as above; the rest raw, then each field by itself as in XOR chunks
  *
- *   with starts  2 bits reset header │ 14 bits sample count │ start header (start-timestamps.ts) │ layout │ …
+ *   with starts  2 bits reset header │ 14 bits sample count │ start header (kernels: js/start-timestamps.ts) │ layout │ …
  *
  * All samples of a chunk share one layout. A stale marker, a sum with the stale bits, has no buckets. What comes out are absolute counts
  * as doubles, as PromQL computes with them. Source: Prometheus tsdb/chunkenc/{histogram,float_histogram,histogram_meta,histogram_st,float_histogram_st}.go.
  */
 import { BitReader, BytesError } from '@gauntlet/bytes';
-import { CHUNK_SLACK_BYTES, decodeHistogramRows, HISTOGRAM_COLUMNS, histogramStateBytes, type Kernels } from '@gauntlet/kernels';
+import { CHUNK_SLACK_BYTES, decodeHistogramRows, HISTOGRAM_COLUMNS, histogramStateBytes, type Kernels, readVarbitInt, readVarbitUint } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
 import { reduceSide } from './reduce-schema.ts';
-import { readVarbitInt, readVarbitUint } from './varbit.ts';
 
 /** Buckets with bounds of their own; other schemas are exponents. */
 export const CUSTOM_BUCKETS_SCHEMA = -53;

@@ -2,12 +2,14 @@
  * Encodes native histograms into chunks, bit for bit as Prometheus 3.14 appends them. Layout of the payload: histogram-chunk.ts.
  *
  * A chunk has one set of buckets. Samples that come with other ones are brought to it: a bucket they lack is 0. So samples are collected
- * with the layout they agree on, and written when the chunk is complete. Merging and deleting do this, neither of them often: samples are
- * objects here. Source: Prometheus tsdb/chunkenc/{histogram,float_histogram}.go.
+ * with the layout they agree on, and written when the chunk is complete: objects where merging collects them, columns where a decoded chunk is
+ * written again. Either way the kernel gets columns; what it does not take, and where there is none, is written sample by sample. Source: Prometheus tsdb/chunkenc/{histogram,float_histogram}.go.
  */
+import { HISTOGRAM_COLUMNS, histogramSamplesBytesMax, histogramStateBytes, type Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING } from '@gauntlet/model';
 import { type HistogramColumns, RESET_HINT } from './histogram-chunk.ts';
-import { HistogramStream } from './histogram-stream.ts';
+import { beginHistogramChunk, expandCounts, HistogramStream, writeHistogramHeader } from './histogram-stream.ts';
+import { bucketCount } from './spans.ts';
 
 /** Where buckets are. */
 export interface HistogramLayout {
@@ -80,13 +82,132 @@ export function histogramSampleAt(columns: HistogramColumns, sample: number): Hi
  * @param samples of one kind, ascending in time; with buckets that `layout` has too
  * @param header how the chunk begins, a RESET_HINT
  * @param withStarts encoding 5 or 6 instead of 2 or 3; by default if any sample has a start timestamp
+ * @param kernels WebAssembly ones encode faster than what is used without; they may grow, and then views over their memory are void
+ * @throws KernelError ERR_KERNEL_MEMORY
  */
-export function encodeHistogramChunk(samples: readonly HistogramSample[], layout: HistogramLayout, header: number, withStarts: boolean = samples.some(hasStart)): EncodedHistograms {
+export function encodeHistogramChunk(samples: readonly HistogramSample[], layout: HistogramLayout, header: number, withStarts: boolean = samples.some(hasStart), kernels?: Kernels): EncodedHistograms {
   const { isFloat } = samples[0]!;
+  const request = { isFloat, layout, header, withStarts, count: samples.length };
+  return {
+    mint: samples[0]!.timeMs,
+    maxt: samples.at(-1)!.timeMs,
+    encoding: encodingOf(isFloat, withStarts),
+    data: (kernels?.backend === 'wasm' ? encodeByKernel(request, kernels, (to) => putSamples(samples, layout, to)) : undefined) ?? encodeByStream(request, (i) => samples[i]!),
+  };
+}
+
+/**
+ * Writes samples of a decoded chunk, at least one, as one chunk of the same layout; one of nothing but a stale marker has the empty layout.
+ * @param places which samples, ascending
+ * @param header `withStarts` as in `encodeHistogramChunk`
+ * @throws KernelError ERR_KERNEL_MEMORY
+ */
+export function encodeHistogramColumns(columns: HistogramColumns, places: Int32Array, header: number, withStarts: boolean, kernels: Kernels): EncodedHistograms {
+  const { isFloat, timestampsMs } = columns;
+  const layout = columns.bucketAt[places[0]!]! < 0 ? EMPTY_LAYOUT : columns;
+  const request = { isFloat, layout, header, withStarts, count: places.length };
+  return {
+    mint: timestampsMs[places[0]!]!,
+    maxt: timestampsMs[places.at(-1)!]!,
+    encoding: encodingOf(isFloat, withStarts),
+    data: (kernels.backend === 'wasm' ? encodeByKernel(request, kernels, (to) => putColumns(columns, places, to)) : undefined) ?? encodeByStream(request, (i) => histogramSampleAt(columns, places[i]!)),
+  };
+}
+
+function encodingOf(isFloat: boolean, withStarts: boolean): number {
+  if (withStarts) return isFloat ? CHUNK_ENCODING.floatHistogramSt : CHUNK_ENCODING.histogramSt;
+  return isFloat ? CHUNK_ENCODING.floatHistogram : CHUNK_ENCODING.histogram;
+}
+
+/** A chunk to be written. */
+interface EncodeRequest {
+  readonly isFloat: boolean;
+  readonly layout: HistogramLayout;
+  readonly header: number;
+  readonly withStarts: boolean;
+  readonly count: number;
+}
+
+function encodeByStream({ isFloat, layout, header, withStarts, count }: EncodeRequest, sampleAt: (i: number) => HistogramSample): Uint8Array {
   const stream = new HistogramStream(isFloat, layout, header, withStarts);
-  for (const sample of samples) stream.add(sample);
-  const [integers, floats] = withStarts ? [CHUNK_ENCODING.histogramSt, CHUNK_ENCODING.floatHistogramSt] : [CHUNK_ENCODING.histogram, CHUNK_ENCODING.floatHistogram];
-  return { mint: samples[0]!.timeMs, maxt: samples.at(-1)!.timeMs, encoding: isFloat ? floats : integers, data: stream.bytes().slice() };
+  for (let i = 0; i < count; i++) stream.add(sampleAt(i));
+  return stream.bytes().slice();
+}
+
+/** What the kernel reads, in its memory. */
+interface KernelRows {
+  readonly buckets: number;
+  /** HISTOGRAM_COLUMNS columns of `count`. */
+  readonly columns: Float64Array;
+  /** The same as words. */
+  readonly words: Uint32Array;
+  /** Rows of `buckets`, zeros. */
+  readonly rows: Float64Array;
+}
+
+/** @returns undefined where the kernel refuses a number: integers beyond what it takes */
+function encodeByKernel({ isFloat, layout, header, withStarts, count }: EncodeRequest, kernels: Kernels, put: (to: KernelRows) => void): Uint8Array | undefined {
+  const { memory } = kernels;
+  const begun = beginHistogramChunk(layout);
+  const positive = bucketCount(layout.positiveSpans);
+  const buckets = positive + bucketCount(layout.negativeSpans);
+  const outMax = histogramSamplesBytesMax(begun.bitLength, count, buckets);
+  // One piece: rows, columns, state, chunk. The first three are of whole doubles.
+  const columnsAt = count * buckets * 8;
+  const stateAt = columnsAt + count * HISTOGRAM_COLUMNS * 8;
+  const outAt = stateAt + histogramStateBytes(buckets);
+  const ptr = memory.alloc(outAt + outMax);
+  try {
+    const columns = memory.f64(ptr + columnsAt, count * HISTOGRAM_COLUMNS);
+    const rows = memory.f64(ptr, count * buckets).fill(0);
+    put({ buckets, columns, words: new Uint32Array(columns.buffer, columns.byteOffset, columns.length * 2), rows });
+    memory.u8(ptr + outAt, outMax).set(begun.bytes());
+    const bytes = kernels.encodeHistogramSamples(ptr + columnsAt, ptr, count, isFloat ? 1 : 0, withStarts ? 1 : 0, positive, buckets, ptr + stateAt, ptr + outAt, begun.bitLength, outMax);
+    if (bytes < 0) return undefined;
+    const data = memory.u8(ptr + outAt, bytes).slice();
+    writeHistogramHeader(data, count, header, withStarts);
+    return data;
+  } finally {
+    memory.free(ptr);
+  }
+}
+
+function putSamples(samples: readonly HistogramSample[], layout: HistogramLayout, { buckets, columns, words, rows }: KernelRows): void {
+  const count = samples.length;
+  const positive = bucketCount(layout.positiveSpans);
+  let row = 0;
+  for (let i = 0; i < count; i++) {
+    const sample = samples[i]!;
+    columns[i] = sample.timeMs;
+    columns[count + i] = sample.count;
+    columns[2 * count + i] = sample.zeroCount;
+    words[(3 * count + i) * 2] = sample.sumLow;
+    words[(3 * count + i) * 2 + 1] = sample.sumHigh;
+    columns[4 * count + i] = sample.startTimestamp ?? 0;
+    if (sample.isStale) continue;
+    rows.set(expandCounts(sample.positive, sample.layout.positiveSpans, layout.positiveSpans), row);
+    rows.set(expandCounts(sample.negative, sample.layout.negativeSpans, layout.negativeSpans), row + positive);
+    row += buckets;
+  }
+}
+
+function putColumns(from: HistogramColumns, places: Int32Array, { buckets, columns, words, rows }: KernelRows): void {
+  const count = places.length;
+  const sumWords = new Uint32Array(from.sums.buffer, from.sums.byteOffset, from.count * 2);
+  let row = 0;
+  for (let i = 0; i < count; i++) {
+    const place = places[i]!;
+    columns[i] = from.timestampsMs[place]!;
+    columns[count + i] = from.counts[place]!;
+    columns[2 * count + i] = from.zeroCounts[place]!;
+    words[(3 * count + i) * 2] = sumWords[place * 2]!;
+    words[(3 * count + i) * 2 + 1] = sumWords[place * 2 + 1]!;
+    columns[4 * count + i] = from.startTimestamps?.[place] ?? 0;
+    const at = from.bucketAt[place]!;
+    if (at < 0) continue;
+    for (let bucket = 0; bucket < buckets; bucket++) rows[row + bucket] = from.buckets[at + bucket]!;
+    row += buckets;
+  }
 }
 
 /** Whether it is known when a sample's counting began. */

@@ -3,9 +3,9 @@
  * xor2-chunk.ts. Merging and deleting do this, neither of them often. Source: Prometheus tsdb/chunkenc/xor2.go.
  */
 import { BitWriter, writeUvarintWords, writeVarint } from '@gauntlet/bytes';
+import { StartTimestampWriter } from '@gauntlet/kernels';
 import { STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
-import { StartTimestampWriter } from './start-timestamps.ts';
 
 const TWO_32 = 4294967296;
 const SAMPLES_MAX = 65535;

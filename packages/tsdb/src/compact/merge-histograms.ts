@@ -44,7 +44,7 @@ export function mergeMixedChunks(chunks: readonly BlockChunk[], samplesMax: numb
   );
   const merged: BlockChunk[] = [];
   const floats = new FloatRun(samplesMax, kernels);
-  const histograms = new HistogramAppender(samplesMax);
+  const histograms = new HistogramAppender(samplesMax, kernels);
   for (let walked = 1; chain.next(); walked++) {
     if (walked % POLL_SAMPLES === 0) poll?.();
     const { columns, sample } = chain;

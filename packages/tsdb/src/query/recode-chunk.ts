@@ -3,7 +3,7 @@ import { CHUNK_SLACK_BYTES, type Kernels, xorChunkBytesMax } from '@gauntlet/ker
 import { CHUNK_ENCODING, type RawChunk, wordsOf } from '@gauntlet/model';
 import { type Intervals, overlapsIntervals } from '../block/tombstones.ts';
 import { decodeHistogramChunk, isHistogramEncoding, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
-import { encodeHistogramChunk, histogramSampleAt, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { encodeHistogramColumns } from '../chunkenc/histogram-encoder.ts';
 import { decodeXor2Chunk } from '../chunkenc/xor2-chunk.ts';
 import { encodeXor2Chunk } from '../chunkenc/xor2-encoder.ts';
 import { TsdbError } from '../errors.ts';
@@ -63,11 +63,12 @@ function recodeXor2(chunk: RawChunk, intervals: Intervals): RawChunk | undefined
 /** As Prometheus writes what is left: nothing is known any more of what came before. */
 function recodeHistograms(chunk: RawChunk, intervals: Intervals, kernels: Kernels): RawChunk | undefined {
   const columns = decodeHistogramChunk(chunk.encoding, chunk.data, `a chunk from ${chunk.mint} to ${chunk.maxt} that has deleted samples`, kernels);
-  const kept: HistogramSample[] = [];
+  const kept = new Int32Array(columns.count);
+  let count = 0;
   for (let i = 0; i < columns.count; i++) {
     const time = columns.timestampsMs[i]!;
-    if (!overlapsIntervals(intervals, time, time)) kept.push(histogramSampleAt(columns, i));
+    if (!overlapsIntervals(intervals, time, time)) kept[count++] = i;
   }
-  if (kept.length === 0) return undefined;
-  return encodeHistogramChunk(kept, kept[0]!.layout, columns.header === RESET_HINT.gauge ? RESET_HINT.gauge : RESET_HINT.unknown, chunk.encoding >= CHUNK_ENCODING.histogramSt);
+  if (count === 0) return undefined;
+  return encodeHistogramColumns(columns, kept.subarray(0, count), columns.header === RESET_HINT.gauge ? RESET_HINT.gauge : RESET_HINT.unknown, chunk.encoding >= CHUNK_ENCODING.histogramSt, kernels);
 }
