@@ -18,7 +18,7 @@ import { encodeLabelFields, WriteRequestEncoder } from '@gauntlet/proto';
 import { freePort, type RunningProcess, startProcess, temporaryDir, waitFor, waitForUrl } from '../harness/process.ts';
 import { copyForPrometheus, least, prometheusPath, showMs, Verdicts } from './beside-prometheus.ts';
 import { cpuMs, median, peakRssMb } from './measure.ts';
-import { benchLabels, type BlockPlace, RANGE_MS, START_MS, writeCompactionBlocks } from './tsdb-blocks.ts';
+import { type BenchReplica, benchLabels, RANGE_MS, START_MS, writeCompactionBlocks } from './tsdb-blocks.ts';
 import { seededRandom } from '../harness/random.ts';
 
 const small = process.env['GAUNTLET_BENCH_SMALL'] === '1';
@@ -194,10 +194,10 @@ async function writeAndCut(): Promise<void> {
 }
 
 /** One compaction of the same blocks by both. */
-async function compaction(name: string, places: readonly BlockPlace[], goal: number, floor: number): Promise<void> {
+async function compaction(name: string, replicas: readonly BenchReplica[], goal: number, floor: number): Promise<void> {
   const [series, rounds, theirRounds] = small ? [900, 5, 2] : [7200, 9, 5];
   const root = temporaryDir('bench-compact');
-  const inputs = writeCompactionBlocks(join(root, 'blocks'), series, places);
+  const inputs = writeCompactionBlocks(join(root, 'blocks'), series, replicas);
   const ours: { ms: number; cpuMs: number; samples: number }[] = [];
   const theirs: { ms: number; cpuMs: number }[] = [];
   const side = await start('ours', join(root, 'ours'));
@@ -229,7 +229,7 @@ async function compaction(name: string, places: readonly BlockPlace[], goal: num
   const ratioOf = (key: 'ms' | 'cpuMs'): number => least(theirs.map((one) => one[key])) / least(ours.map((one) => one[key]));
   const ratio = Math.max(ratioOf('ms'), ratioOf('cpuMs'));
   console.log(
-    `compact ${name}, ${places.length} blocks, ${series} series, ${ours[0]!.samples} samples: ours ${cell(ours)}, the first ${showMs(ours[0]!.ms, 1)} ms cpu ${showMs(ours[0]!.cpuMs, 1)}; prometheus ${cell(theirs)}: wall ${ratioOf('ms').toFixed(1)}x cpu ${ratioOf('cpuMs').toFixed(1)}x ${verdicts.judge(ratio, goal, floor)}`,
+    `compact ${name}, ${inputs.length} blocks, ${series} series, ${ours[0]!.samples} samples: ours ${cell(ours)}, the first ${showMs(ours[0]!.ms, 1)} ms cpu ${showMs(ours[0]!.cpuMs, 1)}; prometheus ${cell(theirs)}: wall ${ratioOf('ms').toFixed(1)}x cpu ${ratioOf('cpuMs').toFixed(1)}x ${verdicts.judge(ratio, goal, floor)}`,
   );
 }
 
@@ -271,8 +271,8 @@ const isWanted = (part: string): boolean => wanted === undefined || wanted.inclu
 console.log(`beside ${prometheusPath()}; least (middle) of the rounds`);
 if (isWanted('write')) await writeAndCut();
 if (isWanted('compact')) {
-  await compaction('one after the other', [0, 1, 2].map((number) => ({ number, delayMs: 0 })), 1.5, small ? 0.6 : 1);
-  await compaction('side by side', [0, 7000].map((delayMs) => ({ number: 0, delayMs })), 4, small ? 1.5 : 2.5);
+  await compaction('one after the other', [{ blocks: 3, delayMs: 0 }], 1.5, small ? 0.6 : 1);
+  await compaction('side by side', [0, 7000].map((delayMs) => ({ blocks: 1, delayMs })), 4, small ? 1.5 : 2.5);
 }
 if (isWanted('replay')) await replay();
 if (verdicts.below > 0) {

@@ -1,5 +1,6 @@
 /** Blocks of made-up series for benchmarks, written with our own writer: chunks of 120 samples, a few million samples per second. */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { compareUtf8 } from '@gauntlet/bytes';
 import { createKernels, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, compareLabels, type Labels } from '@gauntlet/model';
@@ -25,6 +26,8 @@ export interface BlockPlan {
   readonly blockMs: number;
   readonly blocks: number;
   readonly samplesPerBlock: number;
+  /** Number in the id of the first block, where others are in the folder; default 0. */
+  readonly firstId?: number;
 }
 
 const SAMPLES_PER_CHUNK = 120;
@@ -36,13 +39,16 @@ function encode(kernels: Kernels, timesPtr: number, valuesPtr: number, from: num
   return { mint: times[from]!, maxt: times[to - 1]!, encoding: CHUNK_ENCODING.xor, data: kernels.memory.u8(outPtr, bytes).slice() };
 }
 
-function writeBlocks(dir: string, series: readonly BenchSeries[], { startMs, blockMs, blocks, samplesPerBlock }: BlockPlan): void {
+/** Writes the blocks into a folder. @returns their folders, in order of time */
+export function writeBlocks(dir: string, series: readonly BenchSeries[], { startMs, blockMs, blocks, samplesPerBlock, firstId = 0 }: BlockPlan): string[] {
+  mkdirSync(dir, { recursive: true });
   const fs = createNodeFileSystem();
   const kernels = createKernels({});
   const { memory } = kernels;
   const symbols = [...new Set(['', ...series.flatMap(({ labels }) => labels)])].sort(compareUtf8);
-  const writers = Array.from({ length: blocks }, (_none, block) =>
-    createBlockWriter(fs, dir, { ulid: `01M3ZZZZZZZZZZZZZZZZZZ${String(block).padStart(4, '0')}`, minTime: startMs + block * blockMs, maxTime: startMs + (block + 1) * blockMs, symbols }),
+  const ulids = Array.from({ length: blocks }, (_none, block) => `01M3ZZZZZZZZZZZZZZZZZZ${String(firstId + block).padStart(4, '0')}`);
+  const writers = ulids.map((ulid, block) =>
+    createBlockWriter(fs, dir, { ulid, minTime: startMs + block * blockMs, maxTime: startMs + (block + 1) * blockMs, symbols }),
   );
   const timesPtr = memory.alloc(samplesPerBlock * 8);
   const valuesPtr = memory.alloc(samplesPerBlock * 8);
@@ -65,6 +71,7 @@ function writeBlocks(dir: string, series: readonly BenchSeries[], { startMs, blo
     });
   }
   for (const writer of writers) writer.finish();
+  return ulids.map((ulid) => join(dir, ulid));
 }
 
 /** Writes the blocks into a folder, or leaves it as it is when they are there. */
@@ -72,7 +79,6 @@ export function writeBlocksOnce(dir: string, series: readonly BenchSeries[], pla
   if (existsSync(dir) && readdirSync(dir).length === plan.blocks) return;
   const draft = `${dir}.draft`;
   for (const old of [draft, dir]) rmSync(old, { recursive: true, force: true });
-  mkdirSync(draft, { recursive: true });
   writeBlocks(draft, series, plan);
   renameSync(draft, dir);
 }
