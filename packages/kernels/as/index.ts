@@ -12,3 +12,5 @@ export { writePointsJson, writeStepsJson, writeStepTexts } from './points-json';
 export { countStale, dropStale, lookback, windowFunction } from './windows';
 export { accumulate, finishAggregate } from './aggregate';
 export { summarizeSpacing } from './spacing';
+export { checkChunkFrames, encodeXorFrames } from './chunk-frames';
+export { mergeColumns } from './merge-columns';

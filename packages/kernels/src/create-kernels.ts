@@ -1,7 +1,9 @@
 /** Makes a set of kernels with their own memory: the WebAssembly module where it runs, else the TypeScript twins. */
 import { KernelError } from './errors.ts';
+import { createFrameTwin } from './js/chunk-frames.ts';
 import { createFloatTextTwin } from './js/float-text.ts';
 import { createHashTwin } from './js/crc32c.ts';
+import { createMergeTwin } from './js/merge-columns.ts';
 import { createAggregateTwin } from './js/aggregate.ts';
 import { createSpacingTwin } from './js/spacing.ts';
 import { createSeriesEntryTwin } from './js/series-entries.ts';
@@ -13,6 +15,7 @@ import { createHistogramTwin } from './js/histogram-samples.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
 import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels } from './kernels.ts';
+import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
@@ -29,7 +32,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
+interface ModuleExports extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels {
   readonly heapBase: () => number;
 }
 
@@ -91,8 +94,11 @@ function createWasmKernels(module: WebAssembly.Module, initialPages: number, max
 
 function createTwinKernels(initialPages: number, maxPages: number): Kernels {
   const memory = new LinearMemory(createPlainBacking(initialPages * PAGE_BYTES), TWIN_START, maxPages * PAGE_BYTES);
+  const xor = createXorTwin(memory);
   return {
-    ...createXorTwin(memory),
+    ...xor,
+    ...createFrameTwin(memory, xor),
+    ...createMergeTwin(memory),
     ...createXor2Twin(memory),
     ...createHistogramTwin(memory),
     ...createHistogramEncodeTwin(memory),

@@ -3,6 +3,7 @@ export { createKernels, type KernelOptions } from './create-kernels.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
 export { formatFloat, formatTimestamp } from './js/float-text.ts';
 export { type SpacingSummary, summarizeSpacing } from './js/spacing.ts';
+export { FRAME_WORDS, type FrameKernels, type MergeKernels, xorFramesBytesMax } from './frame-kernels.ts';
 export { HISTOGRAM_COLUMNS, HISTOGRAM_ENCODE_REFUSAL, HISTOGRAM_INTEGER_MAX, HISTOGRAM_REFUSAL, type HistogramKernels, histogramSamplesBytesMax, histogramStateBytes } from './histogram-kernels.ts';
 export { HistogramRowWriter } from './js/histogram-encode.ts';
 export { decodeHistogramRows, type HistogramRowsRequest } from './js/histogram-samples.ts';

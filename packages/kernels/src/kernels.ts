@@ -8,6 +8,7 @@
  * Arguments ending in `Ptr` are byte offsets into `memory`; Float64 columns are 8-byte aligned. A family of kernels is one
  * interface here, one file in as/ and one in js/ (README.md, "How to add a kernel").
  */
+import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
@@ -169,7 +170,7 @@ export interface SeriesEntryKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels {
+export interface Kernels extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

@@ -8,6 +8,7 @@
  */
 import { CHUNK_ENCODING, type Labels } from '@gauntlet/model';
 import { AGGREGATE_ENCODING } from '../chunkenc/aggregate-chunk.ts';
+import type { ChunkFrames } from '../chunks/chunk-frames.ts';
 import { type ChunkPayload, createChunkWriter } from '../chunks/chunk-writer.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { createIndexWriter, type IndexWriter } from '../index-file/index-writer.ts';
@@ -49,6 +50,11 @@ export interface BlockWriter {
   addSeries(labels: Labels, chunks: readonly BlockChunk[]): void;
   /** As `addSeries`, with labels as ordinals of `symbols`: name, value, …; `count` of them. Not retained. */
   addSeriesByOrdinal(ordinals: Uint32Array, count: number, chunks: readonly BlockChunk[]): void;
+  /**
+   * As `addSeriesByOrdinal`, with chunks as frames.
+   * @param bytes that the frames' addresses index
+   */
+  addSeriesFrames(ordinals: Uint32Array, count: number, frames: ChunkFrames, bytes: Uint8Array): void;
   /** Completes the block under its name. Nothing is left when no series was added: returns undefined. */
   finish(): BlockMeta | undefined;
   /** Gives up and removes what was written. */
@@ -131,6 +137,11 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
       handle.close();
     }
   };
+  const countSamples = (encoding: number, samples: number): void => {
+    numSamples += samples;
+    if (encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.xor2) numFloatSamples += samples;
+    else if (encoding !== AGGREGATE_ENCODING) numHistogramSamples += samples;
+  };
   /** Writes the chunks and counts them; `columns` then says what the index is to hold. */
   const putChunks = (chunks: readonly BlockChunk[]): void => {
     if (chunks.length > room) {
@@ -144,10 +155,7 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
       const chunk = chunks[i]!;
       columns.mint[i] = chunk.mint;
       columns.maxt[i] = chunk.maxt;
-      const samples = chunkSampleCount(chunk.encoding, chunk.data);
-      numSamples += samples;
-      if (chunk.encoding === CHUNK_ENCODING.xor || chunk.encoding === CHUNK_ENCODING.xor2) numFloatSamples += samples;
-      else if (chunk.encoding !== AGGREGATE_ENCODING) numHistogramSamples += samples;
+      countSamples(chunk.encoding, chunkSampleCount(chunk.encoding, chunk.data));
     }
     columns.count = chunks.length;
     numSeries++;
@@ -161,6 +169,13 @@ export function createBlockWriter(fs: FileSystem, parentDir: string, options: Bl
     addSeriesByOrdinal(ordinals, count, chunks) {
       putChunks(chunks);
       indexWriter.addSeriesByOrdinal(ordinals, count, columns);
+    },
+    addSeriesFrames(ordinals, count, frames, bytes) {
+      chunkWriter.writeFrames(frames, bytes);
+      for (let i = 0; i < frames.count; i++) countSamples(frames.encoding[i]!, frames.samples[i]!);
+      numSeries++;
+      numChunks += frames.count;
+      indexWriter.addSeriesByOrdinal(ordinals, count, frames);
     },
     finish() {
       if (numSeries === 0) {

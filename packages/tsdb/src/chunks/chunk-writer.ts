@@ -1,9 +1,11 @@
 /**
  * Writes the chunk segments of a block, buffered, cutting a segment before a chunk that could pass its limit: where Prometheus does.
- * A chunk that was read from another block can be given with its frame, which is then copied as it is.
+ * A chunk that was read from another block can be given with its frame, which is then copied as it is; frames that lie one behind the other, in
+ * one piece.
  */
 import { crc32c, GrowableBytes } from '@gauntlet/bytes';
 import { type FileHandle, type FileSystem, joinPath } from '../file-system.ts';
+import type { ChunkFrames } from './chunk-frames.ts';
 import { CHUNK_LENGTH_BYTES_MAX, CHUNK_OVERHEAD_BYTES, CHUNK_SEGMENT_BYTES, CHUNKS_HEADER_BYTES, CHUNKS_MAGIC, CHUNKS_VERSION, segmentFileName } from './layout.ts';
 
 /** A chunk to write. */
@@ -19,6 +21,12 @@ export interface ChunkPayload {
 export interface ChunkWriter {
   /** Writes the chunks of one series. @param refs out: the reference of each chunk */
   writeChunks(chunks: readonly ChunkPayload[], refs: Float64Array): void;
+  /**
+   * As `writeChunks`, of frames whose checksums were verified, or just made.
+   * @param bytes that the frames' addresses index; read, not retained
+   * @param frames their `refs` are set
+   */
+  writeFrames(frames: ChunkFrames, bytes: Uint8Array): void;
   /** Writes what is buffered, fsyncs and closes. */
   finish(): void;
   /** Closes without finishing; for error paths. */
@@ -59,24 +67,32 @@ export function createChunkWriter(fs: FileSystem, dir: string, segmentBytesMax: 
     buffer.putZeros(3);
     segmentBytes = CHUNKS_HEADER_BYTES;
   };
-  const boundBytes = (chunk: ChunkPayload): number => chunk.data.length + CHUNK_LENGTH_BYTES_MAX + CHUNK_OVERHEAD_BYTES;
+  // Where the chunks of one series go: bytes of the segment when it began, the most that chunks since then or since the last cut may take.
+  let before = 0;
+  let batchBytes = 0;
+  let isCut = false;
+  const beginSeries = (): void => {
+    before = handle === undefined ? 0 : segmentBytes;
+    batchBytes = 0;
+    isCut = false;
+  };
+  /** Whether chunk `i` of the series begins a segment. */
+  const isNextCut = (i: number, payloadBytes: number): boolean => {
+    const bound = payloadBytes + CHUNK_LENGTH_BYTES_MAX + CHUNK_OVERHEAD_BYTES;
+    batchBytes += bound;
+    const filled = !isCut && before > CHUNKS_HEADER_BYTES ? before : i > 0 ? CHUNKS_HEADER_BYTES : 0;
+    if (handle !== undefined && !(filled > 0 && filled + batchBytes > segmentBytesMax)) return false;
+    isCut ||= handle !== undefined;
+    batchBytes = bound;
+    return true;
+  };
 
   return {
     writeChunks(chunks, refs) {
-      const before = handle === undefined ? 0 : segmentBytes;
-      /** Most bytes that the chunks since the last cut, or since the call began, may take. */
-      let batchBytes = 0;
-      let isCut = false;
+      beginSeries();
       for (let i = 0; i < chunks.length; i++) {
         const chunk = chunks[i]!;
-        const bound = boundBytes(chunk);
-        batchBytes += bound;
-        const filled = !isCut && before > CHUNKS_HEADER_BYTES ? before : i > 0 ? CHUNKS_HEADER_BYTES : 0;
-        if (handle === undefined || (filled > 0 && filled + batchBytes > segmentBytesMax)) {
-          isCut ||= handle !== undefined;
-          cutSegment();
-          batchBytes = bound;
-        }
+        if (isNextCut(i, chunk.data.length)) cutSegment();
         refs[i] = segment * 4294967296 + segmentBytes;
         const start = buffer.length;
         if (chunk.frame !== undefined) buffer.putBytes(chunk.frame);
@@ -91,6 +107,30 @@ export function createChunkWriter(fs: FileSystem, dir: string, segmentBytesMax: 
         segmentBytes += buffer.length - start;
         if (buffer.length >= BUFFER_BYTES) flush();
       }
+    },
+    writeFrames(frames, bytes) {
+      const { count, at, payloadBytes, refs } = frames;
+      beginSeries();
+      /** Of what lies in one piece and is not in the buffer yet. */
+      let from = 0;
+      let end = 0;
+      const put = (): void => {
+        if (end > from) buffer.putBytes(bytes.subarray(from, end));
+        if (buffer.length >= BUFFER_BYTES) flush();
+      };
+      for (let i = 0; i < count; i++) {
+        const frame = at[i]!;
+        const isCutHere = isNextCut(i, payloadBytes[i]!);
+        if (isCutHere || frame !== end) {
+          put();
+          from = frame;
+        }
+        if (isCutHere) cutSegment();
+        refs[i] = segment * 4294967296 + segmentBytes;
+        end = frames.endOf(i);
+        segmentBytes += end - frame;
+      }
+      put();
     },
     finish() {
       endSegment();

@@ -13,12 +13,14 @@ import type { Labels } from '@gauntlet/model';
 import type { BlockMeta } from '../block/block-meta.ts';
 import type { Block } from '../block/block-reader.ts';
 import { type BlockChunk, type BlockWriter, chunkSampleCount } from '../block/block-writer.ts';
+import { ChunkFrames, KernelViews } from '../chunks/chunk-frames.ts';
 import { TsdbError } from '../errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { compareOrdinals } from '../index-file/index-writer.ts';
 import { compactMetas } from './compact-meta.ts';
 import { limitDisk, MemoryBudget } from './compact-limits.ts';
-import { ChunkMerger, type SeriesChunkMerge, type SeriesParts } from './merge-chunks.ts';
+import { FrameMerger } from './merge-frames.ts';
+import { ChunkMerger, SAMPLES_PER_CHUNK, type SeriesChunkMerge, type SeriesParts } from './merge-chunks.ts';
 import { mergeSymbols } from './merge-symbols.ts';
 import { SeriesInput } from './series-input.ts';
 import { shardByHash, type ShardOf, shardSeries, type SeriesShards } from './shard-series.ts';
@@ -132,11 +134,13 @@ function compact(deps: CompactDeps, inputs: readonly Block[], parentDir: string,
   }
   const shards = shardOf === undefined ? undefined : shardSeries(blocks, merged, ulids.length, shardOf, () => run.poll());
   const aheadBytes = Math.min(Math.max(Math.min(AHEAD_BYTES, (memoryBytesMax * AHEAD_SHARE) / 2) / blocks.length, AHEAD_BYTES_MIN), AHEAD_BYTES_MAX);
-  // Each window has a copy in kernel memory.
+  // A window has room for what a series may lack, and its chunks are copied where the merge is not the default.
   run.budget.reserve(aheadBytes * blocks.length * 2, 'reading ahead');
 
   const sources = blocks.map((block, i) => new SeriesInput(block, merged.maps[i]!, deps.kernels, meta.minTime, meta.maxTime - 1, Math.floor(aheadBytes)));
   const merger = new ChunkMerger(deps.kernels, () => run.poll());
+  const frameMerger = new FrameMerger(deps.kernels, SAMPLES_PER_CHUNK, () => run.poll());
+  const views = new KernelViews(deps.kernels);
   const merge: SeriesChunkMerge = options.mergeSeries ?? ((parts) => merger.merge(parts));
   const { segmentBytesMax, thanos } = options;
   try {
@@ -144,9 +148,10 @@ function compact(deps: CompactDeps, inputs: readonly Block[], parentDir: string,
       const symbols = shards === undefined ? merged.symbols : shards.symbols[shard]!.list();
       return { ulid, ...meta, symbols, ...(segmentBytesMax !== undefined && { segmentBytesMax }), ...(thanos !== undefined && { thanos }) };
     });
-    return writeBlocks(fs, parentDir, outputs, (writers) => mergeAll(sources, merge, shards === undefined ? new OneSink(writers[0]!) : new ShardSink(writers, shards), run));
+    return writeBlocks(fs, parentDir, outputs, (writers) => mergeAll(sources, new SeriesMerge(merge, options.mergeSeries === undefined ? frameMerger : undefined), shards === undefined ? new OneSink(writers[0]!, views) : new ShardSink(writers, shards, views), run));
   } finally {
     merger.free();
+    frameMerger.free();
     for (const source of sources) source.free();
   }
 }
@@ -178,45 +183,60 @@ class Run {
   }
 }
 
+/** Chunks of a merged series: one by one, or as frames in kernel memory. */
+type MergedChunks = readonly BlockChunk[] | ChunkFrames;
+
 /** Where merged series go. */
 interface SeriesSink {
   /** @param input number of `source`, which stands at the series */
-  add(source: SeriesInput, input: number, chunks: readonly BlockChunk[]): void;
+  add(source: SeriesInput, input: number, chunks: MergedChunks): void;
 }
 
 class OneSink implements SeriesSink {
   readonly #writer: BlockWriter;
+  readonly #views: KernelViews;
 
-  constructor(writer: BlockWriter) {
+  constructor(writer: BlockWriter, views: KernelViews) {
     this.#writer = writer;
+    this.#views = views;
   }
 
-  add(source: SeriesInput, _input: number, chunks: readonly BlockChunk[]): void {
-    this.#writer.addSeriesByOrdinal(source.ordinals, source.ordinalCount, chunks);
+  add(source: SeriesInput, _input: number, chunks: MergedChunks): void {
+    write(this.#writer, source.ordinals, source.ordinalCount, chunks, this.#views);
   }
 }
 
 class ShardSink implements SeriesSink {
   readonly #writers: readonly BlockWriter[];
   readonly #shards: SeriesShards;
+  readonly #views: KernelViews;
   #ordinals: Uint32Array = new Uint32Array(32);
 
-  constructor(writers: readonly BlockWriter[], shards: SeriesShards) {
+  constructor(writers: readonly BlockWriter[], shards: SeriesShards, views: KernelViews) {
     this.#writers = writers;
     this.#shards = shards;
+    this.#views = views;
   }
 
-  add({ ordinals, ordinalCount, seriesDone }: SeriesInput, input: number, chunks: readonly BlockChunk[]): void {
+  add({ ordinals, ordinalCount, seriesDone }: SeriesInput, input: number, chunks: MergedChunks): void {
     const shard = this.#shards.shards[input]![seriesDone - 1]!;
     const symbols = this.#shards.symbols[shard]!;
     if (this.#ordinals.length < ordinalCount) this.#ordinals = new Uint32Array(ordinalCount * 2);
     for (let i = 0; i < ordinalCount; i++) this.#ordinals[i] = symbols.rank(ordinals[i]!);
-    this.#writers[shard]!.addSeriesByOrdinal(this.#ordinals, ordinalCount, chunks);
+    write(this.#writers[shard]!, this.#ordinals, ordinalCount, chunks, this.#views);
+  }
+}
+
+function write(writer: BlockWriter, ordinals: Uint32Array, count: number, chunks: MergedChunks, views: KernelViews): void {
+  if (!(chunks instanceof ChunkFrames)) writer.addSeriesByOrdinal(ordinals, count, chunks);
+  else {
+    views.renew();
+    writer.addSeriesFrames(ordinals, count, chunks, views.bytes);
   }
 }
 
 /** Writes the merged series. */
-function mergeAll(sources: readonly SeriesInput[], merge: SeriesChunkMerge, sink: SeriesSink, run: Run): void {
+function mergeAll(sources: readonly SeriesInput[], merge: SeriesMerge, sink: SeriesSink, run: Run): void {
   const heap = new TieHeap((a, b) => compareOrdinals(sources[a]!.ordinals, sources[a]!.ordinalCount, sources[b]!.ordinals, sources[b]!.ordinalCount) < 0);
   for (const [i, source] of sources.entries()) if (source.next()) heap.push(i);
   const parts: number[] = [];
@@ -229,15 +249,22 @@ function mergeAll(sources: readonly SeriesInput[], merge: SeriesChunkMerge, sink
     do parts.push(heap.pop());
     while (heap.size > 0 && compareOrdinals(sources[heap.top]!.ordinals, sources[heap.top]!.ordinalCount, first.ordinals, first.ordinalCount) === 0);
     const held = reserveChunks(sources, parts, run.budget);
-    const chunks = parts.length === 1 ? first.load() : mergeParts(parts.map((i) => sources[i]!), merge);
-    if (chunks.length > 0) {
+    const chunks = merge.of(sources, parts);
+    const isFrames = chunks instanceof ChunkFrames;
+    if ((isFrames ? chunks.count : chunks.length) > 0) {
       run.budget.reserve(INDEX_SERIES_BYTES + (first.ordinalCount / 2) * INDEX_LABEL_BYTES, 'the index being written');
       sink.add(first, input, chunks);
       written++;
-      for (let i = 0; i < chunks.length; i++) {
-        const { encoding, data } = chunks[i]!;
-        run.chunkBytes += data.length;
-        run.samples += chunkSampleCount(encoding, data);
+      if (isFrames) {
+        for (let i = 0; i < chunks.count; i++) {
+          run.chunkBytes += chunks.payloadBytes[i]!;
+          run.samples += chunks.samples[i]!;
+        }
+      } else {
+        for (const { encoding, data } of chunks) {
+          run.chunkBytes += data.length;
+          run.samples += chunkSampleCount(encoding, data);
+        }
       }
     }
     run.budget.release(held);
@@ -245,6 +272,39 @@ function mergeAll(sources: readonly SeriesInput[], merge: SeriesChunkMerge, sink
     parts.length = 0;
   }
   if (written > 0) run.report(sources);
+}
+
+/** Makes one sequence of chunks of what blocks have of a series: in kernel memory where that can be. */
+class SeriesMerge {
+  readonly #merge: SeriesChunkMerge;
+  readonly #frameMerger: FrameMerger | undefined;
+  readonly #parts: ChunkFrames[] = [];
+  readonly #merged: ChunkFrames = new ChunkFrames();
+
+  /** @param frameMerger does the same as `merge`, or gives up; undefined when several parts are always for `merge` */
+  constructor(merge: SeriesChunkMerge, frameMerger: FrameMerger | undefined) {
+    this.#merge = merge;
+    this.#frameMerger = frameMerger;
+  }
+
+  /** @param parts numbers of the sources that stand at the series. @returns valid until one of them moves on */
+  of(sources: readonly SeriesInput[], parts: readonly number[]): MergedChunks {
+    if (parts.length === 1) {
+      const source = sources[parts[0]!]!;
+      return source.loadFrames() ? source.frames : source.load();
+    }
+    if (this.#frameMerger !== undefined) {
+      const frames = this.#parts;
+      frames.length = 0;
+      for (const part of parts) {
+        const source = sources[part]!;
+        if (!source.loadFrames()) break;
+        frames.push(source.frames);
+      }
+      if (frames.length === parts.length && this.#frameMerger.merge(frames, this.#merged)) return this.#merged;
+    }
+    return mergeParts(parts.map((i) => sources[i]!), this.#merge);
+  }
 }
 
 /** Takes memory for the chunks of one series, and as much for what they become. @returns bytes to give back */

@@ -33,7 +33,7 @@ export interface SeriesParts {
 export type SeriesChunkMerge = (parts: SeriesParts) => readonly BlockChunk[];
 
 /** Samples in a chunk that is written anew. */
-const SAMPLES_PER_CHUNK = 120;
+export const SAMPLES_PER_CHUNK = 120;
 
 /** Merges as Prometheus does; see the head of this file. Owns scratch space in kernel memory. */
 export class ChunkMerger {

@@ -7,15 +7,16 @@
  *
  * So memory is bounded by the window and by how many chunks overlap at one time, not by how long the overlap is.
  */
-import { CHUNK_SLACK_BYTES, type Kernels, xorChunkBytesMax } from '@gauntlet/kernels';
+import { CHUNK_SLACK_BYTES, FRAME_WORDS, type Kernels, xorFramesBytesMax } from '@gauntlet/kernels';
 import { CHUNK_ENCODING } from '@gauntlet/model';
 import { type BlockChunk, chunkSampleCount } from '../block/block-writer.ts';
 import { TsdbError } from '../errors.ts';
 import { KernelRegion } from '../query/load-chunks.ts';
-import { type ChainColumns, mergeSamples } from './chain-samples.ts';
 
 /** Samples of a window, at least; about 1 MiB with what is made of them. */
 const WINDOW_SAMPLES = 16_384;
+/** Chunks encoded in one call. */
+const ENCODED_CHUNKS = 16;
 
 /** Samples that lie side by side in the columns, ascending: of chunks that follow one another. */
 interface Lane {
@@ -71,6 +72,8 @@ export class FloatMerger {
   readonly #poll: (() => void) | undefined;
   readonly #bytes: KernelRegion;
   readonly #encoded: KernelRegion;
+  /** Lanes for the kernel that merges; descriptions of what was encoded. */
+  readonly #table: KernelRegion;
   readonly #out: Room;
   /** The window, and the one before it. */
   #now: Room;
@@ -91,6 +94,7 @@ export class FloatMerger {
     this.#poll = poll;
     this.#bytes = new KernelRegion(kernels);
     this.#encoded = new KernelRegion(kernels);
+    this.#table = new KernelRegion(kernels);
     this.#out = new Room(kernels);
     this.#now = new Room(kernels);
     this.#before = new Room(kernels);
@@ -140,13 +144,13 @@ export class FloatMerger {
       this.#out.ensure(this.#rest);
       this.#out.timesOf(this.#rest).set(this.#restTimes.subarray(0, this.#rest));
       this.#out.wordsOf(this.#rest).set(this.#restWords.subarray(0, this.#rest * 2));
-      merged.push(this.#encode(0, this.#rest, name));
+      this.#encode(0, this.#rest, merged, name);
     }
     return merged;
   }
 
   free(): void {
-    for (const one of [this.#bytes, this.#encoded, this.#out, this.#now, this.#before]) one.free();
+    for (const one of [this.#bytes, this.#encoded, this.#table, this.#out, this.#now, this.#before]) one.free();
   }
 
   /** Brings the samples of the lanes into the window, side by side. */
@@ -157,7 +161,8 @@ export class FloatMerger {
     const bytesPtr = this.#bytes.ensure(bytes + CHUNK_SLACK_BYTES);
     this.#now.ensure(samples);
     this.#out.ensure(samples + this.#samplesMax);
-    this.#encoded.ensure(xorChunkBytesMax(this.#samplesMax));
+    this.#encoded.ensure(xorFramesBytesMax(ENCODED_CHUNKS * this.#samplesMax, this.#samplesMax));
+    this.#table.ensure(Math.max(ENCODED_CHUNKS * FRAME_WORDS * 4, lanes.length * 8));
     const times = this.#now.timesOf(samples);
     const words = this.#now.wordsOf(samples);
     const leftEnd = lanes.reduce((end, { leftTo }) => Math.max(end, leftTo), 0);
@@ -185,31 +190,52 @@ export class FloatMerger {
 
   /** Merges the window and writes the chunks that are full. @returns false at a timestamp with different values */
   #mergeWindow(starts: Int32Array, ends: Int32Array, samples: number, merged: BlockChunk[], name: () => string): boolean {
+    const { memory } = this.#kernels;
+    const table = this.#table.ptr;
     const outTimes = this.#out.timesOf(samples + this.#samplesMax);
     const outWords = this.#out.wordsOf(samples + this.#samplesMax);
     const rest = this.#rest;
     outTimes.set(this.#restTimes.subarray(0, rest));
     outWords.set(this.#restWords.subarray(0, rest * 2));
-    const columns: ChainColumns = { times: this.#now.timesOf(samples), words: this.#now.wordsOf(samples), outTimes: outTimes.subarray(rest), outWords: outWords.subarray(rest * 2) };
-    const count = mergeSamples(columns, starts, ends);
+    const lanes = memory.i32(table, starts.length * 2);
+    for (let i = 0; i < starts.length; i++) {
+      lanes[i * 2] = starts[i]!;
+      lanes[i * 2 + 1] = ends[i]!;
+    }
+    const count = this.#kernels.mergeColumns(this.#now.times.ptr, this.#now.values.ptr, table, starts.length, this.#out.times.ptr + rest * 8, this.#out.values.ptr + rest * 8);
     if (count < 0) return false;
     const end = rest + count;
-    let from = 0;
-    for (; end - from >= this.#samplesMax; from += this.#samplesMax) merged.push(this.#encode(from, this.#samplesMax, name));
+    const from = end - (end % this.#samplesMax);
+    this.#encode(0, from, merged, name);
     this.#restTimes.set(outTimes.subarray(from, end));
     this.#restWords.set(outWords.subarray(from * 2, end * 2));
     this.#rest = end - from;
     return true;
   }
 
-  #encode(from: number, count: number, name: () => string): BlockChunk {
+  /** Encodes the samples [from, to) of the merged columns, the last chunk of what is left. */
+  #encode(from: number, to: number, merged: BlockChunk[], name: () => string): void {
     const { memory } = this.#kernels;
-    const times = memory.f64(this.#out.times.ptr + from * 8, count);
-    const [mint, maxt] = [times[0]!, times[count - 1]!];
-    const room = xorChunkBytesMax(this.#samplesMax);
-    const bytes = this.#kernels.encodeXor(this.#out.times.ptr + from * 8, this.#out.values.ptr + from * 8, count, this.#encoded.ptr, room);
-    if (bytes < 0) throw new TsdbError('ERR_CHUNK_WRITE', `merge ${name()}: encoder answered ${bytes} for ${count} samples from ${mint}`);
-    return { mint, maxt, encoding: CHUNK_ENCODING.xor, data: memory.u8(this.#encoded.ptr, bytes).slice() };
+    const samplesMax = this.#samplesMax;
+    const [encoded, table] = [this.#encoded.ptr, this.#table.ptr];
+    const times = this.#out.timesOf(to);
+    const step = ENCODED_CHUNKS * samplesMax;
+    for (; from < to; from += step) {
+      const count = Math.min(step, to - from);
+      const made = this.#kernels.encodeXorFrames(this.#out.times.ptr + from * 8, this.#out.values.ptr + from * 8, count, samplesMax, encoded, xorFramesBytesMax(count, samplesMax), table);
+      if (made < 0) throw new TsdbError('ERR_CHUNK_WRITE', `merge ${name()}: encoder answered ${made} for ${count} samples from ${times[from]}`);
+      const words = memory.i32(table, made * FRAME_WORDS);
+      const last = (made - 1) * FRAME_WORDS;
+      const piece = memory.u8(encoded, (words[last + 1]! >>> 0) + words[last + 2]! + 4 - encoded).slice();
+      for (let i = 0; i < made; i++) {
+        const at = (words[i * FRAME_WORDS]! >>> 0) - encoded;
+        const payloadAt = (words[i * FRAME_WORDS + 1]! >>> 0) - encoded;
+        const end = payloadAt + words[i * FRAME_WORDS + 2]!;
+        const mint = times[from + i * samplesMax]!;
+        const maxt = times[Math.min(from + (i + 1) * samplesMax, to) - 1]!;
+        merged.push({ mint, maxt, encoding: CHUNK_ENCODING.xor, data: piece.subarray(payloadAt, end), frame: piece.subarray(at, end + 4) });
+      }
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import type { Labels } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import type { BlockChunk } from '../block/block-writer.ts';
 import { addInterval, type Intervals, isCovered, overlapsIntervals } from '../block/tombstones.ts';
+import { ChunkFrames } from '../chunks/chunk-frames.ts';
 import { chunkRefOffset, chunkRefSegment } from '../chunks/layout.ts';
 import { TsdbError } from '../errors.ts';
 import { compareOrdinals } from '../index-file/index-writer.ts';
@@ -14,6 +15,7 @@ import { indexCorrupt, SERIES_ALIGN } from '../index-file/layout.ts';
 import type { Postings } from '../index-file/postings.ts';
 import { createSeriesEntry, type SeriesEntry } from '../index-file/series-entry.ts';
 import { isRecodable, recodeWithout } from '../query/recode-chunk.ts';
+import { EntryBatch } from '../query/entry-batch.ts';
 import { ChunkStream, TAIL_BYTES } from './chunk-stream.ts';
 
 const NO_INTERVALS: Intervals = [];
@@ -31,6 +33,11 @@ export class SeriesInput {
   readonly #stream: ChunkStream;
   readonly #entry: SeriesEntry = createSeriesEntry();
   readonly #chunks: BlockChunk[] = [];
+  readonly #batch: EntryBatch;
+  /** Place in the postings of the batch's first entry. */
+  #batchFrom = 0;
+  /** The chunks of the series, after `loadFrames`. */
+  readonly frames: ChunkFrames = new ChunkFrames();
   #intervals: Intervals = NO_INTERVALS;
   #position = 0;
   /** Labels as ordinals of the merged symbols: name, value, …; `ordinalCount` of them. */
@@ -51,6 +58,7 @@ export class SeriesInput {
     this.#maxt = maxt;
     this.#postings = block.index.allPostings();
     this.#stream = new ChunkStream(block, kernels, aheadBytes);
+    this.#batch = new EntryBatch(block.index, kernels, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
   }
 
   get seriesTotal(): number {
@@ -80,14 +88,24 @@ export class SeriesInput {
   next(): boolean {
     const entry = this.#entry;
     while (this.#position < this.#postings.length) {
-      const ref = this.#postings[this.#position++]!;
-      this.block.index.readSeries(ref, entry);
+      const ref = this.#postings[this.#position]!;
+      if (!this.#takeFromBatch(entry)) this.block.index.readSeries(ref, entry);
+      this.#position++;
       this.#mapLabels(ref);
       this.#intervals = this.block.tombstones.size === 0 ? NO_INTERVALS : (this.block.tombstones.get(ref) ?? NO_INTERVALS);
       this.#selectChunks();
       if (entry.chunkCount > 0) return true;
     }
     return false;
+  }
+
+  /**
+   * Brings the chunks of the series into `frames`, in kernel memory, where they stay until the next call of anything here.
+   * @returns false where samples have to be taken out of chunks, or these do not lie in one piece: `load` takes them
+   * @throws TsdbError ERR_CHUNK_CORRUPT
+   */
+  loadFrames(): boolean {
+    return this.#intervals.length === 0 && this.#stream.loadFrames(this.#entry, this.frames);
   }
 
   /**
@@ -113,6 +131,32 @@ export class SeriesInput {
 
   free(): void {
     this.#stream.free();
+  }
+
+  /** The entry at `#position`, decoded with others. @returns false where it has to be read alone */
+  #takeFromBatch(entry: SeriesEntry): boolean {
+    const batch = this.#batch;
+    if (this.#position >= this.#batchFrom + batch.count) {
+      batch.fill(this.#postings, this.#position);
+      this.#batchFrom = this.#position;
+      if (batch.count === 0) return false;
+    }
+    const i = this.#position - this.#batchFrom;
+    const { ends } = batch;
+    const symbolsFrom = i === 0 ? 0 : ends[i * 2 - 2]!;
+    const chunksFrom = i === 0 ? 0 : ends[i * 2 - 1]!;
+    const symbols = ends[i * 2]! - symbolsFrom;
+    const chunks = ends[i * 2 + 1]! - chunksFrom;
+    reserveEntry(entry, symbols, chunks);
+    entry.labelCount = symbols / 2;
+    for (let j = 0; j < symbols; j++) entry.symbols[j] = batch.symbols[symbolsFrom + j]!;
+    entry.chunkCount = chunks;
+    for (let j = 0; j < chunks; j++) {
+      entry.mint[j] = batch.mint[chunksFrom + j]!;
+      entry.maxt[j] = batch.maxt[chunksFrom + j]!;
+      entry.refs[j] = batch.refs[chunksFrom + j]!;
+    }
+    return true;
   }
 
   /** Translates labels, and checks that series ascend: everything after relies on it. */
@@ -161,4 +205,13 @@ export class SeriesInput {
     if (isFrontCut) this.#intervals = addInterval(this.#intervals, -FOREVER, this.#mint - 1);
     if (isBackCut) this.#intervals = addInterval(this.#intervals, this.#maxt + 1, FOREVER);
   }
+}
+
+/** Makes room; contents are lost where it grows. */
+function reserveEntry(entry: SeriesEntry, symbols: number, chunks: number): void {
+  if (entry.symbols.length < symbols) entry.symbols = new Uint32Array(symbols * 2);
+  if (entry.mint.length >= chunks) return;
+  entry.mint = new Float64Array(chunks * 2);
+  entry.maxt = new Float64Array(chunks * 2);
+  entry.refs = new Float64Array(chunks * 2);
 }
