@@ -15,7 +15,7 @@ interface Answer {
 }
 
 /** Relative difference that is taken for rounding. */
-const TOLERANCE = 1e-9;
+const ROUNDING = 1e-9;
 
 const pointsOf = (series: Series): readonly Point[] => series.values ?? [series.value!];
 const identity = ({ metric }: Series): string => JSON.stringify(Object.entries(metric).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -40,10 +40,10 @@ function byTime(answer: Answer): Map<number, string[]> {
   return columns;
 }
 
-function compareText(where: () => string, ours: string, theirs: string): number {
+function compareText(where: () => string, ours: string, theirs: string, tolerance: number): number {
   if (ours === theirs) return 1;
   const [a, b] = [Number(ours), Number(theirs)];
-  if (!(Math.abs(a - b) <= TOLERANCE * Math.max(Math.abs(a), Math.abs(b)))) throw new Error(`${where()}: ${ours} here, ${theirs} there`);
+  if (!(Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b)))) throw new Error(`${where()}: ${ours} here, ${theirs} there`);
   return 0;
 }
 
@@ -51,9 +51,10 @@ function compareText(where: () => string, ours: string, theirs: string): number 
  * The share of equal value texts, 0 to 1.
  * @param name for messages
  * @param mode `series`: series by series; `times`: values per time, whichever series has them
+ * @param tolerance relative difference of values that passes; default: rounding
  * @throws when series or times differ, or values by more than rounding
  */
-export function compareAnswers(name: string, ours: string, theirs: string, mode: 'series' | 'times'): number {
+export function compareAnswers(name: string, ours: string, theirs: string, mode: 'series' | 'times', tolerance: number = ROUNDING): number {
   const [a, b] = [parsed(`${name} here`, ours), parsed(`${name} there`, theirs)];
   let equal = 0;
   let total = 0;
@@ -63,7 +64,7 @@ export function compareAnswers(name: string, ours: string, theirs: string, mode:
     for (const [time, values] of x) {
       const others = y.get(time);
       if (others?.length !== values.length) throw new Error(`${name} at ${time}: ${values.length} values here, ${others?.length ?? 'none'} there`);
-      values.forEach((value, i) => (equal += compareText(() => `${name} at ${time}`, value, others[i]!)));
+      values.forEach((value, i) => (equal += compareText(() => `${name} at ${time}`, value, others[i]!, tolerance)));
       total += values.length;
     }
     return total === 0 ? 1 : equal / total;
@@ -77,7 +78,7 @@ export function compareAnswers(name: string, ours: string, theirs: string, mode:
     if (others?.length !== points.length) throw new Error(`${name}: ${key}: ${points.length} points here, ${others?.length ?? 'none'} there`);
     points.forEach(([time, value], i) => {
       if (time !== others[i]![0]) throw new Error(`${name}: ${key}: times differ`);
-      equal += compareText(() => `${name}: ${key} at ${time}`, value, others[i]![1]);
+      equal += compareText(() => `${name}: ${key} at ${time}`, value, others[i]![1], tolerance);
     });
     total += points.length;
   }

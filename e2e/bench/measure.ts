@@ -56,3 +56,8 @@ export function fetchTimed(url: string, agent: Agent): Promise<Fetched> {
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
+
+/** Bytes a process has read from files and sockets since its start. */
+export function readBytes(pid: number): number {
+  return Number(/rchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))![1]);
+}

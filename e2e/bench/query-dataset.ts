@@ -88,13 +88,13 @@ function bucketCounter(seed: number, bucket: number): ValueSource {
   };
 }
 
-/** All series; `share` of the instances of each job. */
-function allSeries(share: number): BenchSeries[] {
+/** All series as one replica scraped them; `share` of the instances of each job. */
+function allSeries(share: number, replica: number): BenchSeries[] {
   const series: BenchSeries[] = [];
   let seed = 20_262;
   const add = (target: number, name: string, labels: readonly [string, string][], open: (seed: number) => ValueSource): void => {
     const own = seed++;
-    series.push({ labels: labelsFromPairs([['__name__', name], ...labels]), openTimes: () => openClock(target), openValues: () => open(own) });
+    series.push({ labels: labelsFromPairs([['__name__', name], ...labels]), openTimes: () => openClock(target + replica * 1000), openValues: () => open(own) });
   };
   const instances = Math.max(1, Math.round(20 * share));
   for (let job = 0; job < 10; job++) {
@@ -127,10 +127,11 @@ function openClock(target: number): (scrape: number) => number {
 /**
  * Makes the data set, or finds it made.
  * @param share of its 200 targets; 1 for all
+ * @param replica scraped at other times: the same series with the same values in turn
  */
-export function queryDataset(cacheDir: string, share: number): QueryDataset {
-  const series = allSeries(share);
-  const dir = join(cacheDir, `query-dataset-${VERSION}-${series.length}`);
+export function queryDataset(cacheDir: string, share: number, replica: number = 0): QueryDataset {
+  const series = allSeries(share, replica);
+  const dir = join(cacheDir, `query-dataset-${VERSION}-${series.length}${replica === 0 ? '' : `-replica-${replica}`}`);
   writeBlocksOnce(dir, series, { startMs: START_MS, blockMs: BLOCK_MS, blocks: BLOCKS, samplesPerBlock: SAMPLES_PER_BLOCK });
   return { dir, startMs: START_MS, endMs: START_MS + BLOCKS * BLOCK_MS, series: series.length, samples: series.length * BLOCKS * SAMPLES_PER_BLOCK };
 }
