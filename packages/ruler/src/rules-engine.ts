@@ -13,7 +13,7 @@ import { createKernels } from '@gauntlet/kernels';
 import { MIN_TIME_MS, withExternalLabels } from '@gauntlet/model';
 import { BUILD_INFO, createHttpClient, createNodeFileSystem, type HttpClient, type Logger, type Metrics, type TaskAnswer, type WorkerTask } from '@gauntlet/service-kit';
 import { createTsdbStore, encodeRuleGroups, limitSeries, sendFrames, type Store, type StoreCall } from '@gauntlet/storeapi';
-import { createDb, type Db } from '@gauntlet/tsdb';
+import { createDb, type Db, describeReplay } from '@gauntlet/tsdb';
 import { createAckLog } from './ack-log.ts';
 import { type AlertQueue, createAlertQueue } from './alert-queue.ts';
 import { type AlertSender, createAlertSender } from './alert-sender.ts';
@@ -140,7 +140,7 @@ class Engine implements RulesEngine {
     );
     this.#closers.push(() => this.db.close());
     try {
-      if (this.db.replay.repair !== undefined) log.warn('log repaired', { dir: settings.dataDir, repair: JSON.stringify(this.db.replay.repair) });
+      for (const { text } of describeReplay(this.db.replay)) log.warn('not all of the log could be read', { dir: settings.dataDir, reason: text });
       for (const { ulid, error } of this.db.damagedBlocks()) log.error('block is not read', { block: ulid, err: error });
       declareDbMetrics(metrics, this.db);
       const ackLog = settings.ackLogPath === undefined ? undefined : createAckLog(settings.ackLogPath);

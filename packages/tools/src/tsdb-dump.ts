@@ -11,7 +11,7 @@ import { createKernels } from '@gauntlet/kernels';
 import { compareLabels, formatGoFloat, formatHistogram, formatLabels, type HistogramColumn, type Labels, type Matcher, METRIC_NAME, type Queryable, quoteGo, type SeriesBatch } from '@gauntlet/model';
 import { parseMetricSelector } from '@gauntlet/promql';
 import { createNodeFileSystem, errorText } from '@gauntlet/service-kit';
-import { BLOCK_FILES, createBlockQueryable, createDb, type FileSystem, joinPath, openBlock } from '@gauntlet/tsdb';
+import { BLOCK_FILES, createBlockQueryable, createDb, describeReplay, type FileSystem, joinPath, openBlock } from '@gauntlet/tsdb';
 import { ToolsError } from './errors.ts';
 import { findBlockFolders, refuseUnreadable } from './tsdb-blocks.ts';
 import type { TsdbJobDeps } from './tsdb-job.ts';
@@ -77,8 +77,7 @@ function openReadOnly({ path, sandboxDir }: DumpJob, { log, clock, random }: Tsd
     db.close();
     throw new ToolsError('ERR_TSDB_FOLDER', `open block ${damaged.ulid} of ${dir}: ${errorText(damaged.error)}`, damaged.error);
   }
-  const { repair } = db.replay;
-  if (repair !== undefined) log.warn('the end of the write-ahead log cannot be read; what is before it is dumped', { dir, repair });
+  for (const { text } of describeReplay(db.replay)) log.warn('not all of the write-ahead log is dumped', { dir, reason: text });
   return { queryable: db.queryable, close: () => db.close() };
 }
 

@@ -1,5 +1,5 @@
 /** `tools tsdb verify`: whole blocks and logs pass, damage anywhere is named. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -51,6 +51,27 @@ test('a log, whole, torn and damaged', async () => {
   const damaged = await verify(database);
   expect(damaged.code).toBe(1);
   expect(damaged.out).toMatch(/write-ahead log: damaged; .*\n {2}damage segment \d+, offset \d+: .*not what was written, \d+ bytes/);
+});
+
+test('a log whose series are named nowhere, and a second log that is damaged', async () => {
+  const log = join(here, '../../tsdb/testdata/wal/snappy/storage');
+  for (const dir of ['wal', 'wbl']) cpSync(join(log, dir), join(database, dir), { recursive: true });
+  const late = readdirSync(join(database, 'wbl')).map((name) => join(database, 'wbl', name)).find((path) => readFileSync(path).length > 0)!;
+  const bytes = readFileSync(late);
+  bytes[9]! ^= 1;
+  writeFileSync(late, bytes);
+  const damaged = await verify(database);
+  expect(damaged.code).toBe(1);
+  expect(damaged.out).toMatch(/write-ahead log: damaged; .*\n {2}damage samples out of order, segment \d+, offset 0: .*unexpected checksum.*not what was written, \d+ bytes/);
+  writeFileSync(join(database, 'wal', '00000000'), '');
+  const nameless = await verify(database);
+  expect(nameless.out).toMatch(/\n {2}note \d+ samples and other entries are left out, because no record names their series\n/);
+});
+
+test.each([['an empty folder', []], ['a folder of something else', ['storage']]])('%s: neither blocks nor a log', async (_name, dirs) => {
+  for (const dir of dirs) mkdirSync(join(database, dir));
+  const run = await verify(database);
+  expect([run.code, failureOf(run)]).toEqual([1, `verify ${database}: there are no blocks and no write-ahead log in it`]);
 });
 
 describe('damage', () => {

@@ -10,7 +10,7 @@
 import { createKernels, type Kernels } from '@gauntlet/kernels';
 import { formatGoDuration } from '@gauntlet/model';
 import { createNodeFileSystem } from '@gauntlet/service-kit';
-import { baseName, createDb, type FileSystem, formatBlockReport, isTsdbError, joinPath, verifyBlock } from '@gauntlet/tsdb';
+import { baseName, createDb, describeReplay, type FileSystem, formatBlockReport, isTsdbError, joinPath, verifyBlock } from '@gauntlet/tsdb';
 import { ToolsError } from './errors.ts';
 import { type BlockFolder, findBlockFolders } from './tsdb-blocks.ts';
 import type { TsdbJobDeps } from './tsdb-job.ts';
@@ -40,6 +40,7 @@ export function verifyDatabase(job: VerifyJob, deps: TsdbJobDeps): void {
   const dirs = [...found.blocks, ...found.unreadable].map(({ dir }) => dir).filter(isWanted);
   const missing = job.blockIds.find((id) => !dirs.some((dir) => baseName(dir) === id));
   if (missing !== undefined) throw new ToolsError('ERR_NO_BLOCK', `look for block ${missing} in ${job.path}: it is not there`);
+  if (dirs.length === 0 && !hasLog(fs, job)) throw new ToolsError('ERR_TSDB_FOLDER', `verify ${job.path}: there are no blocks and no write-ahead log in it`);
   const kernels = createKernels({ maxMemoryBytes: KERNEL_BYTES_MAX });
   let unsound = 0;
   const shouldStop = (): boolean => {
@@ -71,20 +72,24 @@ function sharedTimes(blocks: readonly BlockFolder[]): string[] {
   return texts;
 }
 
+/** Folder of the database without a slash at its end. */
+const databaseDir = ({ path }: VerifyJob): string => (path === '' ? '.' : path.replace(/(?<=.)\/+$/, ''));
+
+const hasLog = (fs: FileSystem, job: VerifyJob): boolean => fs.stat(joinPath(databaseDir(job), LOG_DIR))?.kind === 'directory';
+
 /** Replays the log of a database over an overlay and prints what comes of it. @returns false for damage; a write that was cut off is none */
-function verifyLog(fs: FileSystem, { path, sandboxDir }: VerifyJob, kernels: Kernels, { print, clock, random }: TsdbJobDeps): boolean {
-  const dir = path === '' ? '.' : path.replace(/(?<=.)\/+$/, '');
-  if (fs.stat(joinPath(dir, LOG_DIR))?.kind !== 'directory') return true;
+function verifyLog(fs: FileSystem, job: VerifyJob, kernels: Kernels, { print, clock, random }: TsdbJobDeps): boolean {
+  if (!hasLog(fs, job)) return true;
+  const { sandboxDir } = job;
+  const dir = databaseDir(job);
   try {
     const db = createDb({ fs: new OverlayFiles(fs, dir, sandboxDir), dir, kernels, clock: { now: clock }, random });
     const { headSeries, headChunks } = db.stats();
-    const repairs = [db.replay.repair, db.replay.outOfOrder?.repair].filter((repair) => repair !== undefined);
+    const notes = describeReplay(db.replay);
     db.close();
-    const isSound = repairs.every(({ isTornTail }) => isTornTail);
+    const isSound = notes.every(({ kind }) => kind !== 'damage');
     print(`write-ahead log: ${isSound ? 'sound' : 'damaged'}; ${headSeries} series, ${headChunks} chunks\n`);
-    for (const { segment, goodBytes, lostBytes, lostSegments, isTornTail, reason } of repairs) {
-      print(`  ${isTornTail ? 'note' : 'damage'} segment ${segment}, offset ${goodBytes}: ${reason}; ${isTornTail ? 'a write that was cut off' : 'not what was written'}, ${lostBytes} bytes${lostSegments > 0 ? `, ${lostSegments} segments,` : ''} from there on are lost\n`);
-    }
+    for (const { kind, text } of notes) print(`  ${kind} ${text}\n`);
     return isSound;
   } catch (error) {
     if (!isTsdbError(error)) throw error;

@@ -94,6 +94,7 @@ export { beyondRetention, type RetentionLimits, type RetentionReason, type Sized
 export { EXEMPLAR_CHARACTERS_MAX, type Exemplar, type SeriesExemplars } from './head/exemplar-buffer.ts';
 export { METRIC_TYPES, type MetricType, type SeriesMetadata } from './head/metadata-table.ts';
 export { type Appender, type CommitResult, REFUSED } from './head/head-append.ts';
+export { describeReplay, type ReplayNote } from './db/replay-notes.ts';
 export type { OutOfOrderReplay, ReplayReport, WalRepair } from './head/replay.ts';
 export type { EncodedChunk, HistogramCharge } from './query/histogram-batch.ts';
 export { matchPostings } from './query/match-postings.ts';

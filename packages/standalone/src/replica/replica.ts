@@ -16,7 +16,7 @@ import { createFilesystemBucket } from '@gauntlet/objstore';
 import { createScrapeConfig, createScrapeMetrics, createScraper, parseScrapeFile, type ScrapeConfig } from '@gauntlet/scrape';
 import { BUILD_INFO, createGrpcServer, createNodeFileSystem, loadProtos, type Logger, type Metrics, renderMetrics } from '@gauntlet/service-kit';
 import { createInfoService, createStoreService, createTsdbStore, infoToMessage } from '@gauntlet/storeapi';
-import { createDb, type Db } from '@gauntlet/tsdb';
+import { createDb, type Db, describeReplay } from '@gauntlet/tsdb';
 import type { BackfillPlan } from '../backfill/backfill-plan.ts';
 import { runBackfill } from '../backfill/run-backfill.ts';
 import { createAckLog } from './ack-log.ts';
@@ -80,7 +80,7 @@ export async function startReplica(settings: ReplicaSettings, { log, metrics, cl
     { fs, dir: settings.dir, kernels, clock: { now: clock }, random, hooks: { canDeleteBlock: ({ ulid }) => handedOver.has(ulid) } },
     { blockRangeMs: settings.blockRangeMs, retentionMs: settings.localRetentionMs },
   );
-  if (db.replay.repair !== undefined) log.warn('log repaired', { dir: settings.dir, repair: JSON.stringify(db.replay.repair) });
+  for (const { text } of describeReplay(db.replay)) log.warn('not all of the log could be read', { dir: settings.dir, reason: text });
   for (const { ulid, error } of db.damagedBlocks()) log.error('block is not read', { block: ulid, err: error });
   declareDbMetrics(metrics, db);
 

@@ -1,0 +1,31 @@
+/** What is told of a replay: nothing of a whole log, what is lost of others. */
+import { expect, test } from '@jest/globals';
+import { type ReplayReport, UNREADABLE_HISTOGRAMS, type WalRepair } from '../head/replay.ts';
+import { describeReplay } from './replay-notes.ts';
+
+const whole: ReplayReport = { segments: 2, series: 1, samples: 9, samplesBeforeMinValid: 3, samplesOutOfOrder: 1, unknownRefs: 0, skippedRecords: new Map([['exemplars', 7]]), repair: undefined, nextSegment: 2, outOfOrder: undefined };
+const cut: WalRepair = { segment: 1, goodBytes: 100, lostBytes: 20, lostSegments: 0, isTornTail: true, reason: 'fragment of 9 bytes is cut off' };
+const flipped: WalRepair = { segment: 0, goodBytes: 8, lostBytes: 900, lostSegments: 2, isTornTail: false, reason: 'unexpected checksum 1, want 2' };
+const late = { samples: 0, unknownRefs: 0, skippedRecords: new Map(), repair: undefined, nextSegment: 0 };
+
+test.each<[string, Partial<ReplayReport>, string[]]>([
+  ['a whole log, with records of kinds that are not kept', {}, []],
+  ['a torn write', { repair: cut }, ['note segment 1, offset 100: fragment of 9 bytes is cut off; a write that was cut off, 20 bytes from there on are lost']],
+  ['damage', { repair: flipped }, ['damage segment 0, offset 8: unexpected checksum 1, want 2; not what was written, 900 bytes, 2 segments, from there on are lost']],
+  [
+    'damage of the second log comes before a torn write of the first',
+    { repair: cut, outOfOrder: { ...late, repair: flipped } },
+    [
+      'damage samples out of order, segment 0, offset 8: unexpected checksum 1, want 2; not what was written, 900 bytes, 2 segments, from there on are lost',
+      'note segment 1, offset 100: fragment of 9 bytes is cut off; a write that was cut off, 20 bytes from there on are lost',
+    ],
+  ],
+  ['series that no record names, in both logs', { unknownRefs: 3, outOfOrder: { ...late, unknownRefs: 4 } }, ['note 7 samples and other entries are left out, because no record names their series']],
+  [
+    'what cannot be stored, and what nobody knows',
+    { skippedRecords: new Map([[UNREADABLE_HISTOGRAMS, 2], ['type 77', 1]]), outOfOrder: { ...late, skippedRecords: new Map([['type 77', 4]]) } },
+    [`note 2 ${UNREADABLE_HISTOGRAMS} are left out`, 'note 5 records of type 77 are passed over, because nobody knows it'],
+  ],
+])('%s', (_name, parts, want) => {
+  expect(describeReplay({ ...whole, ...parts }).map(({ kind, text }) => `${kind} ${text}`)).toEqual(want);
+});

@@ -1,0 +1,36 @@
+/**
+ * What the replay of a log has to tell people: where it was cut and what is lost with that, and what was left out.
+ *
+ *   damage   bytes that are not what was written; everything behind them is lost
+ *   note     a write that a crash cut off, which nobody was told had succeeded; entries of series that no record names, for which Prometheus
+ *            warns of unknown series references; histograms that cannot be stored; records of kinds that nobody knows
+ */
+import { type ReplayReport, UNREADABLE_HISTOGRAMS, type WalRepair } from '../head/replay.ts';
+
+/** One thing to tell. */
+export interface ReplayNote {
+  readonly kind: 'damage' | 'note';
+  readonly text: string;
+}
+
+/** Everything worth telling about a replay, the worst first; empty for a log that is whole. */
+export function describeReplay({ repair, unknownRefs, skippedRecords, outOfOrder }: ReplayReport): ReplayNote[] {
+  const notes: ReplayNote[] = [];
+  if (repair !== undefined) notes.push(describeRepair(repair, ''));
+  if (outOfOrder?.repair !== undefined) notes.push(describeRepair(outOfOrder.repair, 'samples out of order, '));
+  notes.sort((a, b) => (a.kind === b.kind ? 0 : a.kind === 'damage' ? -1 : 1));
+  const unknown = unknownRefs + (outOfOrder?.unknownRefs ?? 0);
+  if (unknown > 0) notes.push({ kind: 'note', text: `${unknown} samples and other entries are left out, because no record names their series` });
+  const skipped = new Map(skippedRecords);
+  for (const [name, count] of outOfOrder?.skippedRecords ?? []) skipped.set(name, (skipped.get(name) ?? 0) + count);
+  for (const [name, count] of skipped) {
+    if (name === UNREADABLE_HISTOGRAMS) notes.push({ kind: 'note', text: `${count} ${UNREADABLE_HISTOGRAMS} are left out` });
+    else if (name.startsWith('type ')) notes.push({ kind: 'note', text: `${count} records of ${name} are passed over, because nobody knows it` });
+  }
+  return notes;
+}
+
+function describeRepair({ segment, goodBytes, lostBytes, lostSegments, isTornTail, reason }: WalRepair, log: string): ReplayNote {
+  const lost = `${lostBytes} bytes${lostSegments > 0 ? `, ${lostSegments} segments,` : ''} from there on are lost`;
+  return { kind: isTornTail ? 'note' : 'damage', text: `${log}segment ${segment}, offset ${goodBytes}: ${reason}; ${isTornTail ? 'a write that was cut off' : 'not what was written'}, ${lost}` };
+}
