@@ -19,6 +19,20 @@ const code = (action: () => unknown): string | undefined => {
   }
 };
 
+test('errors of an open file name it, as those of opening do', () => {
+  const path = join(folder, 'named');
+  writeFileSync(path, 'x');
+  const reader = fs.open(path, 'read');
+  expect(() => reader.append(text('y'))).toThrow(expect.objectContaining({ code: 'EBADF', path, message: `EBADF: bad file descriptor, write '${path}'` }));
+  expect(() => reader.truncate(0)).toThrow(expect.objectContaining({ code: 'EINVAL', path, message: `EINVAL: invalid argument, ftruncate '${path}'` }));
+  reader.close();
+  expect(() => reader.read(new Uint8Array(1), 0)).toThrow(expect.objectContaining({ code: 'EBADF', message: `EBADF: bad file descriptor, read '${path}'` }));
+  expect(() => reader.fsync()).toThrow(expect.objectContaining({ message: `EBADF: bad file descriptor, fsync '${path}'` }));
+  const full = fs.open('/dev/full', 'modify');
+  expect(() => full.write(text('y'), 0)).toThrow(expect.objectContaining({ code: 'ENOSPC', message: "ENOSPC: no space left on device, write '/dev/full'" }));
+  full.close();
+});
+
 test('a file is written, appended, read anywhere, truncated and closed twice', () => {
   const path = join(folder, 'a');
   const file = fs.open(path, 'create-new');

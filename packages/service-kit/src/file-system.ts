@@ -133,17 +133,25 @@ class DescriptorHandle implements NodeFileHandle {
 
   read(target: Uint8Array, offset: number): number {
     let done = 0;
-    while (done < target.length) {
-      const count = readSync(this.#fd, target, done, target.length - done, offset + done);
-      if (count === 0) break;
-      done += count;
+    try {
+      while (done < target.length) {
+        const count = readSync(this.#fd, target, done, target.length - done, offset + done);
+        if (count === 0) break;
+        done += count;
+      }
+    } catch (error) {
+      throw this.#named(error);
     }
     return done;
   }
 
   write(data: Uint8Array, offset: number): void {
     let done = 0;
-    while (done < data.length) done += writeSync(this.#fd, data, done, data.length - done, offset + done);
+    try {
+      while (done < data.length) done += writeSync(this.#fd, data, done, data.length - done, offset + done);
+    } catch (error) {
+      throw this.#named(error);
+    }
   }
 
   append(data: Uint8Array): void {
@@ -151,11 +159,19 @@ class DescriptorHandle implements NodeFileHandle {
   }
 
   fsync(): void {
-    fsyncSync(this.#fd);
+    try {
+      fsyncSync(this.#fd);
+    } catch (error) {
+      throw this.#named(error);
+    }
   }
 
   truncate(bytes: number): void {
-    ftruncateSync(this.#fd, bytes);
+    try {
+      ftruncateSync(this.#fd, bytes);
+    } catch (error) {
+      throw this.#named(error);
+    }
   }
 
   size(): number {
@@ -167,6 +183,13 @@ class DescriptorHandle implements NodeFileHandle {
     const fd = this.#fd;
     this.#fd = CLOSED_FD;
     closeSync(fd);
+  }
+
+  /** The error with the file's name, which Node leaves out of errors of descriptors. */
+  #named(error: unknown): unknown {
+    if (systemErrorCode(error) === undefined || 'path' in (error as Error)) return error;
+    const { message } = error as Error;
+    return Object.assign(error as Error, { message: `${message} '${this.path}'`, path: this.path });
   }
 }
 
