@@ -10,12 +10,11 @@
  */
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { snappyDecode } from '@gauntlet/bytes';
 import { createKernels } from '@gauntlet/kernels';
 import { labelsFromPairs } from '@gauntlet/model';
-import { columnLabels, createTimeSeriesColumns, decodeWriteRequest } from '@gauntlet/proto';
+import { WriteRequestScanner } from '@gauntlet/proto';
 import { createNodeFileSystem } from '@gauntlet/service-kit';
-import { compactBlocks, createDb, createUlid, openBlock } from '@gauntlet/tsdb';
+import { appendRows, compactBlocks, createDb, createUlid, openBlock, SeriesRefs } from '@gauntlet/tsdb';
 
 const [dir, address] = process.argv.slice(2);
 const fs = createNodeFileSystem();
@@ -24,65 +23,21 @@ const openedAt = performance.now();
 const db = createDb({ fs, dir, kernels, clock: Date, random: Math.random });
 const replayMs = performance.now() - openedAt;
 
-const REFS = 1 << 17;
-const SYMBOL_BYTES = 1 << 25;
-/** References by the bytes of label fields, which are compared in full: what was judged sound once need not be judged again. */
-const slots = new Int32Array(REFS).fill(-1);
-const hashes = new Int32Array(REFS);
-const starts = new Int32Array(REFS + 1);
-const refs = new Float64Array(REFS);
-const keys = new Uint8Array(SYMBOL_BYTES);
-const keyWords = new DataView(keys.buffer);
-let known = 0;
+/** Most bytes of a request, decompressed. */
+const REQUEST_BYTES_MAX = 32 << 20;
+const requestKernels = createKernels();
+const scanner = new WriteRequestScanner(requestKernels);
+const refs = new SeriesRefs(requestKernels, { random: Math.random });
 
-function hashOf(words, from, to) {
-  let hash = 0x811c9dc5;
-  let i = from;
-  for (; i + 4 <= to; i += 4) {
-    hash = Math.imul(hash ^ words.getInt32(i, true), 0x9e3779b1);
-    hash ^= hash >>> 15;
-  }
-  for (; i < to; i++) hash = Math.imul(hash ^ words.getUint8(i), 0x01000193);
-  return hash ^ (hash >>> 13);
-}
-
-function isKey(id, words, from, to) {
-  const at = starts[id];
-  const length = to - from;
-  if (starts[id + 1] - at !== length) return false;
-  let i = 0;
-  for (; i + 4 <= length; i += 4) if (keyWords.getInt32(at + i, true) !== words.getInt32(from + i, true)) return false;
-  for (; i < length; i++) if (keys[at + i] !== words.getUint8(from + i)) return false;
-  return true;
-}
-
-const columns = createTimeSeriesColumns();
-
-/** Takes a request in, all of it or nothing. @returns samples */
+/** Takes a request of floats in, all of it or nothing. @returns samples */
 function write(body) {
-  const bytes = snappyDecode(body);
-  decodeWriteRequest(bytes, columns);
-  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  scanner.scan(body, REQUEST_BYTES_MAX);
+  if (scanner.others.seriesCount > 0) throw new Error('write: series with something else than floats');
   const appender = db.appender();
   try {
-    const { labelRanges, labelOffsets, sampleOffsets, timestampsMs, valueWords } = columns;
-    for (let s = 0; s < columns.seriesCount; s++) {
-      const last = 4 * labelOffsets[s + 1] - 4;
-      const from = labelRanges[4 * labelOffsets[s]];
-      const to = labelRanges[last + 2] + labelRanges[last + 3];
-      const hash = hashOf(words, from, to);
-      let place = hash & (REFS - 1);
-      while (slots[place] >= 0 && !(hashes[slots[place]] === hash && isKey(slots[place], words, from, to))) place = (place + 1) & (REFS - 1);
-      let id = slots[place];
-      const labels = id < 0 || refs[id] === 0 ? columnLabels(columns, s) : undefined;
-      if (id < 0) {
-        id = slots[place] = known++;
-        hashes[id] = hash;
-        keys.set(bytes.subarray(from, to), starts[id]);
-        starts[id + 1] = starts[id] + to - from;
-      }
-      for (let i = sampleOffsets[s]; i < sampleOffsets[s + 1]; i++) refs[id] = appender.appendBits(refs[id], labels, timestampsMs[i], valueWords[2 * i + 1], valueWords[2 * i]);
-    }
+    appendRows(requestKernels, appender, refs, scanner, 0, scanner.seriesCount, (row, _sample, refused) => {
+      throw new Error(`write to ${JSON.stringify(scanner.labels(row))}: refused, ${refused}`);
+    });
   } catch (error) {
     appender.rollback();
     throw error;

@@ -193,6 +193,13 @@ describe('fixed width', () => {
     out.patchBE32(0, 7);
     out.truncate(4);
     expect([...out.copy()]).toEqual([0, 0, 0, 7]);
+    const room = out.room(1000);
+    room.set([8, 9], out.length);
+    out.advance(out.length + 2);
+    expect([...out.copy()]).toEqual([0, 0, 0, 7, 8, 9]);
+    expect(() => out.advance(5)).toThrow(RangeError);
+    expect(() => out.advance(room.length + 1)).toThrow(RangeError);
+    out.truncate(4);
     expect(() => out.patchBE32(1, 1)).toThrow(RangeError);
     expect(() => out.truncate(5)).toThrow(RangeError);
     expect(() => out.putUvarint(-1)).toThrow(RangeError);

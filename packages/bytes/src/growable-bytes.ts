@@ -161,6 +161,21 @@ export class GrowableBytes {
     this.putBytes(bytes);
   }
 
+  /**
+   * Makes room for `count` bytes that the caller writes itself, at `length` and behind; `advance` says afterwards how far.
+   * @returns the whole buffer, valid until the next write
+   */
+  room(count: number): Uint8Array {
+    this.#reserve(count);
+    return this.#bytes;
+  }
+
+  /** Counts what was written into `room` as written. @param length bytes in all */
+  advance(length: number): void {
+    if (!(length >= this.#length && length <= this.#bytes.length)) throw new RangeError(`advance to ${length}: ${this.#length} bytes written, room for ${this.#bytes.length}`);
+    this.#length = length;
+  }
+
   /** Overwrites four bytes written before, for example a length known only now. */
   patchBE32(offset: number, value: number): void {
     if (!(offset >= 0 && offset + 4 <= this.#length)) throw new RangeError(`patch 4 bytes at ${offset}: ${this.#length} bytes written`);

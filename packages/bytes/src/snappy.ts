@@ -22,7 +22,8 @@ export interface SnappyDecodeOptions {
 
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
 const WINDOW_BYTES = 65536;
-const HASH_BITS = 14;
+const HASH_BITS_MIN = 8;
+const HASH_BITS_MAX = 14;
 /** Below this the encoder emits one literal: matches need four bytes and slack for the hash reads. */
 const MATCH_INPUT_MIN = 16;
 
@@ -106,10 +107,12 @@ export function snappyPlainLength(bytes: Uint8Array, options: SnappyDecodeOption
 export function snappyEncode(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(snappyBoundBytes(bytes.length));
   let to = writeUvarint(out, 0, bytes.length);
-  const table = new Uint16Array(1 << HASH_BITS);
   for (let start = 0; start < bytes.length; start += WINDOW_BYTES) {
     const end = Math.min(bytes.length, start + WINDOW_BYTES);
-    if (start > 0) table.fill(0);
+    // Emptying a large table would cost more than a short input.
+    let bits = HASH_BITS_MIN;
+    while (bits < HASH_BITS_MAX && 1 << bits < end - start) bits++;
+    const table = new Uint16Array(1 << bits);
     to = encodeWindow(bytes, start, end, table, out, to);
   }
   return out.slice(0, to);
@@ -125,12 +128,13 @@ function encodeWindow(bytes: Uint8Array, start: number, end: number, table: Uint
   let literalStart = start;
   if (end - start >= MATCH_INPUT_MIN) {
     const stop = end - 15;
+    const shift = Math.clz32(table.length) + 1;
     let at = start + 1;
     // The longer nothing matched, the larger the stride: incompressible input stays cheap.
     let skip = 32;
     while (at < stop) {
       const word = le32(bytes, at);
-      const slot = Math.imul(word, 0x1e35a7bd) >>> (32 - HASH_BITS);
+      const slot = Math.imul(word, 0x1e35a7bd) >>> shift;
       const candidate = start + table[slot]!;
       table[slot] = at - start;
       if (candidate >= at || le32(bytes, candidate) !== word) {
@@ -144,7 +148,7 @@ function encodeWindow(bytes: Uint8Array, start: number, end: number, table: Uint
       at += length;
       literalStart = at;
       skip = 32;
-      if (at < stop) table[Math.imul(le32(bytes, at - 1), 0x1e35a7bd) >>> (32 - HASH_BITS)] = at - 1 - start;
+      if (at < stop) table[Math.imul(le32(bytes, at - 1), 0x1e35a7bd) >>> shift] = at - 1 - start;
     }
   }
   return writeLiteral(bytes, literalStart, end, out, to);

@@ -14,3 +14,6 @@ export { accumulate, finishAggregate } from './aggregate';
 export { summarizeSpacing } from './spacing';
 export { checkChunkFrames, encodeXorFrames } from './chunk-frames';
 export { mergeColumns } from './merge-columns';
+export { snappyDecode, snappyEncode } from './snappy';
+export { scanWriteRequest } from './write-request';
+export { findKeys, putKey } from './key-table';

@@ -7,6 +7,9 @@ import { createMergeTwin } from './js/merge-columns.ts';
 import { createAggregateTwin } from './js/aggregate.ts';
 import { createSpacingTwin } from './js/spacing.ts';
 import { createSeriesEntryTwin } from './js/series-entries.ts';
+import { createKeyTableTwin } from './js/key-table.ts';
+import { createSnappyTwin } from './js/snappy.ts';
+import { createWriteRequestTwin } from './js/write-request.ts';
 import { createWindowTwin } from './js/windows.ts';
 import { createXorTwin } from './js/xor.ts';
 import { createXor2Twin } from './js/xor2.ts';
@@ -19,6 +22,7 @@ import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
+import type { IngestKernels } from './ingest-kernels.ts';
 import type { Xor2Kernels } from './xor2-kernels.ts';
 
 /** Options of `createKernels`. */
@@ -32,7 +36,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels {
+interface ModuleExports extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels {
   readonly heapBase: () => number;
 }
 
@@ -108,6 +112,9 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
     ...createWindowTwin(memory),
     ...createAggregateTwin(memory),
     ...createSpacingTwin(memory),
+    ...createSnappyTwin(memory),
+    ...createWriteRequestTwin(memory),
+    ...createKeyTableTwin(memory),
     backend: 'js',
     memory,
   };

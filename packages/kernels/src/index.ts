@@ -1,6 +1,18 @@
 /** The seam of kernels. README.md has the reading order. */
 export { createKernels, type KernelOptions } from './create-kernels.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
+export {
+  KEY_ENTRY_BYTES,
+  KEY_PROBES_MAX,
+  type KeyTableKernels,
+  SNAPPY_SLACK_BYTES,
+  SNAPPY_TABLE_BYTES,
+  type SnappyKernels,
+  WRITE_ROW_BYTES,
+  WRITE_SCAN,
+  WRITE_STATE_BYTES,
+  type WriteRequestKernels,
+} from './ingest-kernels.ts';
 export { formatFloat, formatTimestamp } from './js/float-text.ts';
 export { type SpacingSummary, summarizeSpacing } from './js/spacing.ts';
 export { FRAME_WORDS, type FrameKernels, type MergeKernels, xorFramesBytesMax } from './frame-kernels.ts';

@@ -10,6 +10,7 @@
  */
 import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
+import type { IngestKernels } from './ingest-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 import type { Xor2Kernels } from './xor2-kernels.ts';
@@ -170,7 +171,7 @@ export interface SeriesEntryKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels {
+export interface Kernels extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

@@ -57,7 +57,8 @@ export {
   writeRawChunkField,
 } from './series-frame-encode.ts';
 export { columnLabels, createTimeSeriesColumns, type MetadataRange, TimeSeriesColumns } from './time-series-columns.ts';
-export { decodeTimeSeries, decodeWriteRequest, decodeWriteRequestV2 } from './remote-write-decode.ts';
+export { decodeTimeSeries, decodeWriteRequest, decodeWriteRequestField, decodeWriteRequestV2 } from './remote-write-decode.ts';
+export { WriteRequestScanner } from './write-request-scan.ts';
 export { WriteRequestEncoder } from './remote-write-encode.ts';
 export {
   ChunkedReadSplitter,

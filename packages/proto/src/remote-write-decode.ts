@@ -29,11 +29,21 @@ const NONE: readonly [number, number] = [0, 0];
 export function decodeWriteRequest(bytes: Uint8Array, columns: TimeSeriesColumns): void {
   columns.reset(bytes);
   const r = columns.reader.reset(bytes);
-  for (let tag = r.tag(); tag !== 0; tag = r.tag()) {
-    if (tag === 0x0a) decodeTimeSeries(r, columns);
-    else if (tag === 0x1a) decodeFamilyMetadata(r, columns);
-    else r.skip(tag);
-  }
+  while (decodeWriteRequestField(r, columns));
+}
+
+/**
+ * Decodes the field of a 1.0 request at the cursor.
+ * @returns false at the end of the request
+ * @throws ProtoError on damage
+ */
+export function decodeWriteRequestField(r: WireReader, columns: TimeSeriesColumns): boolean {
+  const tag = r.tag();
+  if (tag === 0) return false;
+  if (tag === 0x0a) decodeTimeSeries(r, columns);
+  else if (tag === 0x1a) decodeFamilyMetadata(r, columns);
+  else r.skip(tag);
+  return true;
 }
 
 /**

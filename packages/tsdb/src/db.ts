@@ -235,6 +235,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
   const retention = { retentionMs: options.retentionMs ?? 0, retentionBytes: options.retentionBytes ?? 0 };
   const logOptions = {
     compression: options.walCompression ?? 'snappy',
+    kernels,
     ...(deps.zstdEncode === undefined ? {} : { zstdEncode: deps.zstdEncode }),
     ...(options.walSegmentBytes === undefined ? {} : { segmentBytesMax: options.walSegmentBytes }),
   };

@@ -95,6 +95,8 @@ export { EXEMPLAR_CHARACTERS_MAX, type Exemplar, type SeriesExemplars } from './
 export { METRIC_TYPES, type MetricType, type SeriesMetadata } from './head/metadata-table.ts';
 export { type Appender, type CommitResult, REFUSED } from './head/head-append.ts';
 export { describeReplay, type ReplayNote } from './db/replay-notes.ts';
+export { appendRows, type SampleRows } from './head/append-rows.ts';
+export { SeriesRefs, type SeriesRefsOptions } from './head/series-refs.ts';
 export type { OutOfOrderReplay, ReplayReport, WalRepair } from './head/replay.ts';
 export type { EncodedChunk, HistogramCharge } from './query/histogram-batch.ts';
 export { matchPostings } from './query/match-postings.ts';

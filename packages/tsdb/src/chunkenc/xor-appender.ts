@@ -55,24 +55,32 @@ export function createXorAppendState(rows: number): XorAppendState {
   };
 }
 
-/** Writes the low `width` ≤ 32 bits of `value` at bit `at`; the bytes behind must be zero. Returns the bit after. */
-function putBits(page: Uint8Array, at: number, value: number, width: number): number {
-  let byte = at >>> 3;
-  let free = 8 - (at & 7);
-  let left = width;
-  while (left > free) {
-    left -= free;
-    page[byte]! |= (value >>> left) & (0xff >>> (8 - free));
-    byte++;
-    free = 8;
+/** Writes `width` ≤ 25 bits, with nothing above them, at bit `at`; the bytes behind must be zero. Returns the bit after. */
+function putShort(page: Uint8Array, at: number, bits: number, width: number): number {
+  const byte = at >>> 3;
+  const used = (at & 7) + width;
+  const word = bits << (32 - used);
+  page[byte]! |= word >>> 24;
+  if (used > 8) {
+    page[byte + 1] = word >>> 16;
+    if (used > 16) {
+      page[byte + 2] = word >>> 8;
+      if (used > 24) page[byte + 3] = word;
+    }
   }
-  page[byte]! |= ((value & (0xff >>> (8 - left))) << (free - left)) & 0xff;
   return at + width;
+}
+
+/** As `putShort`, up to 32 bits; bits above are passed over. */
+function putBits(page: Uint8Array, at: number, bits: number, width: number): number {
+  if (width <= 16) return putShort(page, at, bits & (0xffff >>> (16 - width)), width);
+  at = putShort(page, at, (bits >>> 16) & (0xffff >>> (32 - width)), width - 16);
+  return putShort(page, at, bits & 0xffff, 16);
 }
 
 /** Writes whole bytes at a bit position. */
 function putByteRun(page: Uint8Array, at: number, bytes: Uint8Array, count: number): number {
-  for (let i = 0; i < count; i++) at = putBits(page, at, bytes[i]!, 8);
+  for (let i = 0; i < count; i++) at = putShort(page, at, bytes[i]!, 8);
   return at;
 }
 
@@ -120,7 +128,6 @@ function putValueCode(page: Uint8Array, at: number, state: XorAppendState, row: 
   }
   return putBits(page, at, bottom, width);
 }
-
 
 
 /** Makes the function that appends; it owns a few scratch bytes. */

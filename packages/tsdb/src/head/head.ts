@@ -82,6 +82,8 @@ export class Head {
   batchCount = 0;
   /** Batches committed. */
   commitCount = 0;
+  /** How often slots were numbered anew: as long as it stays, a slot means the same series. */
+  slotNumbering = 0;
 
   #nextRef = 1;
   #ids: Uint32Array = new Uint32Array(64);
@@ -321,6 +323,7 @@ export class Head {
     });
     const unlogged = this.unlogged.map((slot) => this.table.refs[slot]!);
     const metadata = firstRefs.map((_, i) => this.metadata.get(this.refs.get(oldRefs[i]!)));
+    this.slotNumbering++;
     this.symbols = createSymbolTable();
     this.table.compact(this.symbols);
     this.order.reset();

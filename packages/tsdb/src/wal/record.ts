@@ -11,7 +11,7 @@
  *
  * Samples go in and out as columns. Source: Prometheus tsdb/docs/format/wal.md, tsdb/record/record.go.
  */
-import { ByteReader, type GrowableBytes } from '@gauntlet/bytes';
+import { ByteReader, type GrowableBytes, writeVarint } from '@gauntlet/bytes';
 import type { SymbolTable } from '../head/symbol-table.ts';
 import { TsdbError } from '../errors.ts';
 
@@ -54,16 +54,19 @@ export const RECORD_NAMES: readonly string[] = [
 export class SampleColumns {
   count = 0;
   refs: Float64Array = new Float64Array(256);
+  /** Slots in the head, where whoever fills the columns knows them; 0 otherwise. */
+  slots: Int32Array = new Int32Array(256);
   timesMs: Float64Array = new Float64Array(256);
   high: Uint32Array = new Uint32Array(256);
   low: Uint32Array = new Uint32Array(256);
   /** Start timestamps, 0 = not known; empty as long as no sample has had one. */
   starts: Float64Array = new Float64Array(0);
 
-  push(ref: number, timeMs: number, high: number, low: number, startMs: number = 0): void {
+  push(ref: number, timeMs: number, high: number, low: number, startMs: number = 0, slot: number = 0): void {
     const i = this.count;
-    if (i === this.refs.length) this.#grow();
+    if (i === this.refs.length) this.#grow(i + 1);
     this.refs[i] = ref;
+    this.slots[i] = slot;
     this.timesMs[i] = timeMs;
     this.high[i] = high;
     this.low[i] = low;
@@ -80,9 +83,15 @@ export class SampleColumns {
     this.count = 0;
   }
 
+  /** Makes room for `more` samples, so that the columns can be filled without `push`. */
+  reserve(more: number): void {
+    if (this.count + more > this.refs.length) this.#grow(this.count + more);
+  }
+
   /** Replaces sample `i`, which is there; the count stays. */
-  put(i: number, ref: number, timeMs: number, high: number, low: number, startMs: number = 0): void {
+  put(i: number, ref: number, timeMs: number, high: number, low: number, startMs: number = 0, slot: number = 0): void {
     this.refs[i] = ref;
+    this.slots[i] = slot;
     this.timesMs[i] = timeMs;
     this.high[i] = high;
     this.low[i] = low;
@@ -98,10 +107,13 @@ export class SampleColumns {
     this.starts[i] = startMs;
   }
 
-  #grow(): void {
-    const size = this.refs.length * 2;
+  #grow(count: number): void {
+    let size = this.refs.length * 2;
+    while (size < count) size *= 2;
     const refs = new Float64Array(size);
     refs.set(this.refs);
+    const slots = new Int32Array(size);
+    slots.set(this.slots);
     const times = new Float64Array(size);
     times.set(this.timesMs);
     const high = new Uint32Array(size);
@@ -109,6 +121,7 @@ export class SampleColumns {
     const low = new Uint32Array(size);
     low.set(this.low);
     this.refs = refs;
+    this.slots = slots;
     this.timesMs = times;
     this.high = high;
     this.low = low;
@@ -133,12 +146,44 @@ export function encodeSamplesRecord(samples: SampleColumns, out: GrowableBytes, 
   out.putU8(RECORD.samples);
   out.putBE64(firstRef);
   out.putBE64(firstTime);
-  for (let i = 0; i < samples.count; i++) {
-    out.putVarint(samples.refs[i]! - firstRef);
-    out.putVarint(samples.timesMs[i]! - firstTime);
-    out.putBE32(samples.high[i]!);
-    out.putBE32(samples.low[i]!);
+  const start = out.length;
+  out.advance(putSamples(samples, firstRef, firstTime, out.room(samples.count * SAMPLE_ENTRY_BYTES_MAX), start));
+}
+
+/** Two varints and a value. */
+const SAMPLE_ENTRY_BYTES_MAX = 28;
+
+/** Writes entries of a samples record at `at`, where there is room for them. Returns the end. */
+function putSamples({ count, refs, timesMs, high, low }: SampleColumns, firstRef: number, firstTime: number, out: Uint8Array, at: number): number {
+  for (let i = 0; i < count; i++) {
+    at = putDifference(refs[i]! - firstRef, out, at);
+    at = putDifference(timesMs[i]! - firstTime, out, at);
+    const [a, b] = [high[i]!, low[i]!];
+    out[at] = a >>> 24;
+    out[at + 1] = a >>> 16;
+    out[at + 2] = a >>> 8;
+    out[at + 3] = a;
+    out[at + 4] = b >>> 24;
+    out[at + 5] = b >>> 16;
+    out[at + 6] = b >>> 8;
+    out[at + 7] = b;
+    at += 8;
   }
+  return at;
+}
+
+/** Writes a varint, short ones in line. Returns the end. */
+function putDifference(value: number, out: Uint8Array, at: number): number {
+  // Within 27 bits the zig-zag form fits into 28, which are four bytes at most.
+  const small = value | 0;
+  if (small !== value || small >= 0x8000000 || small < -0x8000000) return writeVarint(out, at, value);
+  let rest = (small << 1) ^ (small >> 31);
+  while (rest >= 0x80) {
+    out[at++] = rest | 0x80;
+    rest >>>= 7;
+  }
+  out[at++] = rest;
+  return at;
 }
 
 /** Begins a series record; entries follow with `putSeries`. */

@@ -8,9 +8,11 @@
  * process, not of the machine.
  */
 import { crc32c, GrowableBytes, snappyEncode } from '@gauntlet/bytes';
+import type { Kernels } from '@gauntlet/kernels';
 import { TsdbError } from '../errors.ts';
 import { type FileHandle, type FileSystem, joinPath } from '../file-system.ts';
 import { FRAGMENT, FRAGMENT_SNAPPY, FRAGMENT_ZSTD, WAL_FRAGMENT_HEADER_BYTES, WAL_PAGE_BYTES, WAL_SEGMENT_BYTES, walSegmentName } from './layout.ts';
+import { packRecord } from './pack-record.ts';
 
 /** How records are compressed. */
 export type WalCompression = 'snappy' | 'zstd' | 'none';
@@ -43,6 +45,8 @@ export interface WalWriterOptions {
   readonly compression: WalCompression;
   /** For zstd, where the runtime has an encoder; without one records are snappy. */
   readonly zstdEncode?: ZstdEncode;
+  /** Compress faster, into the same bytes. */
+  readonly kernels?: Kernels;
   /** Upper bound of a segment, a multiple of 32 KiB; default 128 MiB. */
   readonly segmentBytesMax?: number;
 }
@@ -156,6 +160,18 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
     return Math.max(0, inPage - WAL_FRAGMENT_HEADER_BYTES) + pagesAfter * (WAL_PAGE_BYTES - WAL_FRAGMENT_HEADER_BYTES);
   };
   const layOut = (record: Uint8Array): void => {
+    const packed = options.compression === 'none' || zstdEncode !== undefined || options.kernels === undefined ? undefined : packRecord(options.kernels, record);
+    if (packed === undefined) layOutPlain(record);
+    else {
+      try {
+        if (packed.bytes.length < record.length) layOutData(packed.bytes, FRAGMENT_SNAPPY, (from, to) => packed.crc32c(from, to));
+        else layOutData(record, 0);
+      } finally {
+        packed.release();
+      }
+    }
+  };
+  const layOutPlain = (record: Uint8Array): void => {
     let data = record;
     let flags = 0;
     if (options.compression !== 'none') {
@@ -165,6 +181,9 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
         flags = zstdEncode === undefined ? FRAGMENT_SNAPPY : FRAGMENT_ZSTD;
       }
     }
+    layOutData(data, flags);
+  };
+  const layOutData = (data: Uint8Array, flags: number, sumOf: (from: number, to: number) => number = (from, to) => crc32c(data.subarray(from, to))): void => {
     if (data.length > room() && position + out.length > 0) nextSegment();
     let done = 0;
     let isFirst = true;
@@ -176,11 +195,10 @@ export function createWalWriter(fs: FileSystem, dir: string, firstSegment: numbe
       }
       const length = Math.min(data.length - done, left - WAL_FRAGMENT_HEADER_BYTES);
       const isLast = done + length === data.length;
-      const part = data.subarray(done, done + length);
       out.putU8((isFirst ? (isLast ? FRAGMENT.full : FRAGMENT.first) : isLast ? FRAGMENT.last : FRAGMENT.middle) | flags);
       out.putBE16(length);
-      out.putBE32(crc32c(part));
-      out.putBytes(part);
+      out.putBE32(sumOf(done, done + length));
+      out.putBytes(length === data.length ? data : data.subarray(done, done + length));
       done += length;
       isFirst = false;
     } while (done < data.length);
