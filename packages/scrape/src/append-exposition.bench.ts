@@ -24,7 +24,10 @@ const appender: ScrapeAppender = {
     sum += value + timeMs;
     return ref === 0 ? ++refs : ref;
   },
+  tryAppendHistogram: (ref) => ref,
   appendBits: (ref) => ref,
+  appendExemplar: () => false,
+  setMetadata: () => undefined,
   commit: () => undefined,
   rollback: () => undefined,
 };

@@ -12,6 +12,7 @@ export type ScrapeErrorCode =
   | 'ERR_SCRAPE_PARSE'
   | 'ERR_SCRAPE_SERIES'
   | 'ERR_SCRAPE_SAMPLE_LIMIT'
+  | 'ERR_SCRAPE_BUCKET_LIMIT'
   | 'ERR_SCRAPE_LABEL_LIMIT';
 
 /** A scrape that brought nothing, or a target that cannot be scraped. */

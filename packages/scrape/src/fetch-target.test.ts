@@ -91,5 +91,9 @@ describe('over HTTP', () => {
 test('content types', () => {
   expect(formatOfContentType('application/OpenMetrics-text; version=1.0.0', undefined)).toBe('openmetrics');
   expect(formatOfContentType('text/plain', undefined)).toBe('text');
-  expect(formatOfContentType('application/vnd.google.protobuf', 'PrometheusText0.0.4')).toBe('text');
+  expect(formatOfContentType('application/vnd.google.protobuf', 'PrometheusText0.0.4')).toBe('protobuf');
+  expect(formatOfContentType('application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding="delimited"; escaping=underscores', undefined)).toBe('protobuf');
+  expect(formatOfContentType('application/json', 'PrometheusProto')).toBe('protobuf');
+  const shape = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=text';
+  expect(() => formatOfContentType(shape, undefined)).toThrow('protobuf with encoding "text" is not read, wanted delimited');
 });

@@ -6,7 +6,7 @@ import { formatGoDuration, quoteGo } from '@gauntlet/model';
 import type { ScrapeClock } from './clock.ts';
 import { acceptHeader, formatOfContentType } from './content-type.ts';
 import { ScrapeError } from './errors.ts';
-import type { ExpositionFormat } from './parse-exposition.ts';
+import type { ExpositionFormat } from './exposition.ts';
 import type { Target } from './target.ts';
 
 /** Largest body where the configuration has no limit, so that an endless answer ends. */

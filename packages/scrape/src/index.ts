@@ -1,12 +1,14 @@
 /** The seam of scrape. README.md has the reading order. */
-export { appendExposition, appendNothing, noCounts, type PassCounts } from './append-exposition.ts';
+export { appendExposition, appendNothing, noCounts, ONLY_SAMPLES, type PassCounts, type ScrapeFeatures } from './append-exposition.ts';
 export type { Appendable, ScrapeAppender } from './appender.ts';
 export { type ScrapeClock, sleep, systemClock } from './clock.ts';
-export { DEFAULT_SCRAPE_PROTOCOLS, type ScrapeProtocol } from './content-type.ts';
+export { DEFAULT_SCRAPE_PROTOCOLS, PROTO_FIRST_SCRAPE_PROTOCOLS, type ScrapeProtocol } from './content-type.ts';
 export { ScrapeError, type ScrapeErrorCode } from './errors.ts';
 export { BODY_BYTES_MAX, type Fetch } from './fetch-target.ts';
-export { type EntryKind, type ExpositionFormat, ExpositionParser } from './parse-exposition.ts';
-export { createScrapeConfig, parseScrapeFile, type ScrapeConfig, type ScrapeFile } from './scrape-config.ts';
+export type { EntryKind, ExposedExemplar, ExpositionFormat, ExpositionReader, ReadOptions } from './exposition.ts';
+export { openExposition } from './open-exposition.ts';
+export { ExpositionParser } from './parse-exposition.ts';
+export { createScrapeConfig, parseScrapeFile, type ScrapeConfig, type ScrapeFile, type StorageConfig } from './scrape-config.ts';
 export {
   createScrapeLoop,
   type ScrapeLog,

@@ -5,8 +5,9 @@ import { compareUtf8 } from '@gauntlet/bytes';
 import fc from 'fast-check';
 import { ScrapeError } from './errors.ts';
 import { formatOpenMetricsFloat, parseFloatText, parseShortDecimal } from './parse-float.ts';
-import { type ExpositionFormat, ExpositionParser } from './parse-exposition.ts';
+import { ExpositionParser } from './parse-exposition.ts';
 
+type ExpositionFormat = 'text' | 'openmetrics';
 interface Entry {
   readonly k: string;
   readonly l?: readonly (readonly [string, string])[];
@@ -123,6 +124,77 @@ describe('the expected series', () => {
     ['a 2', 'a 2 and more', false, 'a', 2],
   ])('%j expecting %j', (body, expected, isExpected, text, value) => {
     expect(read(body, expected)).toEqual([isExpected, text, value]);
+  });
+});
+
+describe('OpenMetrics exemplars', () => {
+  const read = (line: string): unknown[] => {
+    const parser = new ExpositionParser(utf8(`${line}\n# EOF\n`), 'openmetrics');
+    parser.next();
+    const exemplars = parser.exemplars();
+    // Asking changes nothing.
+    expect([parser.exemplars(), parser.next()]).toEqual([exemplars, 'end']);
+    return [parser.value, ...exemplars];
+  };
+  test.each<[string, string, unknown]>([
+    ['labels, value and time in seconds', 'a_total{x="y"} 3 # {trace_id="q\\"1",b="\\n"} 0.5 1763712000.5', [3, { labels: [['trace_id', 'q"1'], ['b', '\n']], value: 0.5, timeMs: 1_763_712_000_500 }]],
+    ['after a timestamp, without its own', 'a_total 3 17 # {t="u"} -1e3', [3, { labels: [['t', 'u']], value: -1000, timeMs: undefined }]],
+    ['no labels', 'a_total 3 # {} 1', [3, { labels: [], value: 1, timeMs: undefined }]],
+    ['none', 'a_total 3 17', [3]],
+  ])('%s', (_, line, wanted) => {
+    expect(read(line)).toEqual(wanted);
+  });
+});
+
+describe('OpenMetrics start timestamps', () => {
+  const body = [
+    '# TYPE a counter',
+    'a_total{x="1"} 5',
+    'a_created{x="1"} 1763712000.25',
+    'a_total{x="2"} 6',
+    'a_total{x="3"} 7',
+    'a_created{x="3"} 1763712001',
+    '# TYPE h histogram',
+    'h_bucket{r="/",le="1"} 1',
+    'h_bucket{le="+Inf",r="/"} 2',
+    'h_count{r="/"} 2',
+    'h_sum{r="/"} 3',
+    'h_created{r="/"} 1763712002',
+    '# TYPE s summary',
+    's{quantile="0.5"} 1',
+    's_count 2',
+    's_created 1763712003',
+    '# TYPE g_created gauge',
+    'g_created 17',
+    '# EOF',
+    '',
+  ].join('\n');
+  const read = (createdAsStart: boolean): [string, number][] => {
+    const parser = new ExpositionParser(utf8(body), 'openmetrics', { createdAsStart });
+    const found: [string, number][] = [];
+    for (let kind = parser.next(); kind !== 'end'; kind = parser.next()) {
+      if (kind === 'series') found.push([new TextDecoder().decode(parser.seriesBytes.subarray(parser.seriesStart, parser.seriesEnd)), parser.startMs()]);
+    }
+    return found;
+  };
+  test('go with the series they speak of', () => {
+    expect(read(true)).toEqual([
+      ['a_total{x="1"}', 1_763_712_000_250],
+      ['a_total{x="2"}', 0],
+      ['a_total{x="3"}', 1_763_712_001_000],
+      ['h_bucket{r="/",le="1"}', 1_763_712_002_000],
+      ['h_bucket{le="+Inf",r="/"}', 1_763_712_002_000],
+      ['h_count{r="/"}', 1_763_712_002_000],
+      ['h_sum{r="/"}', 1_763_712_002_000],
+      ['s{quantile="0.5"}', 1_763_712_003_000],
+      ['s_count', 1_763_712_003_000],
+      ['g_created', 0],
+    ]);
+  });
+  test('are series where nobody asks', () => {
+    const all = read(false);
+    expect(all.filter(([text]) => text.includes('_created')).map(([text]) => text)).toEqual(['a_created{x="1"}', 'a_created{x="3"}', 'h_created{r="/"}', 's_created', 'g_created']);
+    expect(all.every(([, startMs]) => startMs === 0)).toBe(true);
   });
 });
 

@@ -6,18 +6,18 @@
  *   └──── series text ─────────────┘ value  timestamp (ms; OpenMetrics: seconds)
  *
  * A target sends the same series text every time. The caller may say which one it expects next: if the bytes agree, the labels are not looked at.
- * OpenMetrics is strict: single spaces, no blank lines, a comma between labels, `# EOF` last; exemplars are checked and skipped.
+ * OpenMetrics is strict: single spaces, no blank lines, a comma between labels, `# EOF` last; exemplars are read where somebody asks for them.
  * Source: prometheus/docs exposition_formats.md; OpenMetrics 1.0; which slips are tolerated, and the texts, from Prometheus model/textparse.
  */
 import { utf8Decode } from '@gauntlet/bytes';
 import { METRIC_NAME, quoteGo } from '@gauntlet/model';
+import { CREATED_TYPES, type CreatedTimes, endsWithCreated, readCreatedTimes } from './created-times.ts';
 import { ScrapeError } from './errors.ts';
+import type { EntryKind, ExposedExemplar, ExpositionFormat, ExpositionReader, ReadOptions } from './exposition.ts';
 import { formatOpenMetricsFloat, parseFloatText, parseShortDecimal } from './parse-float.ts';
 
-/** Which of the two formats. */
-export type ExpositionFormat = 'text' | 'openmetrics';
-/** What `next` came upon. Comments are passed over. */
-export type EntryKind = 'series' | 'type' | 'help' | 'unit' | 'end';
+/** The formats of lines. */
+type TextFormat = Exclude<ExpositionFormat, 'protobuf'>;
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
@@ -33,7 +33,7 @@ const CLOSE = 0x7d;
 /** Longest piece of input shown in an error. */
 const SHOWN_MAX = 120;
 
-const TYPES: Readonly<Record<ExpositionFormat, ReadonlySet<string>>> = {
+const TYPES: Readonly<Record<TextFormat, ReadonlySet<string>>> = {
   text: new Set(['counter', 'gauge', 'histogram', 'summary', 'untyped']),
   openmetrics: new Set(['counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset', 'unknown']),
 };
@@ -47,26 +47,24 @@ for (let i = 0; i < 10; i++) NAME_BYTES[0x30 + i] = 4;
 
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** A reader over one exposition. Fields are valid after the `next` that set them. */
-export class ExpositionParser {
-  /** Bytes of the series text, [start, end): name and labels. */
+const NO_EXEMPLARS: readonly ExposedExemplar[] = [];
+
+/** See the head of this file. */
+export class ExpositionParser implements ExpositionReader {
+  readonly seriesBytes: Uint8Array;
   seriesStart = 0;
   seriesEnd = 0;
-  /** Value of the sample; NaN stands for every NaN. */
   value = 0;
   hasTimestamp = false;
-  /** Milliseconds since 1970, if there is one. */
   timestampMs = 0;
-  /** Metric family of a type, help or unit entry, and its text. */
   family = '';
   text = '';
-  /** What the caller expects as the next series text, if anything. */
   expected: Uint8Array | undefined;
-  /** Whether the last series was the expected one; `labels` may not be called then. */
   isExpected = false;
 
   readonly #bytes: Uint8Array;
-  readonly #format: ExpositionFormat;
+  readonly #format: TextFormat;
+  readonly #options: ReadOptions;
   readonly #end: number;
   #at = 0;
   #entryStart = 0;
@@ -74,23 +72,53 @@ export class ExpositionParser {
   #type = '';
   /** Offsets into the bytes: name start, name end, then per label name start, name end, value start, value end. -1 while the name is missing. */
   #offsets: number[] = [];
+  /** Where the exemplar of the current series begins, at the space before its braces; −1 without one. */
+  #exemplarAt = -1;
+  /** Start timestamps of the family, read ahead; undefined before the first is asked for. */
+  #created: CreatedTimes | undefined;
 
-  /** `bytes` is read, not changed, and kept until the parser is dropped. */
-  constructor(bytes: Uint8Array, format: ExpositionFormat) {
+  /** `bytes` is read, not changed, and kept until the parser is dropped. @param start where to begin: at a line */
+  constructor(bytes: Uint8Array, format: TextFormat, options: ReadOptions = {}, start = 0) {
     this.#bytes = bytes;
+    this.seriesBytes = bytes;
     this.#format = format;
+    this.#options = options;
     this.#end = bytes.length;
+    this.#at = start;
   }
 
-  /**
-   * Goes to the next entry.
-   * @throws ScrapeError ERR_SCRAPE_PARSE, with the line
-   */
   next(): EntryKind {
-    return this.#format === 'text' ? this.#nextText() : this.#nextOpenMetrics();
+    if (this.#format === 'text') return this.#nextText();
+    for (;;) {
+      const kind = this.#nextOpenMetrics();
+      if (kind !== 'series') this.#created = undefined;
+      else if (this.#options.createdAsStart === true && this.#isCreated()) continue;
+      return kind;
+    }
   }
 
-  /** Labels of the current series in the order written, `__name__` first; names may repeat, values may be empty. */
+  histogram(): never {
+    throw new ScrapeError('ERR_SCRAPE_PARSE', `read histogram of ${this.#shown(this.seriesStart, this.seriesEnd)}: the text formats have none`);
+  }
+
+  exemplars(): readonly ExposedExemplar[] {
+    if (this.#exemplarAt < 0) return NO_EXEMPLARS;
+    const { value } = this;
+    const after = this.#at;
+    this.#at = this.#exemplarAt;
+    const exemplar = this.#readExemplar();
+    this.#at = after;
+    this.value = value;
+    return [exemplar];
+  }
+
+  startMs(): number {
+    if (this.#options.createdAsStart !== true || !CREATED_TYPES.has(this.#type)) return 0;
+    const text = utf8Decode(this.#bytes, this.seriesStart, this.seriesEnd);
+    this.#created ??= readCreatedTimes(new ExpositionParser(this.#bytes, this.#format, {}, this.#entryStart), this.#type);
+    return this.#created.get(text);
+  }
+
   labels(): [name: string, value: string][] {
     const offsets = this.#offsets;
     const pairs: [string, string][] = [[METRIC_NAME, this.#unescaped(offsets[0]!, offsets[1]!)]];
@@ -100,6 +128,12 @@ export class ExpositionParser {
       pairs.push([name, this.#isNumeric(name) ? normalizedFloat(value) : value]);
     }
     return pairs;
+  }
+
+  /** Whether the current series says since when the others of its metric count. */
+  #isCreated(): boolean {
+    // One that was expected has been given as a series before.
+    return !this.isExpected && CREATED_TYPES.has(this.#type) && endsWithCreated(this.#bytes, this.#offsets[1]!);
   }
 
   #isNumeric(label: string): boolean {
@@ -167,31 +201,34 @@ export class ExpositionParser {
   }
 
   #readSeries(): EntryKind {
-    const bytes = this.#bytes;
     this.seriesStart = this.#at;
     this.isExpected = this.#takeExpected();
-    if (!this.isExpected) {
-      this.#offsets.length = 0;
-      if (bytes[this.#at] === OPEN) {
-        this.#offsets.push(-1, -1);
-        this.#readLabels(this.#offsets, false);
-      } else {
-        if (!this.#skipName(true) || bytes[this.seriesStart] === QUOTE) {
-          this.#at = this.seriesStart;
-          throw this.#unexpected('expected a valid start token');
-        }
-        this.#offsets.push(this.seriesStart, this.#at);
-        const nameEnd = this.#at;
-        if (this.#format === 'text') this.#skipBlanks();
-        if (bytes[this.#at] === OPEN) this.#readLabels(this.#offsets, false);
-        else this.#at = nameEnd;
-      }
-      if (this.#offsets[0] === -1) throw this.#error(`metric name not set while parsing: ${this.#shown(this.#entryStart, this.#at)}`);
-    }
+    if (!this.isExpected) this.#readName();
     this.seriesEnd = this.#at;
     if (this.#format === 'text') this.#readTextSuffix();
     else this.#readOpenMetricsSuffix();
     return 'series';
+  }
+
+  /** Name and labels, from `seriesStart` on. */
+  #readName(): void {
+    const bytes = this.#bytes;
+    this.#offsets.length = 0;
+    if (bytes[this.#at] === OPEN) {
+      this.#offsets.push(-1, -1);
+      this.#readLabels(this.#offsets, false);
+    } else {
+      if (!this.#skipName(true) || bytes[this.seriesStart] === QUOTE) {
+        this.#at = this.seriesStart;
+        throw this.#unexpected('expected a valid start token');
+      }
+      this.#offsets.push(this.seriesStart, this.#at);
+      const nameEnd = this.#at;
+      if (this.#format === 'text') this.#skipBlanks();
+      if (bytes[this.#at] === OPEN) this.#readLabels(this.#offsets, false);
+      else this.#at = nameEnd;
+    }
+    if (this.#offsets[0] === -1) throw this.#error(`metric name not set while parsing: ${this.#shown(this.#entryStart, this.#at)}`);
   }
 
   /** Whether the expected series text is here, and nothing that would make it a longer one. */
@@ -275,7 +312,8 @@ export class ExpositionParser {
       this.hasTimestamp = true;
       this.timestampMs = this.#readSeconds(start, this.#at, 'timestamp');
     }
-    if (this.#isExemplar()) this.#skipExemplar();
+    this.#exemplarAt = this.#isExemplar() ? this.#at : -1;
+    if (this.#exemplarAt >= 0) this.#skipExemplar();
     if (this.#at >= this.#end) throw this.#error('data does not end with # EOF');
     if (bytes[this.#at] !== NEWLINE) throw this.#unexpected('expected next entry after timestamp');
     this.#at++;
@@ -297,6 +335,20 @@ export class ExpositionParser {
     if (this.#bytes[this.#at] !== SPACE) return;
     start = this.#takeField('expected timestamp or comment');
     this.#readSeconds(start, this.#at, 'exemplar timestamp');
+  }
+
+  /** The exemplar that `skipExemplar` has found sound, cursor where it begins; leaves `value` and the cursor anywhere. */
+  #readExemplar(): ExposedExemplar {
+    const offsets = [-1, -1];
+    this.#at += 3;
+    this.#readLabels(offsets, true);
+    const labels: [string, string][] = [];
+    for (let i = 2; i < offsets.length; i += 4) labels.push([this.#unescaped(offsets[i]!, offsets[i + 1]!), this.#unescaped(offsets[i + 2]!, offsets[i + 3]!)]);
+    this.#readValue(this.#takeField('expected value after exemplar labels'), this.#at);
+    const { value } = this;
+    if (this.#bytes[this.#at] !== SPACE) return { labels, value, timeMs: undefined };
+    const start = this.#takeField('expected timestamp or comment');
+    return { labels, value, timeMs: this.#readSeconds(start, this.#at, 'exemplar timestamp') };
   }
 
   /** One space and everything up to the next space or line feed; gives where it starts. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { labelsToObject } from '@gauntlet/model';
+import { DEFAULT_SCRAPE_PROTOCOLS, PROTO_FIRST_SCRAPE_PROTOCOLS } from './content-type.ts';
 import { parseScrapeFile, type ScrapeConfig } from './scrape-config.ts';
 import { createTargets } from './target.ts';
 
@@ -10,7 +11,7 @@ describe('the file', () => {
     expect(jobs('scrape_configs: [{job_name: a}]')).toEqual([
       expect.objectContaining({ jobName: 'a', scrapeIntervalMs: 60_000, scrapeTimeoutMs: 10_000, honorLabels: false, honorTimestamps: true, metricsPath: '/metrics', scheme: 'http', sampleLimit: 0, enableCompression: true, staticConfigs: [], relabelConfigs: [] }),
     ]);
-    expect(parseScrapeFile('{}', 'x')).toEqual({ externalLabels: [], jobs: [] });
+    expect(parseScrapeFile('{}', 'x')).toEqual({ externalLabels: [], jobs: [], storage: {} });
   });
 
   test('everything', () => {
@@ -20,6 +21,7 @@ global:
   scrape_interval: 30s
   scrape_timeout: 20s
   sample_limit: 1000
+  always_scrape_classic_histograms: true
   external_labels: {cluster: c, replica: a}
 scrape_configs:
   - job_name: node
@@ -33,6 +35,9 @@ scrape_configs:
     params: {module: [http, x]}
     scrape_protocols: [PrometheusText0.0.4]
     fallback_scrape_protocol: OpenMetricsText1.0.0
+    scrape_native_histograms: true
+    native_histogram_bucket_limit: 160
+    native_histogram_min_bucket_factor: 1.1
     enable_compression: false
     follow_redirects: false
     body_size_limit: 10MB
@@ -49,6 +54,15 @@ scrape_configs:
       - {action: labeldrop, regex: tmp_.*}
   - job_name: other
     scrape_interval: 10s
+  - job_name: native
+    scrape_native_histograms: true
+    always_scrape_classic_histograms: false
+storage:
+  tsdb:
+    out_of_order_time_window: 30m
+    stale_series_compaction_threshold: 0.5
+    retention: {time: 15d, size: 2GB}
+  exemplars: {max_exemplars: 5000}
 `,
       'scrape.yml',
     );
@@ -63,6 +77,10 @@ scrape_configs:
       metricsPath: '/m',
       scrapeProtocols: ['PrometheusText0.0.4'],
       fallbackScrapeProtocol: 'OpenMetricsText1.0.0',
+      scrapeNativeHistograms: true,
+      alwaysScrapeClassicHistograms: true,
+      nativeHistogramBucketLimit: 160,
+      nativeHistogramMinBucketFactor: 1.1,
       enableCompression: false,
       followRedirects: false,
       bodySizeLimitBytes: 10_485_760,
@@ -73,6 +91,9 @@ scrape_configs:
       staticConfigs: [{ targets: ['a:1', 'b:2'], labels: ['env', 'prod'] }],
     });
     expect(file.jobs[0]!.metricRelabelConfigs[0]!.action).toBe('labeldrop');
+    expect(file.jobs[1]).toMatchObject({ scrapeNativeHistograms: false, alwaysScrapeClassicHistograms: true, scrapeProtocols: DEFAULT_SCRAPE_PROTOCOLS });
+    expect(file.jobs[2]).toMatchObject({ scrapeNativeHistograms: true, alwaysScrapeClassicHistograms: false, scrapeProtocols: PROTO_FIRST_SCRAPE_PROTOCOLS });
+    expect(file.storage).toEqual({ outOfOrderWindowMs: 1_800_000, staleSeriesPart: 0.5, retentionMs: 15 * 86_400_000, retentionBytes: 2 * 2 ** 30, exemplarsMax: 5000 });
     expect(file.jobs[1]).toMatchObject({ scrapeIntervalMs: 10_000, scrapeTimeoutMs: 10_000, sampleLimit: 1000 });
   });
 
@@ -89,7 +110,11 @@ scrape_configs:
     ['a bad pattern', "scrape_configs:\n  - job_name: a\n    relabel_configs: [{regex: 'a(', target_label: b}]", 'scrape.yml:3:23: scrape_configs[0].relabel_configs[0]: error parsing regexp: missing closing ): `^(?s:a()$`'],
     ['a bad action', 'scrape_configs: [{job_name: a, relabel_configs: [{action: nope}]}]', 'unknown relabel action "nope"'],
     ['a bad label name', "scrape_configs: [{job_name: a, static_configs: [{targets: [b], labels: {'': c}}]}]", '"" is not a valid label name'],
-    ['a protocol we do not speak', 'scrape_configs: [{job_name: a, scrape_protocols: [PrometheusProto]}]', 'wanted one of OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4'],
+    ['a protocol we do not speak', 'scrape_configs: [{job_name: a, scrape_protocols: [PrometheusProto2]}]', 'wanted one of PrometheusProto, OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4'],
+    ['no protocol', 'scrape_configs: [{job_name: a, scrape_protocols: []}]', 'scrape_protocols cannot be empty'],
+    ['a protocol twice', 'global: {scrape_protocols: [PrometheusProto, PrometheusProto]}', 'duplicated protocol in scrape_protocols, got [PrometheusProto PrometheusProto]'],
+    ['a part of series beyond 1', 'storage: {tsdb: {stale_series_compaction_threshold: 1.5}}', 'stale_series_compaction_threshold is 1.5, wanted 0 to 1'],
+    ['what storage does not have here', 'storage: {tsdb: {retention: {percentage: 3}}}', 'percentage'],
   ])('refuses %s', (_, text, message) => {
     expect(() => jobs(text)).toThrow(message);
   });

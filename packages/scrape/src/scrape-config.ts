@@ -1,6 +1,6 @@
 /**
- * The part of Prometheus' configuration that the embedded scraper takes: `global` and `scrape_configs` with static targets. Every other key is
- * refused with its place, so that nothing is silently not done.
+ * The part of Prometheus' configuration that the embedded scraper takes: `global`, `scrape_configs` with static targets, and `storage`. Every other key
+ * is refused with its place, so that nothing is silently not done.
  *
  *   global: {scrape_interval: 15s}
  *   scrape_configs: [{job_name: node, static_configs: [{targets: ['localhost:9100']}]}]
@@ -9,7 +9,7 @@
  */
 import { createRelabelRule, isValidLabelName, isWellFormed, type Labels, labelsFromMap, quoteGo, type RelabelRule } from '@gauntlet/model';
 import { decodeYaml, schema, type Schema } from '@gauntlet/service-kit';
-import { DEFAULT_SCRAPE_PROTOCOLS, SCRAPE_PROTOCOLS, type ScrapeProtocol } from './content-type.ts';
+import { DEFAULT_SCRAPE_PROTOCOLS, PROTO_FIRST_SCRAPE_PROTOCOLS, SCRAPE_PROTOCOLS, type ScrapeProtocol } from './content-type.ts';
 import { ScrapeError } from './errors.ts';
 
 /** One job. All defaults are filled in; 0 means no limit. */
@@ -28,6 +28,14 @@ export interface ScrapeConfig {
   readonly params: ReadonlyMap<string, readonly string[]>;
   readonly scrapeProtocols: readonly ScrapeProtocol[];
   readonly fallbackScrapeProtocol: ScrapeProtocol | undefined;
+  /** Native histograms are taken; otherwise they are classic ones. */
+  readonly scrapeNativeHistograms: boolean;
+  /** Histograms that are native are taken as classic ones too. */
+  readonly alwaysScrapeClassicHistograms: boolean;
+  /** Native histograms of more buckets are made coarser; those that cannot be fail the scrape. */
+  readonly nativeHistogramBucketLimit: number;
+  /** Buckets of native histograms grow at least by this factor; finer ones are made coarser. 0 and 1: as fine as they come. */
+  readonly nativeHistogramMinBucketFactor: number;
   readonly enableCompression: boolean;
   readonly followRedirects: boolean;
   readonly bodySizeLimitBytes: number;
@@ -40,10 +48,24 @@ export interface ScrapeConfig {
   readonly metricRelabelConfigs: readonly RelabelRule[];
 }
 
+/** How the database keeps what is scraped; undefined = not said. */
+export interface StorageConfig {
+  /** `storage.tsdb.out_of_order_time_window`: how late samples may come, ms. */
+  readonly outOfOrderWindowMs: number | undefined;
+  /** `storage.tsdb.stale_series_compaction_threshold`: part of the series that have ended, from which on these leave memory. */
+  readonly staleSeriesPart: number | undefined;
+  /** `storage.tsdb.retention`. */
+  readonly retentionMs: number | undefined;
+  readonly retentionBytes: number | undefined;
+  /** `storage.exemplars.max_exemplars`: kept in memory. */
+  readonly exemplarsMax: number | undefined;
+}
+
 /** A scrape configuration file. */
 export interface ScrapeFile {
   readonly externalLabels: Labels;
   readonly jobs: readonly ScrapeConfig[];
+  readonly storage: StorageConfig;
 }
 
 const limit = schema.withDefault(schema.int({ min: 0 }), 0);
@@ -97,11 +119,33 @@ const limits = {
   label_value_length_limit: limit,
 };
 
+const protocols = schema.mapped(schema.list(protocol), (names) => {
+  if (names.length === 0) throw new ScrapeError('ERR_SCRAPE_CONFIG', 'scrape_protocols cannot be empty');
+  if (new Set(names).size < names.length) throw new ScrapeError('ERR_SCRAPE_CONFIG', `duplicated protocol in scrape_protocols, got [${names.join(' ')}]`);
+  return names;
+});
+
+const part = schema.mapped(schema.float(), (value) => {
+  if (value < 0 || value > 1) throw new ScrapeError('ERR_SCRAPE_CONFIG', `stale_series_compaction_threshold is ${value}, wanted 0 to 1`);
+  return value;
+});
+
+const storageSchema = schema.orEmpty({
+  tsdb: schema.orEmpty({
+    out_of_order_time_window: schema.optional(schema.duration()),
+    stale_series_compaction_threshold: schema.optional(part),
+    retention: schema.orEmpty({ time: schema.optional(schema.duration()), size: schema.optional(schema.bytes()) }),
+  }),
+  exemplars: schema.orEmpty({ max_exemplars: schema.optional(schema.int({ min: 0 })) }),
+});
+
 const fileSchema = schema.object({
   global: schema.orEmpty({
     scrape_interval: schema.withDefault(schema.duration(), 60_000),
     scrape_timeout: duration,
-    scrape_protocols: schema.withDefault(schema.list(protocol), DEFAULT_SCRAPE_PROTOCOLS),
+    scrape_protocols: schema.optional(protocols),
+    scrape_native_histograms: schema.withDefault(schema.bool(), false),
+    always_scrape_classic_histograms: schema.withDefault(schema.bool(), false),
     external_labels: schema.withDefault(labelMap, [] as Labels),
     ...limits,
   }),
@@ -114,7 +158,11 @@ const fileSchema = schema.object({
         }),
         scrape_interval: duration,
         scrape_timeout: duration,
-        scrape_protocols: schema.optional(schema.list(protocol)),
+        scrape_protocols: schema.optional(protocols),
+        scrape_native_histograms: schema.optional(schema.bool()),
+        always_scrape_classic_histograms: schema.optional(schema.bool()),
+        native_histogram_bucket_limit: limit,
+        native_histogram_min_bucket_factor: schema.withDefault(schema.float(), 0),
         fallback_scrape_protocol: schema.optional(protocol),
         honor_labels: schema.withDefault(schema.bool(), false),
         honor_timestamps: schema.withDefault(schema.bool(), true),
@@ -135,14 +183,16 @@ const fileSchema = schema.object({
     ),
     [],
   ),
+  storage: storageSchema,
 });
 
 /**
  * Reads a scrape configuration.
  * @param source file path or flag name, for messages
+ * @param protoFirst whether protobuf is asked for first where the file does not say which protocols
  * @throws ConfigError with every wrong key and value as `source:line:column`; ScrapeError ERR_SCRAPE_CONFIG where parts contradict each other
  */
-export function parseScrapeFile(text: string, source: string): ScrapeFile {
+export function parseScrapeFile(text: string, source: string, protoFirst = false): ScrapeFile {
   const file = decodeYaml(text, fileSchema, source);
   const names = new Set<string>();
   const refuse = (message: string): ScrapeError => new ScrapeError('ERR_SCRAPE_CONFIG', `${source}: ${message}`);
@@ -154,6 +204,7 @@ export function parseScrapeFile(text: string, source: string): ScrapeFile {
     names.add(job.job_name);
     const scrapeIntervalMs = job.scrape_interval === 0 ? file.global.scrape_interval : job.scrape_interval;
     if (job.scrape_timeout > scrapeIntervalMs) throw refuse(`scrape timeout greater than scrape interval for scrape config with job name ${quoteGo(job.job_name)}`);
+    const scrapeNativeHistograms = job.scrape_native_histograms ?? file.global.scrape_native_histograms;
     return {
       jobName: job.job_name,
       scrapeIntervalMs,
@@ -164,7 +215,11 @@ export function parseScrapeFile(text: string, source: string): ScrapeFile {
       scheme: job.scheme,
       metricsPath: job.metrics_path,
       params: job.params,
-      scrapeProtocols: job.scrape_protocols ?? file.global.scrape_protocols,
+      scrapeProtocols: job.scrape_protocols ?? file.global.scrape_protocols ?? (scrapeNativeHistograms || protoFirst ? PROTO_FIRST_SCRAPE_PROTOCOLS : DEFAULT_SCRAPE_PROTOCOLS),
+      scrapeNativeHistograms,
+      alwaysScrapeClassicHistograms: job.always_scrape_classic_histograms ?? file.global.always_scrape_classic_histograms,
+      nativeHistogramBucketLimit: job.native_histogram_bucket_limit,
+      nativeHistogramMinBucketFactor: job.native_histogram_min_bucket_factor,
       fallbackScrapeProtocol: job.fallback_scrape_protocol,
       enableCompression: job.enable_compression,
       followRedirects: job.follow_redirects,
@@ -178,7 +233,15 @@ export function parseScrapeFile(text: string, source: string): ScrapeFile {
       metricRelabelConfigs: job.metric_relabel_configs,
     };
   });
-  return { externalLabels: file.global.external_labels, jobs };
+  const { tsdb, exemplars } = file.storage;
+  const storage = {
+    outOfOrderWindowMs: tsdb.out_of_order_time_window,
+    staleSeriesPart: tsdb.stale_series_compaction_threshold,
+    retentionMs: tsdb.retention.time,
+    retentionBytes: tsdb.retention.size,
+    exemplarsMax: exemplars.max_exemplars,
+  };
+  return { externalLabels: file.global.external_labels, jobs, storage };
 }
 
 /** A job made in code: static targets, defaults elsewhere. */
@@ -193,7 +256,11 @@ export function createScrapeConfig(config: Pick<ScrapeConfig, 'jobName' | 'stati
     scheme: 'http',
     metricsPath: '/metrics',
     params: new Map(),
-    scrapeProtocols: DEFAULT_SCRAPE_PROTOCOLS,
+    scrapeProtocols: config.scrapeNativeHistograms === true ? PROTO_FIRST_SCRAPE_PROTOCOLS : DEFAULT_SCRAPE_PROTOCOLS,
+    scrapeNativeHistograms: false,
+    alwaysScrapeClassicHistograms: false,
+    nativeHistogramBucketLimit: 0,
+    nativeHistogramMinBucketFactor: 0,
     fallbackScrapeProtocol: undefined,
     enableCompression: true,
     followRedirects: true,

@@ -11,7 +11,7 @@
  */
 import { utf8Encode, xxhash64 } from '@gauntlet/bytes';
 import type { Labels } from '@gauntlet/model';
-import { appendExposition, appendNothing, appendStaleMarker, noCounts, type PassCounts } from './append-exposition.ts';
+import { appendExposition, appendNothing, appendStaleMarker, noCounts, ONLY_SAMPLES, type PassCounts, type ScrapeFeatures } from './append-exposition.ts';
 import type { Appendable, ScrapeAppender } from './appender.ts';
 import { type ScrapeClock, sleep } from './clock.ts';
 import { type Exposition, type Fetch, fetchTarget } from './fetch-target.ts';
@@ -48,6 +48,8 @@ export interface ScrapeLoopOptions {
   readonly offsetSeed?: string;
   /** Each scrape is delayed by a random time below this; timestamps are then not aligned. Default 0. */
   readonly jitterMs?: number;
+  /** What is taken beside samples. Default nothing. */
+  readonly features?: ScrapeFeatures;
 }
 
 /** How a target is doing. */
@@ -177,7 +179,7 @@ class Loop implements ScrapeLoop {
       appender = appendable.appender();
       if (exposition !== undefined && exposition.body.length > 0) {
         try {
-          appendExposition(exposition.body, exposition.format, timeMs, this.target, this.#cache, appender, counts);
+          appendExposition(exposition.body, exposition.format, timeMs, this.target, this.#cache, appender, counts, this.#options.features ?? ONLY_SAMPLES);
         } catch (error) {
           failure = error as Error;
           appender.rollback();
@@ -213,6 +215,8 @@ class Loop implements ScrapeLoop {
     if (failure !== undefined) log.debug('scrape failed', { ...fields, err: failure });
     if (counts.outOfOrder > 0) log.warn('samples out of order', { ...fields, numDropped: counts.outOfOrder });
     if (counts.duplicates > 0) log.warn('samples with different value but same timestamp', { ...fields, numDropped: counts.duplicates });
+    if (counts.beyondSeriesLimit > 0) log.warn('samples of series beyond the limit of series', { ...fields, numDropped: counts.beyondSeriesLimit });
+    if (counts.exemplarsRefused > 0) log.debug('exemplars that are too long or have bad labels', { ...fields, numDropped: counts.exemplarsRefused });
     if (counts.outOfBounds > 0) log.warn('samples too old or too far in the future', { ...fields, numDropped: counts.outOfBounds });
   }
 

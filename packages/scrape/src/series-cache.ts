@@ -33,6 +33,8 @@ export interface FamilyMetadata {
   help: string;
   unit: string;
   seenPass: number;
+  /** Pass in which it last said something else than before. */
+  changedPass: number;
 }
 
 /** Families are remembered for so many passes after they were last described. */
@@ -99,14 +101,16 @@ export class SeriesCache {
     this.pass++;
   }
 
-  /** The family's metadata, to be changed. */
-  family(name: string): FamilyMetadata {
+  /** Notes what the target says of a family. */
+  describe(name: string, what: 'type' | 'help' | 'unit', text: string): void {
     let metadata = this.metadata.get(name);
     if (metadata === undefined) {
-      metadata = { type: 'unknown', help: '', unit: '', seenPass: this.pass };
+      metadata = { type: 'unknown', help: '', unit: '', seenPass: this.pass, changedPass: this.pass };
       this.metadata.set(name, metadata);
     }
     metadata.seenPass = this.pass;
-    return metadata;
+    if (metadata[what] === text) return;
+    metadata[what] = text;
+    metadata.changedPass = this.pass;
   }
 }

@@ -1,10 +1,13 @@
 /** Flags of `gauntlet standalone`. The only reader of argv in this package. */
 import {
   boolFlag,
+  bytesFlag,
   durationFlag,
   enumFlag,
+  enumsFlag,
   type Flag,
   type FlagValues,
+  intFlag,
   LOG_FORMATS,
   type LogFormat,
   type LogLevel,
@@ -13,6 +16,10 @@ import {
   stringFlag,
   stringsFlag,
 } from '@gauntlet/service-kit';
+import { STORAGE_FEATURES, type StorageFeature } from './replica/storage-options.ts';
+
+const WAL_COMPRESSION_TYPES = ['snappy', 'none'] as const;
+type WalCompressionType = (typeof WAL_COMPRESSION_TYPES)[number];
 
 /** All flags. A type, since interfaces are no flag tables. */
 export type StandaloneFlags = {
@@ -28,6 +35,10 @@ export type StandaloneFlags = {
   readonly alertmanagerUrls: Flag<readonly string[]>;
   readonly retentionMs: Flag<number>;
   readonly localRetentionMs: Flag<number>;
+  readonly retentionBytes: Flag<number>;
+  readonly headSeriesLimit: Flag<number>;
+  readonly walCompressionType: Flag<WalCompressionType>;
+  readonly enableFeatures: Flag<readonly StorageFeature[]>;
   readonly blockDurationMs: Flag<number>;
   readonly shipIntervalMs: Flag<number>;
   readonly compactIntervalMs: Flag<number>;
@@ -43,7 +54,7 @@ export const standaloneFlags: StandaloneFlags = {
   grpcAddress: stringFlag('grpc-address', { default: '127.0.0.1:10901', help: 'Listen ip:port for gRPC (StoreAPI over everything here).' }),
   dataDir: stringFlag('data-dir', { default: './data', help: 'Folder for everything that is kept: two replicas, results of rules, rule files, the bucket, caches. Made when missing.' }),
   scrapeIntervalMs: durationFlag('scrape.interval', { default: '5s', help: 'How often the built-in targets are scraped, and default interval of --scrape.config.' }),
-  scrapeConfig: pathOrContentFlag('scrape.config', { help: 'YAML file with own targets: global and scrape_configs with static_configs, as in the configuration of Prometheus.' }),
+  scrapeConfig: pathOrContentFlag('scrape.config', { help: 'YAML file with own targets: global, scrape_configs with static_configs, and storage, as in the configuration of Prometheus.' }),
   sampleService: boolFlag('sample-service', { default: true, help: 'Runs and scrapes a sample web shop, so that there is something to look at.' }),
   backfill: boolFlag('backfill', { default: true, help: 'At the first start, fills the bucket with two days of generated history of the sample shop.' }),
   ruleFiles: stringsFlag('rule-file', { help: 'Rule file, or a pattern of such, beside those of <data-dir>/rules/*.yml (repeatable). They are read at the start and at SIGHUP.' }),
@@ -51,6 +62,14 @@ export const standaloneFlags: StandaloneFlags = {
   alertmanagerUrls: stringsFlag('alertmanagers.url', { help: 'URL of an Alertmanager that gets the alerts (repeatable).', secret: true }),
   retentionMs: durationFlag('retention', { default: '0s', help: 'How long samples are kept in the bucket, counted from the end of their block; 0s is for ever.' }),
   localRetentionMs: durationFlag('tsdb.retention', { default: '6h', help: 'How long a replica keeps blocks that it has uploaded; three minutes at least. What is in the bucket is kept for --retention.' }),
+  retentionBytes: bytesFlag('storage.tsdb.retention.size', { default: '0B', help: 'Most bytes that the blocks and the log of one replica may take; the oldest blocks that it has uploaded go first. 0 is no limit.' }),
+  headSeriesLimit: intFlag('storage.tsdb.head-series-limit', { default: 0, min: 0, help: 'Most series a replica holds in memory; samples of further ones are not taken. 0 is no limit.' }),
+  walCompressionType: enumFlag('storage.tsdb.wal-compression-type', WAL_COMPRESSION_TYPES, { default: 'snappy', help: 'Compression of the log of a replica: snappy or none.' }),
+  enableFeatures: enumsFlag('enable-feature', STORAGE_FEATURES, {
+    default: [],
+    commas: true,
+    help: 'Features of replicas to turn on, by their names in Prometheus (repeatable): exemplar-storage, metadata-wal-records, st-storage (blocks of Prometheus 3.14 that Thanos does not read).',
+  }),
   blockDurationMs: durationFlag('tsdb.block-duration', { default: '2h', help: 'Range of a block cut from a head; for tests.', hidden: true }),
   shipIntervalMs: durationFlag('shipper.interval', { default: '30s', help: 'Time between looks for blocks to cut and upload.', hidden: true }),
   compactIntervalMs: durationFlag('compact.wait-interval', { default: '5m', help: 'Time between two runs of the compactor; for tests.', hidden: true }),

@@ -27,6 +27,7 @@ import { nestedParts } from './nested-parts.ts';
 import { externalLabelsOf, REPLICA_LABEL } from './replica/replica.ts';
 import type { BuiltInJob } from './replica/replica-protocol.ts';
 import { createReplicaThread, type ReplicaThread } from './replica/replica-thread.ts';
+import { type StorageSettings, storageWarnings } from './replica/storage-options.ts';
 import { buildRuler, checkRules, RULER_LABEL, RULER_NAME, rulePatterns, writeEndpoints } from './ruler-part.ts';
 import { writeSampleRules } from './rules/sample-rules.ts';
 import type { WelcomeFacts } from './welcome.ts';
@@ -71,7 +72,16 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
   const { log, clock } = deps;
   const scrapeFile = config.scrapeConfig.isSet ? { text: config.scrapeConfig.content(), source: config.scrapeConfig.source } : undefined;
   // Read here too, so that a mistake in it is reported before anything starts.
-  const own = scrapeFile === undefined ? { jobs: [], externalLabels: [] } : parseScrapeFile(scrapeFile.text, scrapeFile.source);
+  const own = scrapeFile === undefined ? undefined : parseScrapeFile(scrapeFile.text, scrapeFile.source);
+  const storage: StorageSettings = {
+    blockRangeMs: config.blockDurationMs,
+    retentionMs: config.localRetentionMs,
+    retentionBytes: config.retentionBytes,
+    seriesMax: config.headSeriesLimit,
+    walCompression: config.walCompressionType,
+    features: config.enableFeatures,
+  };
+  for (const warning of storageWarnings(storage, own?.storage)) log.warn(warning);
   const dir = claimDataDir(config.dataDir);
   try {
     writeSampleRules(createNodeFileSystem(), dir.rules, config.sampleService);
@@ -89,9 +99,8 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
         bucketDir: dir.bucket,
         scrapeIntervalMs: config.scrapeIntervalMs,
         scrapeFile,
-        localRetentionMs: config.localRetentionMs,
+        storage,
         keepUploadedMs: KEEP_UPLOADED_MS,
-        blockRangeMs: config.blockDurationMs,
         shipIntervalMs: config.shipIntervalMs,
         historyOffsetMs: Math.floor(((index + 0.3) / REPLICAS.length) * HISTORY_STEP_MS),
         ackLogPath: config.ackLog ? dir.ackLog(name) : undefined,
@@ -138,7 +147,7 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
       return querier.parts;
     }),
     nestedParts('ruler', async () => {
-      const externalLabels = externalLabelsOf(own.externalLabels, RULER_LABEL, RULER_NAME);
+      const externalLabels = externalLabelsOf(own?.externalLabels ?? [], RULER_LABEL, RULER_NAME);
       ruler = await buildRuler({ config, dir, querier: reachable(querier!.httpAddress()), externalLabels, log, clock });
       return [...ruler.parts, { name: 'endpoint of the ruler', start: () => writeEndpoints(dir, [ruler!.grpcAddress()]) }];
     }),
@@ -174,7 +183,7 @@ export function createStandalone(config: StandaloneConfig, deps: StandaloneDeps)
       scrapeIntervalMs: config.scrapeIntervalMs,
       hasSampleService: config.sampleService,
       history: plan,
-      ownTargets: own.jobs.length,
+      ownTargets: own?.jobs.length ?? 0,
       rulesDir: dir.rules,
     }),
   };

@@ -1,11 +1,12 @@
 /**
  * A record of what a database has acknowledged, for tests that kill the process: written after each commit, one line per batch.
  *
- *   [[["__name__","up","job","shop"],1763712000123,"1"], …]      labels, time in ms, value as text
+ *   [[["__name__","up","job","shop"],1763712000123,"1"], …]      labels, time in ms, value as text; exemplars and metadata are not in it
  *
  * A line is there only if the commit before it returned; the last one may be cut off.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { formatHistogram, fromIntegerHistogram } from '@gauntlet/model';
 import type { Appendable, ScrapeAppender } from '@gauntlet/scrape';
 
 /** An appendable that keeps the record. */
@@ -22,11 +23,18 @@ export function createAckLog(appendable: Appendable, path: string): AckLog {
       const inner = appendable.appender();
       const batch: [labels: readonly string[], timeMs: number, value: string][] = [];
       return {
-        tryAppend(ref, labels, timeMs, value) {
-          const answer = inner.tryAppend(ref, labels, timeMs, value);
+        tryAppend(ref, labels, timeMs, value, startMs) {
+          const answer = inner.tryAppend(ref, labels, timeMs, value, startMs);
           if (answer > 0) batch.push([labels, timeMs, String(value)]);
           return answer;
         },
+        tryAppendHistogram(ref, labels, timeMs, histogram, startMs) {
+          const answer = inner.tryAppendHistogram(ref, labels, timeMs, histogram, startMs);
+          if (answer > 0) batch.push([labels, timeMs, formatHistogram('positiveDeltas' in histogram ? fromIntegerHistogram(histogram) : histogram)]);
+          return answer;
+        },
+        appendExemplar: (ref, labels, exemplar) => inner.appendExemplar(ref, labels, exemplar),
+        setMetadata: (ref, labels, metadata) => inner.setMetadata(ref, labels, metadata),
         appendBits(ref, labels, timeMs, high, low) {
           const answer = inner.appendBits(ref, labels, timeMs, high, low);
           // Only stale markers come this way.

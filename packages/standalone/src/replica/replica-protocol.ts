@@ -1,6 +1,7 @@
 /** What the main thread and a replica's thread tell each other. Plain data throughout: it is copied. */
 import type { LogFormat, LogLevel, TaskErrorData } from '@gauntlet/service-kit';
 import type { BackfillPlan } from '../backfill/backfill-plan.ts';
+import type { StorageSettings } from './storage-options.ts';
 
 /** What a replica is started with. */
 export interface ReplicaSettings {
@@ -13,10 +14,9 @@ export interface ReplicaSettings {
   readonly scrapeIntervalMs: number;
   /** Own targets: text of the file, and what messages call it. */
   readonly scrapeFile: { readonly text: string; readonly source: string } | undefined;
-  readonly localRetentionMs: number;
+  readonly storage: StorageSettings;
   /** Least time a block is kept after its upload. */
   readonly keepUploadedMs: number;
-  readonly blockRangeMs: number;
   readonly shipIntervalMs: number;
   /** Where in each step of generated history its samples lie, ms. */
   readonly historyOffsetMs: number;

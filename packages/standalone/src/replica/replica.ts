@@ -16,11 +16,12 @@ import { createFilesystemBucket } from '@gauntlet/objstore';
 import { createScrapeConfig, createScrapeMetrics, createScraper, parseScrapeFile, type ScrapeConfig } from '@gauntlet/scrape';
 import { BUILD_INFO, createGrpcServer, createNodeFileSystem, loadProtos, type Logger, type Metrics, renderMetrics } from '@gauntlet/service-kit';
 import { createInfoService, createStoreService, createTsdbStore, infoToMessage } from '@gauntlet/storeapi';
-import { createDb, type Db, describeReplay } from '@gauntlet/tsdb';
+import { type BlockMeta, createDb, type Db, type DeletionReason, describeReplay } from '@gauntlet/tsdb';
 import type { BackfillPlan } from '../backfill/backfill-plan.ts';
 import { runBackfill } from '../backfill/run-backfill.ts';
 import { createAckLog } from './ack-log.ts';
 import type { BuiltInJob, ReplicaSettings } from './replica-protocol.ts';
+import { dbOptionsOf, scrapeFeaturesOf } from './storage-options.ts';
 
 /** External label that tells replicas apart. */
 export const REPLICA_LABEL = 'replica';
@@ -71,14 +72,17 @@ export function externalLabelsOf(given: Labels, label: string, value: string): L
  * @throws TsdbError when the database is locked or damaged; ConfigError, ScrapeError for the scrape file
  */
 export async function startReplica(settings: ReplicaSettings, { log, metrics, clock, random }: ReplicaDeps): Promise<Replica> {
-  const file = settings.scrapeFile === undefined ? { externalLabels: [], jobs: [] } : parseScrapeFile(settings.scrapeFile.text, settings.scrapeFile.source);
-  const externalLabels = replicaLabels(settings.name, file.externalLabels);
+  const features = scrapeFeaturesOf(settings.storage);
+  const file = settings.scrapeFile === undefined ? undefined : parseScrapeFile(settings.scrapeFile.text, settings.scrapeFile.source, features.startTimestamps);
+  const ownJobs = file?.jobs ?? [];
+  const dbOptions = dbOptionsOf(settings.storage, file?.storage);
+  const externalLabels = replicaLabels(settings.name, file?.externalLabels);
   const fs = createNodeFileSystem();
   const kernels = createKernels({ maxMemoryBytes: KERNEL_BYTES_MAX });
   let handedOver: ReadonlySet<string> = new Set();
   const db = createDb(
-    { fs, dir: settings.dir, kernels, clock: { now: clock }, random, hooks: { canDeleteBlock: ({ ulid }) => handedOver.has(ulid) } },
-    { blockRangeMs: settings.blockRangeMs, retentionMs: settings.localRetentionMs },
+    { fs, dir: settings.dir, kernels, clock: { now: clock }, random, hooks: { canDeleteBlock: ({ ulid }) => handedOver.has(ulid), onBlockDeleted: countDeletions(metrics) } },
+    dbOptions,
   );
   for (const { text } of describeReplay(db.replay)) log.warn('not all of the log could be read', { dir: settings.dir, reason: text });
   for (const { ulid, error } of db.damagedBlocks()) log.error('block is not read', { block: ulid, err: error });
@@ -88,9 +92,9 @@ export async function startReplica(settings: ReplicaSettings, { log, metrics, cl
   const shipper = createShipper({ bucket, log, metrics, clock, labels: () => externalLabels }, { dir: settings.dir, source: 'sidecar' });
   const handOver = createHandOver({ bucket, log, clock }, settings.keepUploadedMs);
   const ackLog = settings.ackLogPath === undefined ? undefined : createAckLog(db, settings.ackLogPath);
-  const scraper = createScraper(file.jobs, { appendable: ackLog ?? db, log, metrics: createScrapeMetrics(metrics), random, userAgent: `Gauntlet/${BUILD_INFO.version}` }, { offsetSeed: settings.name });
+  const scraper = createScraper(ownJobs, { appendable: ackLog ?? db, log, metrics: createScrapeMetrics(metrics), random, userAgent: `Gauntlet/${BUILD_INFO.version}` }, { offsetSeed: settings.name, features });
 
-  const store = createTsdbStore({ queryable: db.chunkQueryable, externalLabels: () => externalLabels, mint: () => firstTimeMs(db), storeType: 'sidecar' });
+  const store = createTsdbStore({ queryable: db.chunkQueryable, externalLabels: () => externalLabels, mint: () => firstTimeMs(db, dbOptions.outOfOrderWindowMs ?? 0), storeType: 'sidecar' });
   const grpc = createGrpcServer({ address: `${LOOPBACK}:0`, gracePeriodMs: GRPC_GRACE_MS, component: 'sidecar', log, metrics, protos: loadProtos(['store', 'info']), clock });
   for (const service of [createStoreService(store), createInfoService(() => infoToMessage(store.info()))]) grpc.addService(service.methods, service.handlers);
   await grpc.start();
@@ -122,7 +126,7 @@ export async function startReplica(settings: ReplicaSettings, { log, metrics, cl
     grpcAddress: `${LOOPBACK}:${grpc.port}`,
     metricsAddress: `${LOOPBACK}:${(metricsServer.address() as AddressInfo).port}`,
     db,
-    setTargets: (jobs) => scraper.applyConfig([...file.jobs, ...jobs.map((job) => scrapeConfigOf(job, settings.scrapeIntervalMs))]),
+    setTargets: (jobs) => scraper.applyConfig([...ownJobs, ...jobs.map((job) => scrapeConfigOf(job, settings.scrapeIntervalMs))]),
     backfill: (plan, signal, onProgress) =>
       runBackfill(
         { fs, kernels, bucket, log, clock, onProgress },
@@ -154,10 +158,10 @@ function scrapeConfigOf({ jobName, targets }: BuiltInJob, scrapeIntervalMs: numb
   });
 }
 
-/** First time the database may have a sample of; MIN_TIME_MS when it has none. */
-function firstTimeMs(db: Db): number {
-  const { headMinTimeMs } = db.stats();
-  const first = Math.min(db.blocks()[0]?.meta.minTime ?? Number.POSITIVE_INFINITY, headMinTimeMs);
+/** First time the database may have a sample of, late ones included; MIN_TIME_MS when it has none. */
+function firstTimeMs(db: Db, outOfOrderWindowMs: number): number {
+  const { headMinTimeMs, headMaxTimeMs } = db.stats();
+  const first = Math.min(db.blocks()[0]?.meta.minTime ?? Number.POSITIVE_INFINITY, headMinTimeMs, outOfOrderWindowMs === 0 ? Number.POSITIVE_INFINITY : headMaxTimeMs - outOfOrderWindowMs);
   return Number.isFinite(first) ? first : MIN_TIME_MS;
 }
 
@@ -167,7 +171,19 @@ function declareDbMetrics(metrics: Metrics, db: Db): void {
   scope.gauge({ name: 'head_series', help: 'Total number of series in the head block.', collect: () => db.stats().headSeries });
   scope.gauge({ name: 'head_chunks', help: 'Total number of chunks in the head block.', collect: () => db.stats().headChunks });
   scope.gauge({ name: 'blocks_loaded', help: 'Number of currently loaded data blocks', collect: () => db.stats().blocks });
+  scope.gauge({ name: 'head_stale_series', help: 'Total number of stale series in the head block.', collect: () => db.stats().headStaleSeries });
   scope.gauge({ name: 'storage_blocks_bytes', help: 'The number of bytes that are currently used for local storage by all blocks.', collect: () => db.stats().blockBytes });
+}
+
+/** Counts blocks that retention deleted. */
+function countDeletions(metrics: Metrics): (meta: BlockMeta, reason: DeletionReason) => void {
+  const scope = metrics.withPrefix('prometheus_tsdb_');
+  const time = scope.counter({ name: 'time_retentions_total', help: 'The number of times that blocks were deleted because the maximum time limit was exceeded.' });
+  const size = scope.counter({ name: 'size_retentions_total', help: 'The number of times that blocks were deleted because the maximum number of bytes was exceeded.' });
+  return (_meta, reason) => {
+    if (reason === 'time') time.inc();
+    if (reason === 'size') size.inc();
+  };
 }
 
 function serveMetrics(metrics: Metrics): Promise<Server> {
