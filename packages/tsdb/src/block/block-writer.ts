@@ -12,6 +12,7 @@ import type { ChunkFrames } from '../chunks/chunk-frames.ts';
 import { type ChunkPayload, createChunkWriter } from '../chunks/chunk-writer.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { createIndexWriter, type IndexWriter } from '../index-file/index-writer.ts';
+import type { SymbolBytes } from '../index-file/symbol-bytes.ts';
 import { type BlockCompaction, type BlockMeta, formatBlockMeta } from './block-meta.ts';
 import { BLOCK_FILES } from './block-reader.ts';
 import { formatTombstones, NO_TOMBSTONES } from './tombstones.ts';
@@ -38,8 +39,8 @@ export interface BlockWriteOptions {
   readonly compaction?: BlockCompaction;
   /** Written into meta.json when given. */
   readonly thanos?: unknown;
-  /** Every label name and value to come, in byte order; '' first, as Prometheus has it. */
-  readonly symbols: readonly string[];
+  /** Every label name and value to come, in byte order; '' first, as Prometheus has it. As strings or as their bytes. */
+  readonly symbols: readonly string[] | SymbolBytes;
   /** Limit of a chunk segment, bytes; default 512 MiB. */
   readonly segmentBytesMax?: number;
 }

@@ -93,8 +93,6 @@ const PROGRESS_SERIES = 1000;
 /** What an index keeps of a series, and of each of its labels, and what it takes to sort that at the end. */
 const INDEX_SERIES_BYTES = 8;
 const INDEX_LABEL_BYTES = 24;
-/** What a string and its place in a list take beside its characters. */
-const STRING_BYTES = 32;
 
 /**
  * Compacts blocks, at least one, into `parentDir/<ulid>`. The inputs stay the caller's, and as they are.
@@ -127,10 +125,10 @@ function compact(deps: CompactDeps, inputs: readonly Block[], parentDir: string,
   const meta = compactMetas(blocks.map((block) => block.meta));
   run.budget.reserve(blocks.reduce((sum, { index }) => sum + index.symbols.count * 4, 0), 'ordinals of the symbols');
   const merged = mergeSymbols(blocks.map(({ index }) => index.symbols));
-  run.budget.reserve(merged.symbols.reduce((sum, symbol) => sum + STRING_BYTES + symbol.length * 2, 0), 'symbols');
+  run.budget.reserve(merged.symbols.bytes.length + merged.symbols.starts.byteLength, 'symbols');
   if (shardOf !== undefined) {
     run.budget.reserve(blocks.reduce((sum, { meta: { stats } }) => sum + stats.numSeries * 2, 0), 'shards of the series');
-    run.budget.reserve((merged.symbols.length / 4) * ulids.length, 'symbols of the shards');
+    run.budget.reserve((merged.symbols.count / 4) * ulids.length, 'symbols of the shards');
   }
   const shards = shardOf === undefined ? undefined : shardSeries(blocks, merged, ulids.length, shardOf, () => run.poll());
   const aheadBytes = Math.min(Math.max(Math.min(AHEAD_BYTES, (memoryBytesMax * AHEAD_SHARE) / 2) / blocks.length, AHEAD_BYTES_MIN), AHEAD_BYTES_MAX);

@@ -140,9 +140,9 @@ describe('limits', () => {
 
   test.each([
     { memoryBytesMax: 1000, purpose: 'ordinals of the symbols' },
-    { memoryBytesMax: 10_000, purpose: 'symbols' },
+    { memoryBytesMax: 5000, purpose: 'symbols' },
     { memoryBytesMax: 100_000, purpose: 'reading ahead' },
-    { memoryBytesMax: 290_000, purpose: 'the index being written' },
+    { memoryBytesMax: 275_000, purpose: 'the index being written' },
   ])('of memory: $memoryBytesMax bytes do not do for $purpose', ({ memoryBytesMax, purpose }) => {
     const fs = createMemoryFileSystem();
     expect(() => compactBlocks({ fs, kernels }, blocksOf(fs, [many, many]), 'out', { ulid: ONE!, memoryBytesMax })).toThrow(

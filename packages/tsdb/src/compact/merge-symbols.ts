@@ -6,34 +6,53 @@
  *
  * Both are in byte order, so comparing label sets of different blocks becomes comparing mapped ordinals: no strings in the merge.
  */
-import { compareBytes, utf8Decode } from '@gauntlet/bytes';
+import { compareRanges, type SymbolBytes, SymbolBytesBuilder } from '../index-file/symbol-bytes.ts';
 import type { Symbols } from '../index-file/symbols.ts';
 
 /** The union. */
 export interface MergedSymbols {
   /** In byte order, unique. */
-  readonly symbols: readonly string[];
+  readonly symbols: SymbolBytes;
   /** Per input: ordinal there → ordinal in `symbols`. */
   readonly maps: readonly Uint32Array[];
 }
 
 /** Merges tables, each in byte order. */
 export function mergeSymbols(tables: readonly Symbols[]): MergedSymbols {
-  const symbols: string[] = [];
+  let countMax = 0;
+  let bytes = 0;
+  for (const { count, body } of tables) {
+    countMax += count;
+    bytes = Math.max(bytes, body.length);
+  }
+  const union = new SymbolBytesBuilder(countMax, bytes);
   const maps = tables.map(({ count }) => new Uint32Array(count));
-  const heads = tables.map((table) => (table.count > 0 ? table.bytesOf(0) : undefined));
-  const next = tables.map(() => 0);
+  const next = new Uint32Array(tables.length);
+  /** Tables whose next symbol is the smallest. */
+  const equal = new Uint32Array(tables.length);
   for (;;) {
-    let smallest: Uint8Array | undefined;
-    for (const head of heads) if (head !== undefined && (smallest === undefined || compareBytes(head, smallest) < 0)) smallest = head;
-    if (smallest === undefined) return { symbols, maps };
-    for (const [i, table] of tables.entries()) {
-      const head = heads[i];
-      if (head === undefined || (head !== smallest && compareBytes(head, smallest) !== 0)) continue;
-      maps[i]![next[i]!] = symbols.length;
-      next[i]!++;
-      heads[i] = next[i]! < table.count ? table.bytesOf(next[i]!) : undefined;
+    let equals = 0;
+    let smallest: Symbols | undefined;
+    let from = 0;
+    let to = 0;
+    for (let i = 0; i < tables.length; i++) {
+      const table = tables[i]!;
+      const ordinal = next[i]!;
+      if (ordinal >= table.count) continue;
+      const [start, end] = [table.startOf(ordinal), table.endOf(ordinal)];
+      const order = smallest === undefined ? -1 : compareRanges(table.body, start, end, smallest.body, from, to);
+      if (order > 0) continue;
+      if (order < 0) {
+        [smallest, from, to] = [table, start, end];
+        equals = 0;
+      }
+      equal[equals++] = i;
     }
-    symbols.push(utf8Decode(smallest));
+    if (smallest === undefined) return { symbols: union.take(), maps };
+    for (let i = 0; i < equals; i++) {
+      const input = equal[i]!;
+      maps[input]![next[input]!++] = union.count;
+    }
+    union.add(smallest.body, from, to);
   }
 }

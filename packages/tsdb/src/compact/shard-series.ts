@@ -10,6 +10,7 @@ import { type Labels, stableHashLabels } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import { TsdbError } from '../errors.ts';
 import { createSeriesEntry } from '../index-file/series-entry.ts';
+import { type SymbolBytes, SymbolBytesBuilder } from '../index-file/symbol-bytes.ts';
 import type { MergedSymbols } from './merge-symbols.ts';
 
 /** Which shard a series goes to: a whole number in [0, shards), and the same whenever it is asked. */
@@ -45,7 +46,7 @@ export function shardSeries(blocks: readonly Block[], merged: MergedSymbols, cou
   if (!Number.isInteger(count) || count < 1 || count > SHARDS_MAX) throw new TsdbError('ERR_COMPACT_INPUT', `compact into shards: got ${count} of them, want 1 to ${SHARDS_MAX}`);
   const symbols = Array.from({ length: count }, () => new SymbolSubset(merged.symbols));
   // Prometheus' blocks begin with the empty string.
-  if (merged.symbols[0] === '') for (const one of symbols) one.add(0);
+  if (merged.symbols.count > 0 && merged.symbols.starts[1] === 0) for (const one of symbols) one.add(0);
   const entry = createSeriesEntry();
   const shards = blocks.map((block, input) => {
     const map = merged.maps[input]!;
@@ -69,16 +70,16 @@ export function shardSeries(blocks: readonly Block[], merged: MergedSymbols, cou
 
 /** Some of the symbols of a table, and what ordinals they have among themselves. */
 export class SymbolSubset {
-  readonly #table: readonly string[];
+  readonly #table: SymbolBytes;
   /** A bit per symbol. */
   readonly #bits: Uint32Array;
   /** Members before each word of bits. */
   readonly #before: Uint32Array;
   #count = 0;
 
-  constructor(table: readonly string[]) {
+  constructor(table: SymbolBytes) {
     this.#table = table;
-    this.#bits = new Uint32Array(Math.ceil(table.length / 32));
+    this.#bits = new Uint32Array(Math.ceil(table.count / 32));
     this.#before = new Uint32Array(this.#bits.length);
   }
 
@@ -96,10 +97,11 @@ export class SymbolSubset {
   }
 
   /** The members, in the order of the table. */
-  list(): string[] {
-    const members: string[] = [];
-    for (let ordinal = 0; ordinal < this.#table.length; ordinal++) if (((this.#bits[ordinal >>> 5]! >>> (ordinal & 31)) & 1) === 1) members.push(this.#table[ordinal]!);
-    return members;
+  list(): SymbolBytes {
+    const { count, bytes, starts } = this.#table;
+    const members = new SymbolBytesBuilder(this.#count, 1024);
+    for (let ordinal = 0; ordinal < count; ordinal++) if (((this.#bits[ordinal >>> 5]! >>> (ordinal & 31)) & 1) === 1) members.add(bytes, starts[ordinal]!, starts[ordinal + 1]!);
+    return members.take();
   }
 
   /** Ordinal of a member in `list()`. */

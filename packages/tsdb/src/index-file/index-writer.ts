@@ -12,13 +12,15 @@
  *
  * The label-index sections of Prometheus 2 are not written; the TOC points them where Prometheus 3 does.
  */
-import { compareUtf8, crc32c, GrowableBytes, utf8Length } from '@gauntlet/bytes';
+import { crc32c, GrowableBytes, utf8Length, uvarintBytes, writeVarint } from '@gauntlet/bytes';
 import type { Labels } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../file-system.ts';
 import { createFileSource } from './byte-source.ts';
-import { INDEX_MAGIC, INDEX_VERSION, SERIES_ALIGN } from './layout.ts';
-import { createSeriesEntry, decodeSeriesEntry, encodeSeriesEntry } from './series-entry.ts';
+import { FileBuffer } from './file-buffer.ts';
+import { INDEX_HEADER_BYTES, INDEX_MAGIC, INDEX_VERSION, SERIES_ALIGN } from './layout.ts';
+import { createSeriesEntry, decodeSeriesEntry } from './series-entry.ts';
+import { compareRanges, encodeSymbols, type SymbolBytes, symbolText } from './symbol-bytes.ts';
 
 /** Chunks of a series as the index records them. */
 export interface IndexChunks {
@@ -54,10 +56,14 @@ export interface IndexWriteLimits {
   readonly pairsMax?: number;
 }
 
-const BUFFER_BYTES = 1024 * 1024;
 const SECTION_BYTES_MAX = 0xffffffff;
 const REFERENCE_MAX = 0xffffffff;
 const PAIRS_MAX = 4 * 1024 * 1024;
+/** Bytes of a varint at most, of one that has 32 bits, of a chunk in an entry, and around an entry. */
+const VARINT_BYTES = 10;
+const VARINT32_BYTES = 5;
+const ENTRY_CHUNK_BYTES = 3 * VARINT_BYTES;
+const ENTRY_FRAME_BYTES = SERIES_ALIGN + 2 * VARINT_BYTES + 4;
 /** Read of an entry whose length is not known, bytes. */
 const ENTRY_READ_BYTES = 512;
 
@@ -85,71 +91,61 @@ export function compareOrdinals(a: Uint32Array, aCount: number, b: Uint32Array, 
 
 /**
  * Starts an index file.
- * @param symbols every label name and value, in byte order, unique; retained
+ * @param symbols every label name and value, in byte order, unique, as strings or as their bytes; retained
  * @throws TsdbError ERR_INDEX_WRITE when symbols are not ascending, or more than an index can hold: the message says into how many blocks the
  *   series have to be split
  */
-export function createIndexWriter(fs: FileSystem, path: string, symbols: readonly string[], limits: IndexWriteLimits = {}): IndexWriter {
+export function createIndexWriter(fs: FileSystem, path: string, symbols: readonly string[] | SymbolBytes, limits: IndexWriteLimits = {}): IndexWriter {
   const { sectionBytesMax = SECTION_BYTES_MAX, referenceMax = REFERENCE_MAX, pairsMax = PAIRS_MAX } = limits;
   const refuse = (what: string): TsdbError => new TsdbError('ERR_INDEX_WRITE', `write index ${path}: ${what}`);
-  for (let i = 1; i < symbols.length; i++) {
-    if (compareUtf8(symbols[i - 1]!, symbols[i]!) >= 0) throw refuse(`symbol ${JSON.stringify(symbols[i])} after ${JSON.stringify(symbols[i - 1])}`);
-  }
   const tooMuch = (what: string, bytes: number, max: number): TsdbError => refuse(`${what} take ${bytes} bytes, an index holds at most ${max}: split the series by hash into at least ${Math.ceil(bytes / max)} blocks`);
-  let symbolBytes = 4;
-  for (const symbol of symbols) symbolBytes += stringBytes(symbol);
-  if (symbolBytes > sectionBytesMax) throw tooMuch(`${symbols.length} symbols`, symbolBytes, sectionBytesMax);
+  // Before they are encoded: what is too much is not to be allocated.
+  const symbolBytes = sectionBytes(symbols);
+  if (symbolBytes > sectionBytesMax) throw tooMuch(`${'starts' in symbols ? symbols.count : symbols.length} symbols`, symbolBytes, sectionBytesMax);
+  const table: SymbolBytes = 'starts' in symbols ? symbols : encodeSymbols(symbols);
+  const { bytes: text, starts } = table;
+  for (let i = 1; i < table.count; i++) {
+    if (compareRanges(text, starts[i - 1]!, starts[i]!, text, starts[i]!, starts[i + 1]!) >= 0) throw refuse(`symbol ${JSON.stringify(symbolText(table, i))} after ${JSON.stringify(symbolText(table, i - 1))}`);
+  }
   const handle: FileHandle = fs.open(path, 'create');
-  const buffer = new GrowableBytes(16 * 1024);
-  let flushed = 0;
-  const position = (): number => flushed + buffer.length;
-  const flush = (): void => {
-    if (buffer.length === 0) return;
-    handle.append(buffer.bytes());
-    flushed += buffer.length;
-    buffer.reset();
-  };
-  const flushIfFull = (): void => {
-    if (buffer.length >= BUFFER_BYTES) flush();
-  };
-  const pad = (alignment: number): void => {
-    const over = position() % alignment;
-    if (over !== 0) buffer.putZeros(alignment - over);
-  };
+  const out = new FileBuffer(handle);
   /** Writes `u32 length · body · CRC`. */
   const putSection = (body: Uint8Array): void => {
     if (body.length > sectionBytesMax) throw tooMuch('postings of a label pair', body.length, sectionBytesMax);
-    buffer.putBE32(body.length);
-    buffer.putBytes(body);
-    buffer.putBE32(crc32c(body));
-    flushIfFull();
+    out.reserve(body.length + 8);
+    out.putBE32(body.length);
+    out.putRange(body, 0, body.length);
+    out.putBE32(crc32c(body));
   };
 
-  buffer.putBE32(INDEX_MAGIC);
-  buffer.putU8(INDEX_VERSION);
-  const symbolsAt = position();
-  const scratch = new GrowableBytes(4096);
-  buffer.putBE32(symbolBytes);
-  scratch.putBE32(symbols.length);
+  out.reserve(INDEX_HEADER_BYTES + 8);
+  out.putBE32(INDEX_MAGIC);
+  out.putU8(INDEX_VERSION);
+  const symbolsAt = out.position;
+  out.putBE32(symbolBytes);
   let symbolsCrc = 0;
-  for (const [i, symbol] of symbols.entries()) {
-    scratch.putUvarintString(symbol);
-    if (scratch.length < BUFFER_BYTES && i < symbols.length - 1) continue;
-    symbolsCrc = crc32c(scratch.bytes(), symbolsCrc);
-    buffer.putBytes(scratch.bytes());
-    flushIfFull();
-    scratch.reset();
+  /** Where in the buffer bytes begin that are not in the checksum yet. */
+  let unchecked = out.length;
+  out.putBE32(table.count);
+  for (let i = 0; i < table.count; i++) {
+    const length = starts[i + 1]! - starts[i]!;
+    if (out.isFullFor(length + VARINT32_BYTES)) {
+      symbolsCrc = crc32c(out.bytes.subarray(unchecked, out.length), symbolsCrc);
+      out.flush();
+      unchecked = 0;
+    }
+    out.reserve(length + VARINT32_BYTES);
+    out.putUvarint(length);
+    out.putRange(text, starts[i]!, starts[i + 1]!);
   }
-  if (symbols.length === 0) {
-    symbolsCrc = crc32c(scratch.bytes());
-    buffer.putBytes(scratch.bytes());
-  }
-  buffer.putBE32(symbolsCrc);
-  const seriesAt = position();
+  symbolsCrc = crc32c(out.bytes.subarray(unchecked, out.length), symbolsCrc);
+  out.reserve(4);
+  out.putBE32(symbolsCrc);
+  const seriesAt = out.position;
 
   const refs = new Uint32Column();
   /** Of each name, how many series have it. */
-  const seriesOfName = new Uint32Array(symbols.length);
+  const seriesOfName = new Uint32Array(table.count);
   let pairNames = new Uint32Column();
   let pairValues = new Uint32Column();
   let pairRefs = new Uint32Column();
@@ -165,25 +161,28 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
   /** Made when series come with strings. */
   let ordinals: Map<string, number> | undefined;
   const ordinalOf = (symbol: string): number => {
-    ordinals ??= new Map(symbols.map((text, i) => [text, i]));
+    ordinals ??= new Map(Array.from({ length: table.count }, (_none, i) => [symbolText(table, i), i]));
     const ordinal = ordinals.get(symbol);
     if (ordinal === undefined) throw refuse(`symbol ${JSON.stringify(symbol)} is not in the symbol table`);
     return ordinal;
   };
-  const textOf = (labels: Uint32Array, count: number): string => JSON.stringify([...labels.subarray(0, count)].map((ordinal) => symbols[ordinal]));
+  const textOf = (labels: Uint32Array, count: number): string => JSON.stringify([...labels.subarray(0, count)].map((ordinal) => (ordinal < table.count ? symbolText(table, ordinal) : ordinal)));
 
   const addSeriesByOrdinal = (labels: Uint32Array, count: number, chunks: IndexChunks): void => {
     // Symbols are in byte order, so ordinals compare as the strings do.
     if (lastCount >= 0 && compareOrdinals(labels, count, last, lastCount) <= 0) throw refuse(`series ${textOf(labels, count)} after ${textOf(last, lastCount)}`);
-    for (let i = 0; i < chunks.count; i++) {
-      const ref = chunks.refs[i]!;
+    const { mint, maxt, refs: chunkRefs, count: chunkCount } = chunks;
+    for (let i = 0; i < chunkCount; i++) {
+      const ref = chunkRefs[i]!;
       if (ref < lastChunkRef) throw refuse(`chunk reference ${ref} after ${lastChunkRef} in series ${textOf(labels, count)}`);
       lastChunkRef = ref;
-      if (chunks.maxt[i]! < chunks.mint[i]!) throw refuse(`chunk maxt ${chunks.maxt[i]} is before its mint ${chunks.mint[i]} in series ${textOf(labels, count)}`);
-      if (i > 0 && chunks.mint[i]! <= chunks.maxt[i - 1]!) throw refuse(`chunk mint ${chunks.mint[i]} is not after the previous maxt ${chunks.maxt[i - 1]} in series ${textOf(labels, count)}`);
+      if (!(maxt[i]! >= mint[i]!)) throw refuse(`chunk maxt ${maxt[i]} is before its mint ${mint[i]} in series ${textOf(labels, count)}`);
+      if (i > 0 && mint[i]! <= maxt[i - 1]!) throw refuse(`chunk mint ${mint[i]} is not after the previous maxt ${maxt[i - 1]} in series ${textOf(labels, count)}`);
+      if (!Number.isSafeInteger(mint[i]) || !Number.isSafeInteger(maxt[i]) || !Number.isSafeInteger(ref)) throw refuse(`chunk from ${mint[i]} to ${maxt[i]} at ${ref} in series ${textOf(labels, count)}: not safe integers`);
     }
-    pad(SERIES_ALIGN);
-    const ref = position() / SERIES_ALIGN;
+    out.reserve(ENTRY_FRAME_BYTES + count * VARINT32_BYTES + chunkCount * ENTRY_CHUNK_BYTES);
+    out.pad(SERIES_ALIGN);
+    const ref = out.position / SERIES_ALIGN;
     if (ref > referenceMax) throw refuse(`series take more than ${(referenceMax + 1) * SERIES_ALIGN} bytes, an index holds no more: split the series by hash into at least 2 blocks`);
     refs.push(ref);
     if (last.length < count) last = new Uint32Array(count * 2);
@@ -200,27 +199,51 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
       isRecorded = false;
       [pairNames, pairValues, pairRefs] = [new Uint32Column(), new Uint32Column(), new Uint32Column()];
     }
-    entry.labelCount = count / 2;
-    entry.symbols = last;
-    entry.chunkCount = chunks.count;
-    entry.mint = chunks.mint;
-    entry.maxt = chunks.maxt;
-    entry.refs = chunks.refs;
-    encodeSeriesEntry(entry, scratch);
-    const body = scratch.bytes();
-    buffer.putUvarint(body.length);
-    buffer.putBytes(body);
-    buffer.putBE32(crc32c(body));
-    flushIfFull();
+    putEntry(chunks);
   };
 
+  /** Writes the entry of the series whose labels `last` has; there is room. */
+  const putEntry = ({ count: chunkCount, mint, maxt, refs: chunkRefs }: IndexChunks): void => {
+    // Entries mostly have 128 bytes or more: two bytes of length. Else the body is moved.
+    const frameAt = out.length;
+    const bodyAt = frameAt + 2;
+    out.length = bodyAt;
+    out.putUvarint(lastCount / 2);
+    for (let i = 0; i < lastCount; i++) out.putUvarint(last[i]!);
+    out.putUvarint(chunkCount);
+    if (chunkCount > 0) {
+      out.length = writeVarint(out.bytes, out.length, mint[0]!);
+      out.putUvarint(maxt[0]! - mint[0]!);
+      out.putUvarint(chunkRefs[0]!);
+    }
+    for (let i = 1; i < chunkCount; i++) {
+      out.putUvarint(mint[i]! - maxt[i - 1]!);
+      out.putUvarint(maxt[i]! - mint[i]!);
+      // Zig-zag of what is not negative.
+      out.putUvarint((chunkRefs[i]! - chunkRefs[i - 1]!) * 2);
+    }
+    const bodyBytes = out.length - bodyAt;
+    out.length = frameAt;
+    if (uvarintBytes(bodyBytes) !== 2) out.bytes.copyWithin(frameAt + uvarintBytes(bodyBytes), bodyAt, bodyAt + bodyBytes);
+    out.putUvarint(bodyBytes);
+    const end = out.length + bodyBytes;
+    const crc = crc32c(out.bytes.subarray(out.length, end));
+    out.length = end;
+    out.putBE32(crc);
+  };
+
+  /** Writes one list. @returns where it begins */
   const putPostings = (list: Uint32Array, first: number, end: number): number => {
-    pad(4);
-    const at = position();
-    scratch.reset();
-    scratch.putBE32(end - first);
-    for (let i = first; i < end; i++) scratch.putBE32(list[i]!);
-    putSection(scratch.bytes());
+    const bodyBytes = 4 + (end - first) * 4;
+    if (bodyBytes > sectionBytesMax) throw tooMuch('postings of a label pair', bodyBytes, sectionBytesMax);
+    out.reserve(bodyBytes + 12);
+    out.pad(4);
+    const at = out.position;
+    out.putBE32(bodyBytes);
+    const bodyAt = out.length;
+    out.putBE32(end - first);
+    for (let i = first; i < end; i++) out.putBE32(list[i]!);
+    out.putBE32(crc32c(out.bytes.subarray(bodyAt, out.length)));
     return at;
   };
 
@@ -230,7 +253,7 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
       for (let i = 0; i < pairNames.length; i++) visit(pairNames.values[i]!, pairValues.values[i]!, pairRefs.values[i]!);
       return;
     }
-    flush();
+    out.flush();
     const source = createFileSource(handle);
     for (let series = 0; series < refs.length; series++) {
       const ref = refs.values[series]!;
@@ -248,27 +271,29 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
   };
 
   /** Writes all lists and collects the table's body. */
-  const writePostings = (table: GrowableBytes): number => {
+  const writePostings = (offsets: GrowableBytes): number => {
     let entries = 0;
     let tableBytes = 4;
-    /** Once the table is too large it only counts, to be able to say by how much. */
-    const putEntry = (name: string, value: string, list: Uint32Array, first: number, end: number): void => {
-      const at = tableBytes > sectionBytesMax ? position() : putPostings(list, first, end);
-      const before = table.length;
-      if (tableBytes <= sectionBytesMax) {
-        table.putUvarint(2);
-        table.putUvarintString(name);
-        table.putUvarintString(value);
-        table.putUvarint(at);
+    /** Once the table is too large it only counts, to be able to say by how much. @param pair the pair's strings, each with its length */
+    const putPair = (pair: GrowableBytes, list: Uint32Array, first: number, end: number): void => {
+      const isTooMuch = tableBytes > sectionBytesMax;
+      const at = isTooMuch ? out.position : putPostings(list, first, end);
+      tableBytes += 1 + pair.length + uvarintBytes(at);
+      if (!isTooMuch) {
+        offsets.putU8(2);
+        offsets.putBytes(pair.bytes());
+        offsets.putUvarint(at);
       }
-      tableBytes += table.length > before ? table.length - before : 1 + stringBytes(name) + stringBytes(value) + uvarintBytes(at);
       entries++;
     };
-    putEntry('', '', refs.values, 0, refs.length);
+    const pair = new GrowableBytes(256);
+    pair.putU8(0);
+    pair.putU8(0);
+    putPair(pair, refs.values, 0, refs.length);
     const nameIds: number[] = [];
-    for (let name = 0; name < symbols.length; name++) if (seriesOfName[name]! > 0) nameIds.push(name);
+    for (let name = 0; name < table.count; name++) if (seriesOfName[name]! > 0) nameIds.push(name);
     /** Where the pairs of a name go in the columns of the batch; −1 for names of other batches. */
-    const cursor = new Int32Array(symbols.length).fill(-1);
+    const cursor = new Int32Array(table.count).fill(-1);
     for (let batchStart = 0; batchStart < nameIds.length; ) {
       let batchEnd = batchStart;
       let pairs = 0;
@@ -288,7 +313,9 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
       for (let i = batchStart, from = 0; i < batchEnd; i++) {
         const name = nameIds[i]!;
         const size = seriesOfName[name]!;
-        putLists(symbols[name]!, values.subarray(from, from + size), owners.subarray(from, from + size), putEntry);
+        pair.reset();
+        putSymbol(pair, name);
+        putLists(pair, values.subarray(from, from + size), owners.subarray(from, from + size), putPair);
         cursor[name] = -1;
         from += size;
       }
@@ -298,25 +325,21 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
     return entries;
   };
 
-  /** Writes the lists of one name. @param values one per series that has the name, `owners` the series, in ascending order */
-  const putLists = (name: string, values: Uint32Array, owners: Uint32Array, putEntry: (name: string, value: string, list: Uint32Array, first: number, end: number) => void): void => {
-    const size = values.length;
-    // value · size + rank sorts by value and keeps reference order; both are far below 2^26 for any real block.
-    const keys = new Float64Array(size);
-    for (let i = 0; i < size; i++) keys[i] = values[i]! * size + i;
-    keys.sort();
-    const sorted = new Uint32Array(size);
-    let runStart = 0;
-    let runValue = -1;
-    for (let i = 0; i <= size; i++) {
-      const value = i === size ? -1 : Math.floor(keys[i]! / size);
-      if (value !== runValue) {
-        if (i > runStart) putEntry(name, symbols[runValue]!, sorted, runStart, i);
-        runStart = i;
-        runValue = value;
-      }
-      if (i < size) sorted[i] = owners[keys[i]! - value * size]!;
-    }
+  const putSymbol = (target: GrowableBytes, ordinal: number): void => target.putUvarintBytes(text.subarray(starts[ordinal], starts[ordinal + 1]));
+
+  /**
+   * Writes the lists of one name.
+   * @param pair the name; values are put behind it
+   * @param values one per series that has the name, `owners` the series, in ascending order
+   */
+  const putLists = (pair: GrowableBytes, values: Uint32Array, owners: Uint32Array, putPair: (pair: GrowableBytes, list: Uint32Array, first: number, end: number) => void): void => {
+    const nameBytes = pair.length;
+    const sorted = new Uint32Array(values.length);
+    eachRun(values, owners, sorted, (value, first, end) => {
+      pair.truncate(nameBytes);
+      putSymbol(pair, value);
+      putPair(pair, sorted, first, end);
+    });
   };
 
   return {
@@ -328,19 +351,21 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
     addSeriesByOrdinal,
     finish() {
       // As Prometheus 3 has it: no label indices, and the postings' offset is the end of the series, before the padding.
-      const seriesEnd = position();
-      pad(4);
-      const table = new GrowableBytes(4096);
-      table.putBE32(0);
-      const entries = writePostings(table);
-      table.patchBE32(0, entries);
-      const tableAt = position();
-      putSection(table.bytes());
+      const seriesEnd = out.position;
+      out.reserve(4);
+      out.pad(4);
+      const offsets = new GrowableBytes(4096);
+      offsets.putBE32(0);
+      const entries = writePostings(offsets);
+      offsets.patchBE32(0, entries);
+      const tableAt = out.position;
+      putSection(offsets.bytes());
       const toc = new GrowableBytes(64);
       for (const offset of [symbolsAt, seriesAt, seriesEnd, tableAt, seriesEnd, tableAt]) toc.putBE64(offset);
       toc.putBE32(crc32c(toc.bytes()));
-      buffer.putBytes(toc.bytes());
-      flush();
+      out.reserve(toc.length);
+      out.putRange(toc.bytes(), 0, toc.length);
+      out.flush();
       handle.fsync();
       handle.close();
     },
@@ -350,14 +375,58 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
   };
 }
 
-function uvarintBytes(value: number): number {
-  let bytes = 1;
-  for (; value >= 0x80; value /= 128) bytes++;
-  return bytes;
+/** Bytes of the body of the symbols section. */
+function sectionBytes(symbols: readonly string[] | SymbolBytes): number {
+  let total = 4;
+  const count = 'starts' in symbols ? symbols.count : symbols.length;
+  for (let i = 0; i < count; i++) {
+    const bytes = 'starts' in symbols ? symbols.starts[i + 1]! - symbols.starts[i]! : utf8Length(symbols[i]!);
+    total += uvarintBytes(bytes) + bytes;
+  }
+  return total;
 }
 
-/** Bytes of a string with its length in front. */
-function stringBytes(text: string): number {
-  const bytes = utf8Length(text);
-  return uvarintBytes(bytes) + bytes;
+/** How many times more ordinals than series there may be between the first and the last value, for values to be counted. */
+const SPREAD_MAX = 8;
+
+/**
+ * Sorts series by value, those of a value in the order they have.
+ * @param sorted out: `owners` in that order
+ * @param visit called with each value and where its series are in `sorted`
+ */
+function eachRun(values: Uint32Array, owners: Uint32Array, sorted: Uint32Array, visit: (value: number, first: number, end: number) => void): void {
+  const size = values.length;
+  let low = values[0]!;
+  let high = low;
+  for (let i = 1; i < size; i++) {
+    if (values[i]! < low) low = values[i]!;
+    if (values[i]! > high) high = values[i]!;
+  }
+  const spread = high - low + 1;
+  if (spread <= SPREAD_MAX * size + 1024) {
+    // Counted, and each put where its value's begin.
+    const ends = new Uint32Array(spread + 1);
+    for (let i = 0; i < size; i++) ends[values[i]! - low + 1]!++;
+    for (let value = 1; value <= spread; value++) ends[value]! += ends[value - 1]!;
+    for (let i = 0; i < size; i++) sorted[ends[values[i]! - low]!++] = owners[i]!;
+    // Where a value's begin has become where they end.
+    for (let value = 0, first = 0; value < spread; value++) {
+      const end = ends[value]!;
+      if (end > first) visit(low + value, first, end);
+      first = end;
+    }
+    return;
+  }
+  // value · size + rank sorts by value and keeps the order; both are far below 2^26 for any real block.
+  const keys = new Float64Array(size);
+  for (let i = 0; i < size; i++) keys[i] = values[i]! * size + i;
+  keys.sort();
+  for (let i = 0; i < size; i++) sorted[i] = owners[keys[i]! % size]!;
+  for (let first = 0; first < size; ) {
+    const value = Math.floor(keys[first]! / size);
+    let end = first + 1;
+    while (end < size && Math.floor(keys[end]! / size) === value) end++;
+    visit(value, first, end);
+    first = end;
+  }
 }

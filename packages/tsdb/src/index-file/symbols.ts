@@ -17,6 +17,10 @@ export interface Symbols {
   lookup(ordinal: number): string;
   /** The UTF-8 bytes of an ordinal, a view. */
   bytesOf(ordinal: number): Uint8Array;
+  /** The bytes of all symbols, their lengths among them, and where in these an ordinal's begin and end. */
+  readonly body: Uint8Array;
+  startOf(ordinal: number): number;
+  endOf(ordinal: number): number;
   /** The ordinal of a string, −1 when it is not there. */
   indexOf(symbol: string): number;
 }
@@ -60,6 +64,9 @@ export function parseSymbols(body: Uint8Array, offset: number, name: string): Sy
   return {
     count,
     bytesOf,
+    body,
+    startOf: (ordinal) => starts[ordinal]!,
+    endOf: (ordinal) => starts[ordinal]! + lengths[ordinal]!,
     lookup(ordinal) {
       if (ordinal >= count) throw fail(0, `symbol ${ordinal} of ${count} asked for`);
       const slot = ordinal & mask;
