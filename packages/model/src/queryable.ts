@@ -14,6 +14,7 @@
  * memory grows: take `byteOffset` before allocating.
  */
 import type { FloatHistogram } from './histogram/float-histogram.ts';
+import type { HistogramRun } from './histogram/histogram-run.ts';
 import type { Labels } from './labels.ts';
 import type { Matcher } from './matcher.ts';
 
@@ -56,6 +57,11 @@ export interface HistogramColumn {
    * shares nothing that the producer changes later.
    */
   get(id: number): FloatHistogram;
+  /**
+   * The run of histograms that one belongs to, at place `id − firstId`; absent where storage has objects only. It may be read as long as the batch is
+   * valid. Hints are those of `get`.
+   */
+  runOf?(id: number): HistogramRun;
   /** Whether a histogram was stored with whole counts, for those who show samples as they are; absent where nobody knows. */
   isInteger?(id: number): boolean;
 }

@@ -1,6 +1,6 @@
 /**
  * Batch invariance: storage may hand out series in batches of any size, with their columns in kernel memory or elsewhere and with more samples
- * around them than the offsets cover; answers are equal to the bit, native histograms, order and remarks included.
+ * around them than the offsets cover, native histograms as runs or as objects only; answers are equal to the bit, native histograms, order and remarks included.
  *
  * Batches of one select are always in label order: that much the contract of `Queryable` promises. What may come in any order is the answer to
  * several selects of one query; a storage that answers late, each select at its own time, shows that.
@@ -27,9 +27,12 @@ interface Delivery {
   readonly padded?: boolean;
   /** Batches come after others have had their turn. */
   readonly late?: boolean;
+  /** Histograms come as objects only. */
+  readonly asObjects?: boolean;
 }
 
 const DELIVERIES: readonly Delivery[] = [
+  { name: 'batches of 1, histograms as objects', batchSeries: 1, asObjects: true },
   ...[1, 2, 7, 64, 256].map((batchSeries) => ({ name: `batches of ${batchSeries}`, batchSeries })),
   { name: 'padded batches of 3', batchSeries: 3, padded: true },
   { name: 'late batches of 2', batchSeries: 2, late: true },
@@ -48,8 +51,8 @@ function padded(batch: SeriesBatch): SeriesBatch {
   return { ...batch, timestampsMs: around(batch.timestampsMs), values: around(batch.values) };
 }
 
-function deliver(series: RandomCase['series'], { batchSeries, inKernelMemory, padded: isPadded, late }: Delivery, kernels: Kernels): Queryable {
-  const storage = createMemoryQueryable(series, { batchSeries });
+function deliver(series: RandomCase['series'], { batchSeries, inKernelMemory, padded: isPadded, late, asObjects }: Delivery, kernels: Kernels): Queryable {
+  const storage = createMemoryQueryable(series, { batchSeries, hasRuns: asObjects !== true });
   const { memory } = kernels;
   async function* select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
     let turns = request.matchers.reduce((sum, { value }) => sum + value.length, 0) % 5;

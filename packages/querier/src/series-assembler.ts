@@ -58,7 +58,7 @@ export class SeriesAssembler {
     this.#staging = new KernelBuffer(memory, options.charge);
     this.#descriptors = new KernelBuffer(memory, options.charge);
     this.#columns = new KernelBuffer(memory, options.charge);
-    this.#side = new SideColumns(options.charge);
+    this.#side = new SideColumns(options.charge, options.kernels);
   }
 
   get seriesCount(): number {
@@ -178,7 +178,7 @@ export class SeriesAssembler {
     const { ids, starts, histograms } = side;
     return {
       ...batch,
-      ...(ids === undefined ? {} : { histograms: { ids: ids.subarray(0, out), get: (id: number) => histograms.get(id) } }),
+      ...(ids === undefined ? {} : { histograms: { ids: ids.subarray(0, out), get: (id: number) => histograms.get(id), runOf: (id: number) => histograms.runOf(id) } }),
       ...(starts === undefined ? {} : { startTimestamps: starts.subarray(0, out) }),
     };
   }
@@ -278,7 +278,7 @@ export class SeriesAssembler {
       if (encoded.encoding === CHUNK_ENCODING.xor2) {
         const ptr = this.#columns.ptr + 8 * at;
         this.#side.putXor2(this.#kernels, { ptr: this.#staging.ptr + offset, bytes: length, samples, name }, at, ptr, ptr + 8 * total);
-      } else this.#side.put(encoded, at, memory.f64(this.#columns.ptr, total), wordsOf(memory.f64(this.#columns.ptr + 8 * total, total)));
+      } else this.#side.put(encoded, at, () => ({ timestampsMs: memory.f64(this.#columns.ptr, total), valueWords: wordsOf(memory.f64(this.#columns.ptr + 8 * total, total)) }));
     } catch (error) {
       throw isTsdbError(error, 'ERR_CHUNK_CORRUPT') ? this.#damaged(this.#seriesOf(chunk), this.#chunkMint[chunk]!, error) : error;
     }

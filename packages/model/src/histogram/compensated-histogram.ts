@@ -31,14 +31,16 @@ export class CompensatedHistogram {
   #positive: CompensatedList;
   #negative: CompensatedList;
 
-  constructor(first: FloatHistogram) {
+  /** @param losses of the counts of `first`, in its layout; default none */
+  constructor(first: FloatHistogram, losses?: FloatHistogram) {
     this.#schema = first.schema;
     this.#zeroThreshold = first.zeroThreshold;
     this.#resetHint = first.resetHint;
     this.#customValues = first.customValues;
     this.#totals = Float64Array.of(first.zeroCount, first.count, first.sum);
-    this.#positive = ownList(first.positiveSpans, first.positiveBuckets);
-    this.#negative = ownList(first.negativeSpans, first.negativeBuckets);
+    this.#positive = ownList(first.positiveSpans, first.positiveBuckets, losses?.positiveBuckets);
+    this.#negative = ownList(first.negativeSpans, first.negativeBuckets, losses?.negativeBuckets);
+    if (losses !== undefined) this.#totalLosses = Float64Array.of(losses.zeroCount, losses.count, losses.sum);
   }
 
   /** A second one, independent of this. */
@@ -161,9 +163,9 @@ function addSide(own: CompensatedList, spans: readonly HistogramSpan[], buckets:
   return own;
 }
 
-function ownList(spans: readonly HistogramSpan[], buckets: Float64Array): CompensatedList {
+function ownList(spans: readonly HistogramSpan[], buckets: Float64Array, losses?: Float64Array): CompensatedList {
   const list = listBuckets(spans, buckets);
-  return { indexes: list.indexes, counts: list.counts.slice(), losses: new Float64Array(list.counts.length) };
+  return { indexes: list.indexes, counts: list.counts.slice(), losses: losses?.slice() ?? new Float64Array(list.counts.length) };
 }
 
 function copyList(list: CompensatedList): CompensatedList {

@@ -17,9 +17,9 @@ class HistogramAccumulator {
   #hasReset: boolean;
   #hasNotReset: boolean;
 
-  /** @param first read, not changed */
-  constructor(first: FloatHistogram) {
-    this.total = new CompensatedHistogram(first);
+  /** @param first read, not changed @param losses see `HistogramSum` */
+  constructor(first: FloatHistogram, losses?: FloatHistogram) {
+    this.total = new CompensatedHistogram(first, losses);
     this.#hasReset = first.resetHint === RESET_HINTS.reset;
     this.#hasNotReset = first.resetHint === RESET_HINTS.notReset;
   }
@@ -40,7 +40,10 @@ class HistogramAccumulator {
   }
 }
 
-/** Adds histograms up. */
+/**
+ * Adds histograms up. One that goes on from a sum made elsewhere is begun with that sum and what rounding took from its counts: a second histogram of
+ * the same layout, of which the hint says nothing.
+ */
 export class HistogramSum extends HistogramAccumulator {
   /**
    * Adds one; it is read, not kept.

@@ -12,12 +12,13 @@ import { aggregateK } from './aggregate-k.ts';
 import { ChoosingSink } from './choose-by-value.ts';
 import { aggregateQuantile, countValues } from './aggregate-values.ts';
 import { evaluateRows, evaluateScalar, evaluateVector } from './operators.ts';
+import { isHistogramAt, type StepHistograms } from './difference-row.ts';
 import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { groupingKey, groupLabels } from './labels.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { MatrixSink, type RowSink, Scratch, sendRows } from './rows.ts';
 import { GroupHistograms } from './aggregate-histograms.ts';
-import type { HistogramRow, StepMatrix } from './step-matrix.ts';
+import type { StepMatrix } from './step-matrix.ts';
 
 const STREAMING: ReadonlyMap<string, AggregateFunction> = new Map([
   ['sum', AGGREGATE.sum],
@@ -92,7 +93,7 @@ class AggregateSink implements RowSink {
     this.#keys = new KeyTable(context);
   }
 
-  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {
+  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: StepHistograms): void {
     const group = this.#groups[this.#keys.idOf(this.#keyOf(labels))] ?? this.#newGroup(labels);
     if (dropName) group.dropName = true;
     if (histograms !== undefined) this.#takeHistograms(group, labels, presentPtr, histograms);
@@ -101,18 +102,18 @@ class AggregateSink implements RowSink {
   }
 
   /** Takes the histograms out of a row, so that the accumulator sees floats only; it counts them where that is all it does. */
-  #takeHistograms(group: Group, labels: Labels, presentPtr: number, histograms: HistogramRow): void {
+  #takeHistograms(group: Group, labels: Labels, presentPtr: number, histograms: StepHistograms): void {
     const { op } = this.#expr;
     if (op === 'count' || op === 'group') return;
     // Before the view: making room for it may detach views.
     const floats = op === 'sum' || op === 'avg' ? this.#floatsOf(group) : undefined;
     const present = this.#context.kernels.memory.u8(presentPtr, this.#steps);
-    histograms.forEach((histogram, k) => {
-      if (histogram === undefined) return;
+    for (let k = 0; k < histograms.length; k++) {
+      if (!isHistogramAt(histograms, k)) continue;
       present[k] = 0;
-      if (floats !== undefined) (group.histograms ??= new GroupHistograms(op === 'avg')).add(this.#context, this.#expr, labels, k, histogram, floats[k] === 1);
-      else this.#context.annotations.histogramIgnoredInAggregation(op, this.#expr.expr.pos);
-    });
+      if (floats === undefined) this.#context.annotations.histogramIgnoredInAggregation(op, this.#expr.expr.pos);
+    }
+    if (floats !== undefined) (group.histograms ??= new GroupHistograms(op === 'avg')).addRow(this.#context, this.#expr, labels, histograms, floats);
   }
 
   #newGroup(labels: Labels): Group {
@@ -158,7 +159,7 @@ class AggregateSink implements RowSink {
       for (const group of this.#groups) {
         const found = this.#context.kernels.finishAggregate(this.#op, group.statePtr, this.#steps, valuesPtr, presentPtr);
         if (group.histograms !== undefined) hasHistograms = true;
-        const histograms = group.histograms?.finish(this.#context, this.#expr, this.#context.kernels, valuesPtr, presentPtr);
+        const histograms = group.histograms?.finish(this.#context, this.#expr, this.#context.kernels, this.#steps, valuesPtr, presentPtr);
         sink.add(group.labels, group.dropName, valuesPtr, presentPtr, found, histograms);
         count += found;
       }

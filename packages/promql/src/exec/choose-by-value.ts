@@ -12,11 +12,12 @@
 import type { Labels } from '@gauntlet/model';
 import type { AggregateExpr } from '../parser/ast.ts';
 import { checkParameter } from './aggregate-k.ts';
+import { isHistogramAt, type StepHistograms } from './difference-row.ts';
 import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { groupingKey } from './labels.ts';
 import type { QueryContext } from './query-context.ts';
 import type { RowSink } from './rows.ts';
-import { type HistogramRow, StepMatrix } from './step-matrix.ts';
+import { StepMatrix } from './step-matrix.ts';
 
 /** Slots per step to begin with; groups are often smaller than k. */
 const FIRST_CAPACITY = 8;
@@ -73,7 +74,7 @@ export class ChoosingSink implements RowSink {
     this.#keys = new KeyTable(context);
   }
 
-  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {
+  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: StepHistograms): void {
     this.#held += found;
     if (this.#labels.length >= this.#compactAt) this.#compact();
     const row = this.#labels.length;
@@ -126,12 +127,12 @@ export class ChoosingSink implements RowSink {
     this.#compactAt = Math.max(COMPACT_ROWS_MIN, 2 * labels.length);
   }
 
-  #leaveOut(histograms: HistogramRow, present: Uint8Array): void {
-    histograms.forEach((histogram, k) => {
-      if (histogram === undefined || present[k] === 0) return;
+  #leaveOut(histograms: StepHistograms, present: Uint8Array): void {
+    for (let k = 0; k < present.length; k++) {
+      if (present[k] === 0 || !isHistogramAt(histograms, k)) continue;
       present[k] = 0;
       if (this.#param[k]! >= 1) this.#isHistogramIgnored = true;
-    });
+    }
   }
 
   #offerMax(group: GroupHeaps, row: number, values: Float64Array, present: Uint8Array): void {

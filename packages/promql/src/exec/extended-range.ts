@@ -12,6 +12,7 @@ import { interpolateHistograms, type Remarks } from '../functions/histogram-rate
 import type { RangeFunction, RangeFunctionCall } from '../functions/range-functions.ts';
 import type { Call, VectorSelector } from '../parser/ast.ts';
 import { withoutBuckets } from './histogram-stats.ts';
+import type { HistogramList } from './histogram-list.ts';
 import { type SplitSeries, splitSeries } from './mixed-range.ts';
 import type { Grid, QueryContext } from './query-context.ts';
 import { readSeries } from './read-series.ts';
@@ -250,11 +251,11 @@ function smoothedMixedSteps(series: SplitSeries, look: LookTimes, lookbackMs: nu
   });
 }
 
-function smoothedHistogram(timesMs: Float64Array, histograms: readonly FloatHistogram[], at: number, lookbackMs: number, remarks: Remarks): FloatHistogram | undefined {
+function smoothedHistogram(timesMs: Float64Array, histograms: HistogramList, at: number, lookbackMs: number, remarks: Remarks): FloatHistogram | undefined {
   const next = firstNotBefore(timesMs, 0, timesMs.length, at);
-  const after = next < timesMs.length && timesMs[next]! <= at + lookbackMs ? histograms[next]! : undefined;
+  const after = next < timesMs.length && timesMs[next]! <= at + lookbackMs ? histograms.at(next) : undefined;
   if (after !== undefined && timesMs[next] === at) return after;
-  const before = next > 0 && timesMs[next - 1]! > at - lookbackMs ? histograms[next - 1]! : undefined;
+  const before = next > 0 && timesMs[next - 1]! > at - lookbackMs ? histograms.at(next - 1) : undefined;
   if (before === undefined) return undefined;
   // The hint is about the sample before, not about this one's value.
   if (after === undefined) return withResetHint(before, RESET_HINTS.unknown);

@@ -7,50 +7,53 @@
  */
 import { type FloatHistogram, isStaleNaN, RESET_HINTS, withResetHint, wordsOf } from '@gauntlet/model';
 import { mixedFunction } from '../functions/mixed-range-functions.ts';
-import { NeighbourResets, type Remarks } from '../functions/histogram-rate.ts';
+import { rateFactor, type Remarks } from '../functions/histogram-rate.ts';
+import { DifferenceRow } from './difference-row.ts';
+import { HistogramList } from './histogram-list.ts';
 import type { SeriesHistograms } from './read-series.ts';
-import type { HistogramRow, StepMatrix } from './step-matrix.ts';
+import type { StepMatrix } from './step-matrix.ts';
 
-/** Samples of a series by kind, without stale markers; copies. */
+/** Samples of a series by kind, without stale markers; valid as long as the series is. */
 export interface SplitSeries {
   readonly floatTimesMs: Float64Array;
   readonly floats: Float64Array;
   readonly timesMs: Float64Array;
-  readonly histograms: readonly FloatHistogram[];
+  readonly histograms: HistogramList;
   /** Start timestamps of floats and of histograms; undefined if no sample has one. */
   readonly floatStarts: Float64Array | undefined;
   readonly starts: Float64Array | undefined;
 }
 
-/** Splits the columns of a series; nothing of them is kept. */
+/** Splits the columns of a series; nothing of times and values is kept. */
 export function splitSeries(timestampsMs: Float64Array, values: Float64Array, histograms: SeriesHistograms | undefined, starts?: Float64Array): SplitSeries {
   const words = wordsOf(values);
-  const floatTimes: number[] = [];
-  const floats: number[] = [];
-  const times: number[] = [];
-  const found: FloatHistogram[] = [];
-  const floatStarts: number[] = [];
-  const ownStarts: number[] = [];
-  for (let i = 0; i < values.length; i++) {
+  const count = values.length;
+  const idAt = histograms?.idAt;
+  // Floats from the front, histograms from the back.
+  const indexes = new Int32Array(count);
+  let [floatCount, found] = [0, count];
+  for (let i = 0; i < count; i++) {
     if (isStaleNaN(words, i)) continue;
-    const histogram = histograms?.at(i);
-    if (starts !== undefined) (histogram === undefined ? floatStarts : ownStarts).push(starts[i]!);
-    if (histogram === undefined) {
-      floatTimes.push(timestampsMs[i]!);
-      floats.push(values[i]!);
-    } else {
-      times.push(timestampsMs[i]!);
-      found.push(histogram);
-    }
+    const isHistogram = histograms !== undefined && (idAt === undefined ? histograms.at(i) !== undefined : idAt(i) !== -1);
+    if (isHistogram) indexes[--found] = i;
+    else indexes[floatCount++] = i;
   }
+  const ofFloats = indexes.subarray(0, floatCount);
+  const own = indexes.subarray(found).reverse();
   return {
-    floatTimesMs: Float64Array.from(floatTimes),
-    floats: Float64Array.from(floats),
-    timesMs: Float64Array.from(times),
-    histograms: found,
-    floatStarts: starts === undefined ? undefined : Float64Array.from(floatStarts),
-    starts: starts === undefined ? undefined : Float64Array.from(ownStarts),
+    floatTimesMs: picked(timestampsMs, ofFloats),
+    floats: picked(values, ofFloats),
+    timesMs: picked(timestampsMs, own),
+    histograms: histograms === undefined ? HistogramList.of([]) : HistogramList.at(histograms, own),
+    floatStarts: starts === undefined ? undefined : picked(starts, ofFloats),
+    starts: starts === undefined ? undefined : picked(starts, own),
   };
+}
+
+function picked(column: Float64Array, indexes: Int32Array): Float64Array {
+  const some = new Float64Array(indexes.length);
+  for (let i = 0; i < some.length; i++) some[i] = column[indexes[i]!]!;
+  return some;
 }
 
 /** The windows of a call. */
@@ -72,13 +75,13 @@ export interface MixedWindows {
  * @param out what the floats alone gave, with `present`; corrected in place
  * @returns histograms of the row
  */
-export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Float64Array, present: Uint8Array): HistogramRow {
+export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Float64Array, present: Uint8Array): DifferenceRow {
   const { floatTimesMs, floats, timesMs, histograms, floatStarts, starts } = series;
   const { extended, lookbackMs } = windows;
   const { annotations, metricName, pos } = windows.remarks;
   const apply = mixedFunction(windows.func);
-  const resets = new NeighbourResets(histograms);
-  const row: HistogramRow = [];
+  const row = new DifferenceRow(out.length, histograms);
+  const plainRate = extended === 'no' && starts === undefined && (windows.func === 'rate' || windows.func === 'increase') ? { isCounter: true, isRate: windows.func === 'rate' } : undefined;
   const before = extended === 'no' ? 0 : lookbackMs;
   const after = extended === 'smoothed' ? lookbackMs : 0;
   let [lo, hi, floatLo, floatHi] = [0, 0, 0, 0];
@@ -89,15 +92,22 @@ export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Floa
     while (lo < hi && timesMs[lo]! <= startMs - before) lo++;
     while (floatHi < floats.length && floatTimesMs[floatHi]! <= endMs + after) floatHi++;
     while (floatLo < floatHi && floatTimesMs[floatLo]! <= startMs - before) floatLo++;
-    row.push(undefined);
     if (lo === hi) continue;
     windows.worked(10 * (hi - lo));
+    if (plainRate !== undefined && floatLo === floatHi && hi - lo > 1 && histograms.isPlainCounter(lo, hi)) {
+      // Nothing in between is looked at, and nobody needs an object yet.
+      const firstCount = histograms.countAt(lo);
+      row.setDifference(k, hi - 1, lo, rateFactor(timesMs, lo, hi, startMs, endMs, firstCount, histograms.countAt(hi - 1) - firstCount, plainRate));
+      present[k] = 1;
+      out[k] = 0;
+      continue;
+    }
     windows.checkArguments?.(k);
     const ofFloats = present[k] === 1 ? out[k]! : undefined;
-    const value = apply({ annotations, metricName, pos, timesMs, histograms, resets, lo, hi, startMs, endMs, starts, floatTimesMs, floats, floatStarts, floatLo, floatHi, ofFloats, extended });
+    const value = apply({ annotations, metricName, pos, timesMs, histograms, lo, hi, startMs, endMs, starts, floatTimesMs, floats, floatStarts, floatLo, floatHi, ofFloats, extended });
     present[k] = value === undefined ? 0 : 1;
     out[k] = typeof value === 'number' ? value : 0;
-    if (typeof value === 'object') row[k] = value;
+    if (typeof value === 'object') row.setObject(k, value);
   }
   return row;
 }

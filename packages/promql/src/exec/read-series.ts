@@ -3,7 +3,7 @@
  *
  * Batches of the Queryable normally lie there already and are used in place; others are copied in, a batch at a time.
  */
-import type { FloatHistogram, HistogramColumn, Labels, Matcher, SelectHints } from '@gauntlet/model';
+import type { FloatHistogram, HistogramColumn, HistogramRun, Labels, Matcher, SelectHints } from '@gauntlet/model';
 import { PromqlError } from '../errors.ts';
 import type { SelectorRead } from '../parser/ast.ts';
 import type { QueryContext } from './query-context.ts';
@@ -28,6 +28,9 @@ export interface ReadRequest {
 export interface SeriesHistograms {
   /** The histogram at an index; undefined for floats, STALE_HISTOGRAM for a stale marker. */
   at(index: number): FloatHistogram | undefined;
+  /** Where storage has columns: the number of a histogram, and its run. */
+  readonly idAt?: ((index: number) => number) | undefined;
+  readonly runOf?: ((id: number) => HistogramRun) | undefined;
 }
 
 /**
@@ -112,6 +115,7 @@ function histogramsOf(column: HistogramColumn, from: number, to: number): Series
       const id = ids[from + index]!;
       return id === -1 ? undefined : column.get(id);
     },
+    ...(column.runOf === undefined ? {} : { idAt: (index: number) => ids[from + index]!, runOf: (id: number) => column.runOf!(id) }),
   };
 }
 

@@ -1,11 +1,12 @@
 /** What the rows of a range function are called: names dropped or kept, series that only their names told apart, names that no counter has. */
 import { getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
 import type { Call, Expr } from '../parser/ast.ts';
+import { isHistogramAt, type StepHistograms } from './difference-row.ts';
 import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { dropMetadata, labelsKey } from './labels.ts';
 import type { QueryContext } from './query-context.ts';
 import type { RowSink } from './rows.ts';
-import { duplicateLabelset, type HistogramRow } from './step-matrix.ts';
+import { duplicateLabelset } from './step-matrix.ts';
 
 const COUNTER_SUFFIXES = ['_total', '_sum', '_count', '_bucket'] as const;
 
@@ -33,7 +34,7 @@ export class RowNames {
   }
 
   /** Hands a row on under its name. */
-  add(labels: Labels, nameDropped: boolean, sink: RowSink, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void {
+  add(labels: Labels, nameDropped: boolean, sink: RowSink, valuesPtr: number, presentPtr: number, found: number, histograms?: StepHistograms): void {
     const name = getLabel(labels, METRIC_NAME);
     if (this.#wantsCounter && name !== '' && (histograms === undefined || this.#hasFloats(presentPtr, histograms))) this.#checkCounter(labels, name);
     const drop = nameDropped || !this.#keepsName;
@@ -47,9 +48,10 @@ export class RowNames {
     sink.add(rest, true, valuesPtr, presentPtr, found, histograms);
   }
 
-  #hasFloats(presentPtr: number, histograms: HistogramRow): boolean {
+  #hasFloats(presentPtr: number, histograms: StepHistograms): boolean {
     const present = this.#context.kernels.memory.u8(presentPtr, histograms.length);
-    return histograms.some((histogram, k) => histogram === undefined && present[k] === 1);
+    for (let k = 0; k < present.length; k++) if (present[k] === 1 && !isHistogramAt(histograms, k)) return true;
+    return false;
   }
 
   #checkCounter(labels: Labels, name: string): void {

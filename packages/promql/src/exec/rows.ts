@@ -3,6 +3,7 @@
  * everything makes a matrix; a sink that aggregates keeps one accumulator per group, so memory follows the result.
  */
 import type { Labels } from '@gauntlet/model';
+import type { StepHistograms } from './difference-row.ts';
 import type { EngineKernels, QueryContext } from './query-context.ts';
 import { type HistogramRow, StepMatrix } from './step-matrix.ts';
 
@@ -14,7 +15,7 @@ export interface RowSink {
    * @param found samples of the row as limits count them, at least 1
    * @param histograms present steps that are native histograms; their values are 0. The histograms may be kept, the row itself not
    */
-  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: HistogramRow): void;
+  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: StepHistograms): void;
 }
 
 /** Collects rows into a matrix. */
@@ -27,7 +28,7 @@ export class MatrixSink implements RowSink {
     this.#kernels = context.kernels;
   }
 
-  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, _found: number, histograms?: HistogramRow): void {
+  add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, _found: number, histograms?: StepHistograms): void {
     const { matrix } = this;
     const row = matrix.addRow(labels, dropName);
     const at = row * matrix.steps;

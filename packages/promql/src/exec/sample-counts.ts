@@ -7,6 +7,7 @@
  * Neither says what this engine does; they are for comparing queries. Source: Prometheus util/stats/query_stats.go (3.14), `QuerySamples`.
  */
 import type { FloatHistogram } from '@gauntlet/model';
+import type { HistogramList } from './histogram-list.ts';
 import type { LookTimes } from './look-times.ts';
 import type { Grid } from './query-context.ts';
 import { type HistogramRow, samplesOfHistogram } from './step-matrix.ts';
@@ -62,7 +63,7 @@ export class SampleCounts {
    * Their sizes are kept for `windowPeaks`.
    * @param isRead false for a subquery, whose samples are counted as read where they come from
    */
-  addWindows(timestampsMs: Float64Array, look: LookTimes, rangeMs: number, histograms: readonly FloatHistogram[] | undefined, isRead: boolean): void {
+  addWindows(timestampsMs: Float64Array, look: LookTimes, rangeMs: number, histograms: HistogramList | undefined, isRead: boolean): void {
     const count = timestampsMs.length;
     let low = 0;
     let high = 0;
@@ -71,12 +72,12 @@ export class SampleCounts {
       const end = look.firstMs + k * look.stepMs;
       let fresh = 0;
       for (; high < count && timestampsMs[high]! <= end; high++) {
-        const size = sizeOf(histograms?.[high]);
+        const size = (histograms?.sizeAt(high) ?? 1);
         inWindow += size;
         if (k === 0 || timestampsMs[high]! > end - rangeMs) fresh += size;
       }
       let dropped = 0;
-      for (; low < high && timestampsMs[low]! <= end - rangeMs; low++) dropped += sizeOf(histograms?.[low]);
+      for (; low < high && timestampsMs[low]! <= end - rangeMs; low++) dropped += histograms?.sizeAt(low) ?? 1;
       inWindow -= dropped;
       if (inWindow === 0) continue;
       this.#windows[k] = this.#windows[k]! + inWindow;

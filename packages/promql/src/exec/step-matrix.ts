@@ -28,8 +28,17 @@ export function samplesOfHistogram(histogram: FloatHistogram): number {
   return Math.floor((bytesOfHistogram(histogram) + 8) / 16);
 }
 
+/** The same for a histogram that was not made, by what it would have. */
+export function samplesOfHistogramSizes(spans: number, buckets: number, customValues: number): number {
+  return Math.floor((bytesOfSizes(spans, buckets, customValues) + 8) / 16);
+}
+
 function bytesOfHistogram({ positiveSpans, negativeSpans, positiveBuckets, negativeBuckets, customValues }: FloatHistogram): number {
-  return 168 + 8 * (positiveSpans.length + negativeSpans.length + positiveBuckets.length + negativeBuckets.length + customValues.length);
+  return bytesOfSizes(positiveSpans.length + negativeSpans.length, positiveBuckets.length + negativeBuckets.length, customValues.length);
+}
+
+function bytesOfSizes(spans: number, buckets: number, customValues: number): number {
+  return 168 + 8 * (spans + buckets + customValues);
 }
 
 export class StepMatrix {
@@ -120,8 +129,11 @@ export class StepMatrix {
   }
 
   /** Makes cells of a row histograms: those that `histograms` has. */
-  setHistograms(row: number, histograms: HistogramRow): void {
-    for (let k = 0; k < this.steps; k++) if (histograms[k] !== undefined) this.setHistogram(row, k, histograms[k]);
+  setHistograms(row: number, histograms: { at(k: number): FloatHistogram | undefined }): void {
+    for (let k = 0; k < this.steps; k++) {
+      const histogram = histograms.at(k);
+      if (histogram !== undefined) this.setHistogram(row, k, histogram);
+    }
   }
 
   /** Makes a cell a float. */

@@ -6,11 +6,12 @@
  *   native histograms, mixed or alone  floats first as above, then each window with histograms decides again
  */
 import { WINDOW } from '@gauntlet/kernels';
-import { type FloatHistogram, getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
+import { getLabel, type Labels, METRIC_NAME } from '@gauntlet/model';
 import { LOOK_BEHIND_MS, RANGE_FUNCTIONS, type RangeFunction, type RangeFunctionCall, smoothingFactors } from '../functions/range-functions.ts';
 import { START_FUNCTIONS } from '../functions/start-timestamps.ts';
 import type { Call, Expr, MatrixSelector, SubqueryExpr, VectorSelector } from '../parser/ast.ts';
 import { extendedFunction } from './extended-range.ts';
+import type { HistogramList } from './histogram-list.ts';
 import { withoutBuckets } from './histogram-stats.ts';
 import { type LookTimes, lookTimes } from './look-times.ts';
 import { mixedSteps, type SplitSeries, splitSeries } from './mixed-range.ts';
@@ -18,7 +19,6 @@ import type { Grid, QueryContext } from './query-context.ts';
 import type { SeriesHistograms } from './read-series.ts';
 import { RowNames } from './row-names.ts';
 import { type RowSink, Scratch } from './rows.ts';
-import { samplesOfHistogram } from './step-matrix.ts';
 
 /** Functions that are kernels. */
 const KERNEL_FUNCTIONS: ReadonlyMap<string, number> = new Map([
@@ -203,8 +203,9 @@ export class WindowRows {
     const found = mixedSteps(series, windows, memory.f64(outPtr, steps), present);
     this.#countWindows(series.floatTimesMs, undefined);
     this.#countWindows(series.timesMs, series.histograms);
-    this.#context.samples += series.histograms.reduce((sum, histogram) => sum + samplesOfHistogram(histogram), n);
-    const samples = present.reduce((sum, one, k) => sum + (one === 0 ? 0 : found[k] === undefined ? 1 : samplesOfHistogram(found[k])), 0);
+    this.#context.samples += n + series.histograms.size();
+    let samples = 0;
+    for (let k = 0; k < steps; k++) if (present[k] === 1) samples += found.sizeAt(k) || 1;
     this.#hold(samples);
     if (samples > 0) this.#names.add(labels, nameDropped, this.#options.sink, outPtr, presentPtr, samples, found);
   }
@@ -239,7 +240,7 @@ export class WindowRows {
     return run(call, { timestampsMs: floatTimesMs, values: floats, starts: floatStarts! }, memory.f64(outPtr, steps), memory.u8(presentPtr, steps));
   }
 
-  #countWindows(timesMs: Float64Array, histograms: readonly FloatHistogram[] | undefined): void {
+  #countWindows(timesMs: Float64Array, histograms: HistogramList | undefined): void {
     this.#context.counts?.addWindows(timesMs, this.look, this.#call.rangeMs, histograms, this.#selector !== undefined);
   }
 

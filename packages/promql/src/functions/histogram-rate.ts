@@ -18,31 +18,13 @@ import {
 } from '@gauntlet/model';
 import type { Annotations } from '../annotations.ts';
 import type { PositionRange } from '../parser/ast.ts';
+import type { HistogramList } from '../exec/histogram-list.ts';
 import { isStartOverlap, isStartReset, startsInside } from './start-timestamps.ts';
-
-/** Which histograms of a series begin anew; each pair of neighbours is compared once, though many windows hold it. */
-export class NeighbourResets {
-  readonly #histograms: readonly FloatHistogram[];
-  /** 0 = not compared yet, 1 = no reset, 2 = reset. */
-  readonly #known: Uint8Array;
-
-  constructor(histograms: readonly FloatHistogram[]) {
-    this.#histograms = histograms;
-    this.#known = new Uint8Array(histograms.length);
-  }
-
-  /** Whether a counter was reset between histograms i − 1 and i. */
-  at(i: number): boolean {
-    if (this.#known[i] === 0) this.#known[i] = detectReset(this.#histograms[i]!, this.#histograms[i - 1]!) ? 2 : 1;
-    return this.#known[i] === 2;
-  }
-}
 
 /** Histograms [lo, hi) of a series that lie in one window. */
 export interface HistogramWindow {
   readonly timesMs: ArrayLike<number>;
-  readonly histograms: readonly FloatHistogram[];
-  readonly resets: NeighbourResets;
+  readonly histograms: HistogramList;
   /** Start timestamps of the histograms, 0 = not known; undefined if no sample of the series has one. */
   readonly starts: ArrayLike<number> | undefined;
   readonly lo: number;
@@ -85,7 +67,7 @@ export function rateOfHistograms(window: HistogramWindow, { isCounter, isRate }:
   const averageSeconds = hi - lo < 2 ? 0 : (lastMs - firstMs) / 1000 / (hi - lo - 1);
   if (knowsStart) {
     // The counter was empty at its start: nothing is left to extrapolate on that side.
-    const all = change === undefined ? histograms[lo]! : combined(remarks, change, histograms[lo]!, 'addition');
+    const all = change === undefined ? histograms.at(lo) : combined(remarks, change, histograms.at(lo), 'addition');
     if (all === undefined) return undefined;
     const sampledSeconds = (lastMs - starts[lo]!) / 1000;
     const left = (endMs - lastMs) / 1000;
@@ -93,41 +75,48 @@ export function rateOfHistograms(window: HistogramWindow, { isCounter, isRate }:
     const factor = (sampledSeconds + toEnd) / sampledSeconds;
     return mulHistogram(all, isRate ? factor / ((endMs - startMs) / 1000) : factor);
   }
-  return extrapolated(window, change!, averageSeconds, { isCounter, isRate });
+  return extrapolated(window, change!, { isCounter, isRate });
 }
 
 /** The change over at least two samples, stretched towards both ends of the window. */
-function extrapolated({ timesMs, histograms, lo, hi, startMs, endMs }: HistogramWindow, change: FloatHistogram, averageSeconds: number, { isCounter, isRate }: RateKind): FloatHistogram {
+function extrapolated({ timesMs, histograms, lo, hi, startMs, endMs }: HistogramWindow, change: FloatHistogram, kind: RateKind): FloatHistogram {
+  return mulHistogram(change, rateFactor(timesMs, lo, hi, startMs, endMs, histograms.countAt(lo), change.count, kind));
+}
+
+/**
+ * What a change over the samples [lo, hi), at least two, is multiplied with to become that of the window.
+ * @param firstCount observations of the first sample; `change` how many came
+ */
+export function rateFactor(timesMs: ArrayLike<number>, lo: number, hi: number, startMs: number, endMs: number, firstCount: number, change: number, { isCounter, isRate }: RateKind): number {
   const firstMs = timesMs[lo]!;
   const lastMs = timesMs[hi - 1]!;
   const sampledSeconds = (lastMs - firstMs) / 1000;
+  const averageSeconds = sampledSeconds / (hi - lo - 1);
   const threshold = averageSeconds * 1.1;
   let toStart = (firstMs - startMs) / 1000;
   let toEnd = (endMs - lastMs) / 1000;
   if (toStart >= threshold) toStart = averageSeconds / 2;
-  const first = histograms[lo]!;
-  if (isCounter && change.count > 0 && first.count >= 0) {
+  if (isCounter && change > 0 && firstCount >= 0) {
     // A counter was not below zero: it is not extrapolated beyond the time at which it would have been zero.
-    const toZero = sampledSeconds * (first.count / change.count);
+    const toZero = sampledSeconds * (firstCount / change);
     if (toZero < toStart) toStart = toZero;
   }
   if (toEnd >= threshold) toEnd = averageSeconds / 2;
-  let factor = (sampledSeconds + toStart + toEnd) / sampledSeconds;
-  if (isRate) factor /= (endMs - startMs) / 1000;
-  return mulHistogram(change, factor);
+  const factor = (sampledSeconds + toStart + toEnd) / sampledSeconds;
+  return isRate ? factor / ((endMs - startMs) / 1000) : factor;
 }
 
 /** Last minus first, with what was lost in resets added back for counters. */
-function changeOver({ timesMs, histograms, resets, starts, lo, hi }: HistogramWindow, isCounter: boolean, remarks: Remarks): FloatHistogram | undefined {
+function changeOver({ timesMs, histograms, starts, lo, hi }: HistogramWindow, isCounter: boolean, remarks: Remarks): FloatHistogram | undefined {
   const { annotations, metricName, pos } = remarks;
   const restarts = (i: number): boolean => starts !== undefined && isStartReset(starts[i - 1]!, timesMs[i - 1]!, starts[i]!, timesMs[i]!);
-  const first = histograms[lo]!;
-  const last = histograms[hi - 1]!;
+  const first = histograms.at(lo);
+  const last = histograms.at(hi - 1);
   let before = first;
   if (isCounter) {
-    const second = histograms[lo + 1]!;
+    const second = histograms.at(lo + 1);
     // After a reset the layout of the first sample is of no interest.
-    if (restarts(lo + 1) || resets.at(lo + 1)) before = createHistogram({ schema: second.schema, customValues: second.customValues });
+    if (restarts(lo + 1) || histograms.isReset(lo + 1)) before = createHistogram({ schema: second.schema, customValues: second.customValues });
   }
   const isCustom = usesCustomBuckets(before);
   let schema = Math.min(last.schema, before.schema);
@@ -136,7 +125,7 @@ function changeOver({ timesMs, histograms, resets, starts, lo, hi }: HistogramWi
   // Prometheus keeps this remark beside the other where the last sample is the odd one, and drops it where one in between is.
   if (isCounter && isGauge && isMixed) annotations.histogramNotCounter(metricName, pos);
   for (let i = lo + 1; isCounter && i < hi - 1; i++) {
-    const histogram = histograms[i]!;
+    const histogram = histograms.at(i);
     schema = Math.min(schema, histogram.schema);
     isGauge ||= histogram.resetHint === RESET_HINTS.gauge;
     isMixed ||= usesCustomBuckets(histogram) !== isCustom;
@@ -154,8 +143,8 @@ function changeOver({ timesMs, histograms, resets, starts, lo, hi }: HistogramWi
         annotations.startTimeOverlap(metricName, pos);
         isOverlapping = true;
       }
-      if (restarts(i) || (before === histograms[i - 1] ? resets.at(i) : detectReset(histograms[i]!, before))) change = combined(remarks, change, before, 'addition');
-      before = histograms[i]!;
+      if (restarts(i) || (before === histograms.at(i - 1) ? histograms.isReset(i) : detectReset(histograms.at(i), before))) change = combined(remarks, change, before, 'addition');
+      before = histograms.at(i);
     }
   } else if (first.resetHint !== RESET_HINTS.gauge || last.resetHint !== RESET_HINTS.gauge) annotations.histogramNotGauge(metricName, pos);
   return change === undefined ? undefined : compactHistogram(withResetHint(change, RESET_HINTS.gauge), 0);
@@ -216,16 +205,16 @@ export function extendedRateOfHistograms(window: HistogramWindow, smoothed: bool
     last = i;
   }
   if (t[last]! <= startMs || (smoothed && t[first]! > endMs)) return undefined;
-  const isCustom = usesCustomBuckets(h[first]!);
+  const isCustom = usesCustomBuckets(h.at(first));
   for (let i = first; i <= last; i++) {
-    if (usesCustomBuckets(h[i]!) !== isCustom) {
+    if (usesCustomBuckets(h.at(i)) !== isCustom) {
       remarks.annotations.mixedExponentialCustom(remarks.metricName, remarks.pos);
       return undefined;
     }
-    if (isCounter && h[i]!.resetHint === RESET_HINTS.gauge) remarks.annotations.histogramNotCounter(remarks.metricName, remarks.pos);
+    if (isCounter && h.at(i).resetHint === RESET_HINTS.gauge) remarks.annotations.histogramNotCounter(remarks.metricName, remarks.pos);
   }
-  const left = smoothed && t[first]! < startMs ? interpolateHistograms(h[first]!, t[first]!, h[first + 1]!, t[first + 1]!, startMs, isCounter, remarks) : h[first]!;
-  const right = smoothed && last > lo && t[last]! > endMs ? interpolateHistograms(h[last - 1]!, t[last - 1]!, h[last]!, t[last]!, endMs, isCounter, remarks) : h[last]!;
+  const left = smoothed && t[first]! < startMs ? interpolateHistograms(h.at(first), t[first]!, h.at(first + 1), t[first + 1]!, startMs, isCounter, remarks) : h.at(first);
+  const right = smoothed && last > lo && t[last]! > endMs ? interpolateHistograms(h.at(last - 1), t[last - 1]!, h.at(last), t[last]!, endMs, isCounter, remarks) : h.at(last);
   if (left === undefined || right === undefined) return undefined;
   if (!isCounter && (left.resetHint !== RESET_HINTS.gauge || right.resetHint !== RESET_HINTS.gauge)) {
     remarks.annotations.histogramNotGauge(remarks.metricName, remarks.pos);
@@ -253,15 +242,15 @@ function lostInResets(
 ): FloatHistogram | 'mixed' | undefined {
   let before = left;
   let from = first + 1;
-  if (smoothed && t[first]! < startMs && detectReset(h[first + 1]!, h[first]!)) {
+  if (smoothed && t[first]! < startMs && detectReset(h.at(first + 1), h.at(first))) {
     // The interpolation at the start has seen this reset already.
-    before = h[first + 1]!;
+    before = h.at(first + 1);
     from++;
   }
   if (from > last) return undefined;
   let lost: FloatHistogram | undefined;
   for (let i = from; i <= last; i++) {
-    const current = i === last ? right : h[i]!;
+    const current = i === last ? right : h.at(i);
     if (detectReset(current, before)) {
       lost = lost === undefined ? before : combined(remarks, lost, before, 'addition');
       if (lost === undefined) return 'mixed';

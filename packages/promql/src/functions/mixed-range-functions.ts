@@ -60,9 +60,9 @@ function rateLike(isCounter: boolean, isRate: boolean): MixedFunction {
 function added(make: (first: FloatHistogram) => HistogramSum | HistogramMean): MixedFunction {
   return unmixed((window) => {
     const { histograms, lo, hi, annotations, pos } = window;
-    const sum = make(histograms[lo]!);
+    const sum = make(histograms.at(lo));
     for (let i = lo + 1; i < hi; i++) {
-      if (sum.add(histograms[i]!)) continue;
+      if (sum.add(histograms.at(i))) continue;
       annotations.mixedExponentialCustom(window.metricName, pos);
       return undefined;
     }
@@ -91,7 +91,7 @@ function* mergedSamples(window: MixedWindow, float: number, histogram: number): 
       yield { timeMs: floatTimesMs[f]!, start: floatStarts?.[f] ?? 0, float: floats[f]!, histogram: undefined };
       f++;
     } else {
-      yield { timeMs: timesMs[h]!, start: starts?.[h] ?? 0, float: 0, histogram: histograms[h]! };
+      yield { timeMs: timesMs[h]!, start: starts?.[h] ?? 0, float: 0, histogram: histograms.at(h) };
       h++;
     }
   }

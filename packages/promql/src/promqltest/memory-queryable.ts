@@ -7,6 +7,8 @@ import {
   compareLabels,
   type FloatHistogram,
   getLabel,
+  type HistogramRun,
+  isStaleHistogram,
   type LabelAnswer,
   type LabelQuery,
   type Labels,
@@ -32,6 +34,8 @@ export interface MemorySeries {
 export interface MemoryQueryableOptions {
   /** Series per batch; default 3, small on purpose. */
   readonly batchSeries?: number;
+  /** Whether histograms are handed out as runs too, as storage with chunks does; default true. */
+  readonly hasRuns?: boolean;
 }
 
 function isSelected(labels: Labels, matchers: readonly Matcher[]): boolean {
@@ -51,7 +55,7 @@ function lowerBound(timestampsMs: Float64Array, limit: number): number {
 }
 
 /** Copies samples [from, to) of each series into one batch; bits of values are preserved. */
-function toBatch(parts: readonly { readonly series: MemorySeries; readonly from: number; readonly to: number }[]): SeriesBatch {
+function toBatch(parts: readonly { readonly series: MemorySeries; readonly from: number; readonly to: number }[], hasRuns: boolean): SeriesBatch {
   const offsets = new Int32Array(parts.length + 1);
   parts.forEach(({ from, to }, i) => (offsets[i + 1] = offsets[i]! + to - from));
   const timestampsMs = new Float64Array(offsets[parts.length]!);
@@ -75,7 +79,51 @@ function toBatch(parts: readonly { readonly series: MemorySeries; readonly from:
       if (histogram !== undefined) ids[offsets[i]! + at - from] = histograms.push(histogram) - 1;
     }
   });
-  return { ...batch, histograms: { ids, get: (id) => histograms[id]! } };
+  const get = (id: number): FloatHistogram => histograms[id]!;
+  if (!hasRuns) return { ...batch, histograms: { ids, get } };
+  const firstIds = runStarts(histograms, parts, offsets, ids);
+  return { ...batch, histograms: { ids, get, runOf: (id) => runFrom(histograms, firstIds.findLast((first) => first <= id)!, firstIds) } };
+}
+
+/** Where runs begin: with each series, and wherever the layout changes; a run of all that share one would hide what a change does. */
+function runStarts(histograms: readonly FloatHistogram[], parts: readonly unknown[], offsets: Int32Array, ids: Int32Array): number[] {
+  const starts = new Set<number>();
+  for (let i = 0; i < parts.length; i++) {
+    const own = ids.subarray(offsets[i], offsets[i + 1]).filter((id) => id >= 0);
+    own.forEach((id, at) => {
+      if (at === 0 || at % 7 === 0 || layoutOf(histograms[id]!) !== layoutOf(histograms[id - 1]!)) starts.add(id);
+    });
+  }
+  return [...starts].sort((a, b) => a - b);
+}
+
+function layoutOf(histogram: FloatHistogram): string {
+  const { schema, zeroThreshold, positiveSpans, negativeSpans, customValues } = histogram;
+  // A stale marker is a part of any run; here it is one of its own.
+  return isStaleHistogram(histogram) ? 'stale' : JSON.stringify([schema, zeroThreshold, positiveSpans, negativeSpans, [...customValues]]);
+}
+
+/** The run that begins with an id. */
+function runFrom(histograms: readonly FloatHistogram[], firstId: number, firstIds: readonly number[]): HistogramRun {
+  const all = histograms.slice(firstId, firstIds.find((first) => first > firstId));
+  const { schema, zeroThreshold, positiveSpans, negativeSpans, positiveBuckets, negativeBuckets, customValues } = all[0]!;
+  const size = positiveBuckets.length + negativeBuckets.length;
+  return {
+    firstId,
+    schema,
+    zeroThreshold,
+    positiveSpans,
+    negativeSpans,
+    customValues,
+    positiveBuckets: positiveBuckets.length,
+    negativeBuckets: negativeBuckets.length,
+    counts: Float64Array.from(all, ({ count }) => count),
+    zeroCounts: Float64Array.from(all, ({ zeroCount }) => zeroCount),
+    sums: Float64Array.from(all, ({ sum }) => sum),
+    hints: Uint8Array.from(all, ({ resetHint }) => resetHint),
+    bucketAt: Int32Array.from(all, (histogram, i) => (isStaleHistogram(histogram) ? -1 : i * size)),
+    buckets: Float64Array.from(all.flatMap((histogram) => [...histogram.positiveBuckets, ...histogram.negativeBuckets])),
+  };
 }
 
 /**
@@ -84,6 +132,7 @@ function toBatch(parts: readonly { readonly series: MemorySeries; readonly from:
 export function createMemoryQueryable(series: readonly MemorySeries[], options: MemoryQueryableOptions = {}): Queryable {
   const sorted = series.toSorted((a, b) => compareLabels(a.labels, b.labels));
   const batchSeries = options.batchSeries ?? 3;
+  const hasRuns = options.hasRuns ?? true;
 
   async function* select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
     let parts: { series: MemorySeries; from: number; to: number }[] = [];
@@ -95,11 +144,11 @@ export function createMemoryQueryable(series: readonly MemorySeries[], options: 
       if (from === to) continue;
       parts.push({ series: one, from, to });
       if (parts.length === batchSeries) {
-        yield toBatch(parts);
+        yield toBatch(parts, hasRuns);
         parts = [];
       }
     }
-    if (parts.length > 0) yield toBatch(parts);
+    if (parts.length > 0) yield toBatch(parts, hasRuns);
   }
 
   function answer(query: LabelQuery, pick: (labels: Labels) => readonly string[]): Promise<LabelAnswer> {

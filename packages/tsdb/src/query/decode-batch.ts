@@ -27,11 +27,12 @@ export class BatchDecoder {
   readonly #descriptors: KernelRegion;
   readonly #timestamps: KernelRegion;
   readonly #values: KernelRegion;
-  readonly #side = new SideColumns();
+  readonly #side: SideColumns;
 
   constructor(kernels: Kernels, sources: readonly SeriesSource[]) {
     this.#kernels = kernels;
     this.#sources = sources;
+    this.#side = new SideColumns(undefined, kernels);
     this.#region = new KernelRegion(kernels);
     this.#descriptors = new KernelRegion(kernels);
     this.#timestamps = new KernelRegion(kernels);
@@ -111,7 +112,7 @@ export class BatchDecoder {
     const { ids, starts: startTimestamps, histograms } = side;
     return {
       ...columns,
-      ...(ids === undefined ? {} : { histograms: { ids: ids.subarray(0, to), get: (id: number) => histograms.get(id), isInteger: (id: number) => histograms.isInteger(id) } }),
+      ...(ids === undefined ? {} : { histograms: histograms.column(ids.subarray(0, to)) }),
       ...(startTimestamps === undefined ? {} : { startTimestamps: startTimestamps.subarray(0, to) }),
     };
   }
@@ -167,7 +168,7 @@ export class BatchDecoder {
       const encoded = { encoding, data: () => memory.u8(this.#region.ptr + offset, length), name };
       if (encoding === CHUNK_ENCODING.xor2) {
         this.#side.putXor2(this.#kernels, { ptr: this.#region.ptr + offset, bytes: length, samples: counts[chunk]!, name }, at, timestampsPtr + at * 8, valuesPtr + at * 8);
-      } else this.#side.put(encoded, at, memory.f64(timestampsPtr, samples), wordsOf(memory.f64(valuesPtr, samples)));
+      } else this.#side.put(encoded, at, () => ({ timestampsMs: memory.f64(timestampsPtr, samples), valueWords: wordsOf(memory.f64(valuesPtr, samples)) }));
       at += counts[chunk]!;
       chunk++;
     }

@@ -7,13 +7,15 @@
  * Every chunk is decoded once for its times. What comes out is kept up to a limit, because a chunk of some hundred bytes can become some
  * hundred kilobytes; consumers ask for histograms in order, so a chunk that is not kept is decoded a second time and no more.
  */
-import { CUSTOM_BUCKETS_SCHEMA, createHistogram, type FloatHistogram, type HistogramSpan, type ResetHint, STALE_HISTOGRAM } from '@gauntlet/model';
+import type { Kernels } from '@gauntlet/kernels';
+import { CHUNK_ENCODING, CUSTOM_BUCKETS_SCHEMA, type FloatHistogram, type HistogramColumn, histogramOfRun, type HistogramRun, type HistogramSpan } from '@gauntlet/model';
 import { decodeHistogramChunk, type HistogramColumns, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
+import { isSameSpans } from '../chunkenc/spans.ts';
 
 /** Bytes of decoded histograms that a batch keeps: as much as the columns of a large batch of floats. */
 const KEPT_BYTES_MAX = 32 << 20;
 
-const NO_BUCKETS = new Float64Array(0);
+const NO_SPANS: readonly HistogramSpan[] = [];
 
 /** Who accounts for the memory; throws when a budget would be passed. */
 export interface HistogramCharge {
@@ -32,24 +34,33 @@ export interface EncodedChunk {
 /** See the head of this file. */
 export class HistogramBatch {
   readonly #charge: HistogramCharge | undefined;
+  readonly #kernels: Kernels | undefined;
   readonly #keptBytesMax: number;
   readonly #chunks: EncodedChunk[] = [];
   /** Decoded chunks; undefined where there was no room. */
   readonly #kept: (HistogramColumns | undefined)[] = [];
+  /** Their runs, once somebody asked; undefined likewise. */
+  readonly #runs: (HistogramRun | undefined)[] = [];
   /** First id of each chunk. */
   readonly #firstIds: number[] = [];
-  /** Nonzero for ids whose hint says nothing any more; empty if there are none. */
-  #seams: Uint8Array = new Uint8Array(0);
+  /** Ids whose hint says nothing any more. */
+  readonly #seams: Set<number> = new Set();
   #keptBytes = 0;
   #count = 0;
-  /** The chunk asked for last. */
+  /** The chunk asked for last, and its ids. */
   #at = 0;
-  #atColumns: HistogramColumns | undefined;
-  #positiveSpans: readonly HistogramSpan[] = [];
-  #negativeSpans: readonly HistogramSpan[] = [];
+  #atFirst = 0;
+  #atEnd = 0;
+  #atRun: HistogramRun | undefined;
+  #isFloat = false;
+  /** Spans of the run made last, as they came and as they are handed out. */
+  #positive: SharedSpans = { pairs: new Int32Array(0), spans: NO_SPANS };
+  #negative: SharedSpans = { pairs: new Int32Array(0), spans: NO_SPANS };
 
-  constructor(charge?: HistogramCharge, keptBytesMax: number = KEPT_BYTES_MAX) {
+  /** @param kernels to decode with, see `decodeHistogramChunk` */
+  constructor(charge?: HistogramCharge, kernels?: Kernels, keptBytesMax: number = KEPT_BYTES_MAX) {
     this.#charge = charge;
+    this.#kernels = kernels;
     this.#keptBytesMax = keptBytesMax;
   }
 
@@ -62,11 +73,14 @@ export class HistogramBatch {
   clear(): void {
     this.#chunks.length = 0;
     this.#kept.length = 0;
+    this.#runs.length = 0;
     this.#firstIds.length = 0;
-    this.#seams = new Uint8Array(0);
+    this.#seams.clear();
     this.#count = 0;
     this.#at = 0;
-    this.#atColumns = undefined;
+    this.#atFirst = 0;
+    this.#atEnd = 0;
+    this.#atRun = undefined;
     if (this.#keptBytes > 0) this.#charge?.release(this.#keptBytes);
     this.#keptBytes = 0;
   }
@@ -77,7 +91,7 @@ export class HistogramBatch {
    * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING; what `reserve` throws
    */
   add(chunk: EncodedChunk): HistogramColumns {
-    const columns = decodeHistogramChunk(chunk.encoding, chunk.data(), chunk.name());
+    const columns = decodeHistogramChunk(chunk.encoding, chunk.data(), chunk.name(), this.#kernels);
     const bytes = columns.buckets.buffer.byteLength + columns.count * 37 + 256;
     const isKept = this.#keptBytes + bytes <= this.#keptBytesMax;
     if (isKept) {
@@ -86,68 +100,96 @@ export class HistogramBatch {
     }
     this.#chunks.push(chunk);
     this.#kept.push(isKept ? columns : undefined);
+    this.#runs.push(undefined);
     this.#firstIds.push(this.#count);
     this.#count += columns.count;
     return columns;
   }
 
-  /** Says that the sample before this one is not the one its hint speaks of. All chunks have been added by now. */
+  /** Says that the sample before this one is not the one its hint speaks of. All chunks have been added by now, and no histogram asked for. */
   forgetHint(id: number): void {
-    if (this.#seams.length === 0) this.#seams = new Uint8Array(this.#count);
-    this.#seams[id] = 1;
+    this.#seams.add(id);
   }
 
   /** The histogram of an id, the caller's to keep; STALE_HISTOGRAM for a stale marker. */
   get(id: number): FloatHistogram {
-    const columns = this.#chunkOf(id);
-    const sample = id - this.#firstIds[this.#at]!;
-    const from = columns.bucketAt[sample]!;
-    if (from < 0) return STALE_HISTOGRAM;
-    const isCustom = columns.schema === CUSTOM_BUCKETS_SCHEMA;
-    const hint = columns.hints[sample]!;
-    const { positiveBuckets, negativeBuckets } = columns;
-    // A copy: whoever keeps one histogram of a chunk must not keep those of all others alive.
-    const buckets = columns.buckets.slice(from, from + positiveBuckets + negativeBuckets);
-    return createHistogram({
-      schema: columns.schema,
-      zeroThreshold: isCustom ? 0 : columns.zeroThreshold,
-      zeroCount: isCustom ? 0 : columns.zeroCounts[sample]!,
-      count: columns.counts[sample]!,
-      sum: columns.sums[sample]!,
-      resetHint: (this.#seams[id] === 1 && hint !== RESET_HINT.gauge ? RESET_HINT.unknown : hint) as ResetHint,
-      positiveSpans: this.#positiveSpans,
-      positiveBuckets: negativeBuckets === 0 ? buckets : buckets.subarray(0, positiveBuckets),
-      negativeSpans: this.#negativeSpans,
-      negativeBuckets: negativeBuckets === 0 ? NO_BUCKETS : buckets.subarray(positiveBuckets),
-      customValues: columns.customBounds,
-    });
+    const run = this.runOf(id);
+    return histogramOfRun(run, id - run.firstId);
   }
 
   /** Whether the chunk of an id stores whole counts. */
   isInteger(id: number): boolean {
-    return !this.#chunkOf(id).isFloat;
+    this.runOf(id);
+    return !this.#isFloat;
   }
 
-  /** Columns of the chunk that has an id; moves there. */
-  #chunkOf(id: number): HistogramColumns {
+  /** The run of an id: its chunk. */
+  runOf(id: number): HistogramRun {
+    return this.#atRun !== undefined && id >= this.#atFirst && id < this.#atEnd ? this.#atRun : this.#moveTo(id);
+  }
+
+  /** All of them beside the samples of a batch. @param ids −1 for floats, else what `get` takes */
+  column(ids: Int32Array): HistogramColumn {
+    return { ids, get: (id) => this.get(id), runOf: (id) => this.runOf(id), isInteger: (id) => this.isInteger(id) };
+  }
+
+  #moveTo(id: number): HistogramRun {
     const firstIds = this.#firstIds;
-    const end = this.#at + 1 < firstIds.length ? firstIds[this.#at + 1]! : this.#count;
-    if (this.#atColumns !== undefined && id >= firstIds[this.#at]! && id < end) return this.#atColumns;
     let low = 0;
     let high = firstIds.length - 1;
+    // Mostly it is the next one.
+    if (this.#at + 1 < firstIds.length && firstIds[this.#at + 1]! <= id && (this.#at + 2 === firstIds.length || id < firstIds[this.#at + 2]!)) low = high = this.#at + 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
       if (firstIds[middle]! <= id) low = middle;
       else high = middle - 1;
     }
     const chunk = this.#chunks[low]!;
-    const columns = this.#kept[low] ?? decodeHistogramChunk(chunk.encoding, chunk.data(), chunk.name());
+    const kept = this.#kept[low];
+    const run = this.#runs[low] ?? this.#makeRun(kept ?? decodeHistogramChunk(chunk.encoding, chunk.data(), chunk.name(), this.#kernels), firstIds[low]!);
+    if (kept !== undefined) this.#runs[low] = run;
     this.#at = low;
-    this.#atColumns = columns;
-    this.#positiveSpans = spansOf(columns.positiveSpans);
-    this.#negativeSpans = columns.schema === CUSTOM_BUCKETS_SCHEMA ? [] : spansOf(columns.negativeSpans);
-    return columns;
+    this.#atFirst = run.firstId;
+    this.#atEnd = run.firstId + run.counts.length;
+    this.#atRun = run;
+    this.#isFloat = chunk.encoding === CHUNK_ENCODING.floatHistogram || chunk.encoding === CHUNK_ENCODING.floatHistogramSt;
+    return run;
   }
+
+  #makeRun(columns: HistogramColumns, firstId: number): HistogramRun {
+    const { schema, count, hints, positiveBuckets, negativeBuckets, buckets, bucketAt, counts, sums } = columns;
+    const isCustom = schema === CUSTOM_BUCKETS_SCHEMA;
+    for (let i = 0; this.#seams.size > 0 && i < count; i++) if (hints[i] !== RESET_HINT.gauge && this.#seams.has(firstId + i)) hints[i] = RESET_HINT.unknown;
+    this.#positive = sharedSpans(this.#positive, columns.positiveSpans);
+    this.#negative = sharedSpans(this.#negative, columns.negativeSpans);
+    return {
+      firstId,
+      schema,
+      zeroThreshold: isCustom ? 0 : columns.zeroThreshold,
+      positiveSpans: this.#positive.spans,
+      negativeSpans: isCustom ? NO_SPANS : this.#negative.spans,
+      customValues: columns.customBounds,
+      positiveBuckets,
+      negativeBuckets: isCustom ? 0 : negativeBuckets,
+      counts,
+      zeroCounts: isCustom ? new Float64Array(count) : columns.zeroCounts,
+      sums,
+      hints,
+      bucketAt,
+      buckets,
+    };
+  }
+}
+
+/** Spans as chunks have them, and as objects. */
+interface SharedSpans {
+  readonly pairs: Int32Array;
+  readonly spans: readonly HistogramSpan[];
+}
+
+/** Those of the run before, if they are the same. */
+function sharedSpans(last: SharedSpans, pairs: Int32Array): SharedSpans {
+  return isSameSpans(last.pairs, pairs) ? last : { pairs, spans: spansOf(pairs) };
 }
 
 function spansOf(pairs: Int32Array): readonly HistogramSpan[] {

@@ -209,7 +209,7 @@ describe('a batch of histograms', () => {
   test.each([[0, 10], [700, 7], [1 << 20, 3]])('that may keep %d bytes gives each of them in any order, for %d reads, and back what it charged', (keptBytesMax, reads) => {
     let charged = 0;
     let read = 0;
-    const batch = new HistogramBatch({ reserve: (bytes) => (charged += bytes), release: (bytes) => (charged -= bytes) }, keptBytesMax);
+    const batch = new HistogramBatch({ reserve: (bytes) => (charged += bytes), release: (bytes) => (charged -= bytes) }, undefined, keptBytesMax);
     for (const { encoding, data } of chunks) {
       batch.add({
         encoding,

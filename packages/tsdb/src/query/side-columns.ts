@@ -31,10 +31,10 @@ export class SideColumns {
   #samples = 0;
   #chargedBytes = 0;
 
-  /** @param charge gets what the columns and decoded histograms take */
-  constructor(charge?: HistogramCharge) {
+  /** @param charge gets what the columns and decoded histograms take @param kernels to decode histograms with; their memory may grow in `put` */
+  constructor(charge?: HistogramCharge, kernels?: Kernels) {
     this.#charge = charge;
-    this.histograms = new HistogramBatch(charge);
+    this.histograms = new HistogramBatch(charge, kernels);
   }
 
   /** Gives everything back and begins a batch of so many samples. */
@@ -49,28 +49,29 @@ export class SideColumns {
 
   /**
    * Decodes a chunk that is not XOR to samples `at` … of the batch.
-   * @param valueWords the column of values, two words each
+   * @param columns gives the columns: times, and values as two words each; asked once the memory of kernels no longer grows
    * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING; what `reserve` throws
    */
-  put(chunk: EncodedChunk, at: number, timestampsMs: Float64Array, valueWords: Uint32Array): void {
+  put(chunk: EncodedChunk, at: number, columns: () => { readonly timestampsMs: Float64Array; readonly valueWords: Uint32Array }): void {
     const { encoding } = chunk;
     if (encoding === CHUNK_ENCODING.xor2) {
       const data = chunk.data();
       const room = xor2SampleCount(data, chunk.name());
       if (at + room > this.#samples) throw this.#tooMany(chunk, room);
       if (hasStartTimestamps(data)) this.#needStarts();
-      decodeXor2Into(data, { timestampsMs, valueWords, startTimestamps: this.starts }, at, chunk.name());
+      decodeXor2Into(data, { ...columns(), startTimestamps: this.starts }, at, chunk.name());
       return;
     }
     const firstId = this.histograms.count;
-    const columns = this.histograms.add(chunk);
-    if (at + columns.count > this.#samples) throw this.#tooMany(chunk, columns.count);
+    const decoded = this.histograms.add(chunk);
+    if (at + decoded.count > this.#samples) throw this.#tooMany(chunk, decoded.count);
     if (this.ids === undefined) {
       this.#reserve(4 * this.#samples);
       this.ids = new Int32Array(this.#samples).fill(-1);
     }
-    putSamples(columns, at, timestampsMs, valueWords, this.ids, firstId);
-    if (columns.startTimestamps !== undefined) this.#needStarts().set(columns.startTimestamps, at);
+    const { timestampsMs, valueWords } = columns();
+    putSamples(decoded, at, timestampsMs, valueWords, this.ids, firstId);
+    if (decoded.startTimestamps !== undefined) this.#needStarts().set(decoded.startTimestamps, at);
   }
 
   /**
