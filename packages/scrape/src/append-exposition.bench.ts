@@ -25,7 +25,7 @@ const appender: ScrapeAppender = {
     return ref === 0 ? ++refs : ref;
   },
   tryAppendHistogram: (ref) => ref,
-  appendBits: (ref) => ref,
+  tryAppendStale: (ref) => ref,
   appendExemplar: () => false,
   setMetadata: () => undefined,
   commit: () => undefined,

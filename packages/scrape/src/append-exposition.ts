@@ -6,7 +6,7 @@
  *
  * Source: Prometheus scrape/scrape.go, scrapeLoopAppender.append.
  */
-import { type FloatHistogram, type IntegerHistogram, labelsFromPairs, ModelError, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
+import { type FloatHistogram, type IntegerHistogram, labelsFromPairs, ModelError } from '@gauntlet/model';
 import { isTsdbError, REFUSED } from '@gauntlet/tsdb';
 import type { ScrapeAppender } from './appender.ts';
 import { ScrapeError } from './errors.ts';
@@ -88,15 +88,10 @@ export function appendNothing(timeMs: number, cache: SeriesCache, appender: Scra
   cache.finishPass(false);
 }
 
-/** Appends one stale marker; false if the series has a sample at that time or later already, as when its target came back. */
-export function appendStaleMarker(series: { ref: number; readonly labels: CachedSeries['labels'] }, appender: ScrapeAppender, timeMs: number): boolean {
-  try {
-    series.ref = appender.appendBits(series.ref, series.labels ?? [], timeMs, STALE_NAN_HI, STALE_NAN_LO);
-    return true;
-  } catch (error) {
-    if (isTsdbError(error) && (error.code === 'ERR_SAMPLE_OUT_OF_ORDER' || error.code === 'ERR_SAMPLE_DUPLICATE' || error.code === 'ERR_SAMPLE_OUT_OF_BOUNDS')) return false;
-    throw error;
-  }
+/** Appends one stale marker, unless the series has a sample at that time or later already, as when its target came back. */
+export function appendStaleMarker(series: { ref: number; readonly labels: CachedSeries['labels'] }, appender: ScrapeAppender, timeMs: number): void {
+  const ref = appender.tryAppendStale(series.ref, series.labels ?? [], timeMs);
+  if (ref > 0) series.ref = ref;
 }
 
 function appendStaleMarkers(cache: SeriesCache, appender: ScrapeAppender, timeMs: number): void {

@@ -13,8 +13,8 @@ export interface ScrapeAppender {
   tryAppend(ref: number, labels: Labels, timeMs: number, value: number, startMs?: number): number;
   /** As `tryAppend`, for a native histogram, which must not change any more. @throws ModelError ERR_HISTOGRAM for one that is not sound */
   tryAppendHistogram(ref: number, labels: Labels, timeMs: number, histogram: FloatHistogram | IntegerHistogram, startMs?: number): number;
-  /** As `tryAppend`, with the value as two words, for stale markers; refusals are thrown, as errors with tsdb's codes. */
-  appendBits(ref: number, labels: Labels, timeMs: number, high: number, low: number): number;
+  /** Ends a series with a stale marker; refused where it has a sample at that time or later already, as when its target came back. */
+  tryAppendStale(ref: number, labels: Labels, timeMs: number): number;
   /**
    * Adds an exemplar to a series of the batch or of the database; one that is there, or older than the newest of its series, is passed over.
    * @throws TsdbError ERR_EXEMPLAR if its labels are too long

@@ -1,5 +1,5 @@
 /** A database that only remembers: every committed sample as a line, with tsdb's rules about time. */
-import { type FloatHistogram, formatHistogram, formatLabels, fromIntegerHistogram, type IntegerHistogram, type Labels, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
+import { type FloatHistogram, formatHistogram, formatLabels, fromIntegerHistogram, type IntegerHistogram, type Labels } from '@gauntlet/model';
 import { type Exemplar, REFUSED, type SeriesMetadata, TsdbError } from '@gauntlet/tsdb';
 import type { Appendable } from '../appender.ts';
 
@@ -71,12 +71,7 @@ export function createRecordingAppendable(): RecordingAppendable {
           return true;
         },
         setMetadata: (ref, _labels, one) => void metadata.push({ ref, metadata: one }),
-        appendBits(ref, labels, timeMs, high, low) {
-          if (high !== STALE_NAN_HI || low !== STALE_NAN_LO) throw new RangeError('appendBits: only stale markers are expected here');
-          const answer = add(ref, labels, timeMs, 'stale');
-          if (answer < 0) throw new TsdbError(answer === REFUSED.duplicate ? 'ERR_SAMPLE_DUPLICATE' : 'ERR_SAMPLE_OUT_OF_ORDER', 'refused');
-          return answer;
-        },
+        tryAppendStale: (ref, labels, timeMs) => add(ref, labels, timeMs, 'stale'),
         commit() {
           const failure = recorded.failNextCommit;
           recorded.failNextCommit = undefined;

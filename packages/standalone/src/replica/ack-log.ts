@@ -35,10 +35,9 @@ export function createAckLog(appendable: Appendable, path: string): AckLog {
         },
         appendExemplar: (ref, labels, exemplar) => inner.appendExemplar(ref, labels, exemplar),
         setMetadata: (ref, labels, metadata) => inner.setMetadata(ref, labels, metadata),
-        appendBits(ref, labels, timeMs, high, low) {
-          const answer = inner.appendBits(ref, labels, timeMs, high, low);
-          // Only stale markers come this way.
-          batch.push([labels, timeMs, 'stale']);
+        tryAppendStale(ref, labels, timeMs) {
+          const answer = inner.tryAppendStale(ref, labels, timeMs);
+          if (answer > 0) batch.push([labels, timeMs, 'stale']);
           return answer;
         },
         commit() {

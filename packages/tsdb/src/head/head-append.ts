@@ -59,6 +59,11 @@ export interface Appender {
   /** As `appendBits`, but refusals of the sample are a negative number of REFUSED. */
   tryAppendBits(ref: number, labels: Labels, timeMs: number, high: number, low: number, startMs?: number): number;
   /**
+   * Ends a series, in the kind it has: as `tryAppendBits` with a stale marker, but refused wherever the series has a sample at that time or later,
+   * also where late samples are taken. Somebody else goes on with it then.
+   */
+  tryAppendStale(ref: number, labels: Labels, timeMs: number): number;
+  /**
    * Adds samples of columns in order, as long as they are ordinary: of a known series, newer than its last sample and not too old, no end of a
    * series. The first that is not so is to be given to `appendBits`, which takes or refuses it; then this may go on behind it. About a third of the
    * time of `append` by reference.
@@ -200,6 +205,15 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
   const judgeLate = (timeMs: number): number => {
     if (windowMs === 0) return REFUSED.outOfOrder;
     return timeMs >= maxTimeMs - windowMs ? 0 : REFUSED.tooOld;
+  };
+  /** Whether a sample would not be the newest of its series: 0, or REFUSED. */
+  const judgeNewest = (slot: number, timeMs: number): number => {
+    const { table } = head;
+    if (timeMs < minTimeMs) return REFUSED.outOfBounds;
+    const isInBatch = table.pendingBatch[slot] === batchNumber;
+    if (!isInBatch && !table.hasSamples(slot)) return 0;
+    const lastTimeMs = isInBatch ? table.pendingTimeMs[slot]! : table.lastTimeMs(slot);
+    return timeMs > lastTimeMs ? 0 : timeMs === lastTimeMs ? REFUSED.duplicate : REFUSED.outOfOrder;
   };
   const latePart = (): BatchPart => (late ??= { floats: scratch.spareBatches.pop() ?? new SampleColumns(), histograms: [] });
   const tryBits = (ref: number, labels: Labels, timeMs: number, high: number, low: number, startMs: number): number => {
@@ -346,6 +360,11 @@ export function createAppender(head: Head, scratch: AppendScratch, assertOpen: (
     append: (ref, labels, timeMs, value, startMs) => orThrow(tryAppend(ref, labels, timeMs, value, startMs), ref, labels, timeMs),
     tryAppend,
     appendBits: (ref, labels, timeMs, high, low, startMs = 0) => orThrow(tryBits(ref, labels, timeMs, high, low, startMs), ref, labels, timeMs),
+    tryAppendStale(ref, labels, timeMs) {
+      const slot = begin(ref, labels, timeMs, 0);
+      const verdict = slot < 0 ? slot : judgeNewest(slot, timeMs);
+      return verdict < 0 ? verdict : tryBits(head.table.refs[slot]!, labels, timeMs, STALE_NAN_HI, STALE_NAN_LO, 0);
+    },
     tryAppendBits: (ref, labels, timeMs, high, low, startMs = 0) => tryBits(ref, labels, timeMs, high, low, startMs),
     appendColumns(refs, timesMs, words, from, to) {
       assertOpen();

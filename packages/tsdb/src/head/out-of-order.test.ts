@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
 import { createHistogram, createMatcher, type FloatHistogram, type Labels } from '@gauntlet/model';
 import { createDb, type Db, type DbOptions } from '../db.ts';
+import { REFUSED } from './head-append.ts';
 import { createMemoryFileSystem, type MemoryFileSystem } from '../testing/memory-file-system.ts';
 import { dumpAll } from '../testing/recorded-samples.ts';
 
@@ -36,6 +37,29 @@ async function read(db: Db, name = 'a', mint = 0, maxt = 1e15): Promise<[number,
   }
   return found;
 }
+
+test('an end that comes late is no sample: whoever went on with the series has it', async () => {
+  const db = open(createMemoryFileSystem());
+  append(db, [[10 * HOUR, 1], [11 * HOUR, 2]]);
+  const end = (timeMs: number, labels = a): number => {
+    const appender = db.appender();
+    const answer = appender.tryAppendStale(0, labels, timeMs);
+    appender.commit();
+    return answer;
+  };
+  expect([end(10.5 * HOUR), end(11 * HOUR), end(2 * HOUR)]).toEqual([REFUSED.outOfOrder, REFUSED.duplicate, REFUSED.outOfBounds]);
+  expect(await read(db)).toEqual([[10 * HOUR, 1], [11 * HOUR, 2]]);
+  const ref = end(12 * HOUR);
+  expect([ref > 0, end(12 * HOUR), db.stats().headStaleSeries]).toEqual([true, REFUSED.duplicate, 1]);
+  // In the batch that has the sample already, and for a histogram in its kind.
+  const appender = db.appender();
+  appender.appendHistogram(0, ['__name__', 'h'], 12 * HOUR, histogram(3));
+  expect(appender.tryAppendStale(0, ['__name__', 'h'], 11.9 * HOUR)).toBe(REFUSED.outOfOrder);
+  appender.commit();
+  expect(end(13 * HOUR, ['__name__', 'h'])).toBeGreaterThan(0);
+  expect(db.stats()).toMatchObject({ headStaleSeries: 2, headOutOfOrderSeries: 0 });
+  db.close();
+});
 
 describe('what is taken, an hour after ten, window three hours', () => {
   const cases = [
