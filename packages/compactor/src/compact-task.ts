@@ -20,7 +20,7 @@ export interface CompactTask {
   readonly outputId: string;
   /** Let labels out of order in an input pass: `--debug.accept-malformed-index`. */
   readonly acceptMalformedIndex: boolean;
-  /** Upper bound of kernel memory, bytes. */
+  /** Upper bound, bytes: of kernel memory, and again of what grows with the inputs beside it. */
   readonly memoryBytesMax: number;
   /** Limit of a chunk segment, bytes; default that of Prometheus, 512 MiB. */
   readonly segmentBytesMax?: number;
@@ -97,6 +97,7 @@ export function runCompactTask(task: CompactTask, deps: CompactTaskDeps): Compac
     const meta = compactBlocks({ fs, kernels }, blocks, task.dir, {
       ulid: task.outputId,
       shouldStop,
+      memoryBytesMax: task.memoryBytesMax,
       onProgress: ({ seriesDone, seriesTotal }) => deps.onProgress({ phase: 'compact', seriesDone, seriesTotal }),
       ...(task.segmentBytesMax === undefined ? {} : { segmentBytesMax: task.segmentBytesMax }),
     });

@@ -62,6 +62,12 @@ describe.each(runners)('%s', (_name, create) => {
     expect(await runner.run(task, signal, () => undefined)).toMatchObject({ kind: 'unhealthy', block: task.inputs[0], issue: 'critical', message: expect.stringContaining('outside the block time range') });
     expect(existsSync(join(task.dir, OUTPUT))).toBe(false);
   });
+  test('past its memory it is refused, with what for; nothing is left', async () => {
+    const task = { ...taskOf(4), memoryBytesMax: 300_000 };
+    const error = await runner.run(task, signal, () => undefined).catch((e: unknown) => e as { code: string; task?: { code: string }; message: string });
+    expect(error).toMatchObject({ message: expect.stringMatching(/compact into block .*: \d+ bytes for reading ahead .*: the limit is 300000 bytes of memory/) });
+    expect(existsSync(join(task.dir, OUTPUT))).toBe(false);
+  });
   test('a missing input', async () => {
     const task = taskOf(2);
     rmSync(join(task.dir, task.inputs[0]!, 'index'));

@@ -128,6 +128,25 @@ test('it waits while the head has a block to cut, and stops when asked, between 
   db.close();
 });
 
+test.each(['memoryBytesMax', 'diskBytesMax'] as const)('past its %s it ends with nothing left behind and its inputs as they were; with more it goes on', async (budget) => {
+  const fs = createMemoryFileSystem();
+  const db = open(fs, { blockRangeMaxMs: 6 * HOUR });
+  fill(db, 0, 12);
+  db.compactHead();
+  const before = await dump(db);
+  const plan = db.planCompaction()!;
+  const outcome = runCompaction({ fs, kernels }, plan, { [budget]: 500 });
+  expect(() => db.finishCompaction(plan, outcome)).toThrow(expect.objectContaining({ code: 'ERR_COMPACT_BUDGET', message: expect.stringContaining(budget) }));
+  expect(fs.list('data').filter((name) => name.includes('.tmp'))).toEqual([]);
+  expect(db.blocks().some(({ meta }) => meta.compaction.failed === true)).toBe(false);
+  expect(await dump(db)).toEqual(before);
+  const seen: number[] = [];
+  expect(db.compactBlocks({ [budget]: 64 << 20, onProgress: ({ seriesDone, seriesTotal }) => seen.push(seriesDone / seriesTotal) }).length).toBeGreaterThan(0);
+  expect(seen.at(-1)).toBe(1);
+  expect(await dump(db)).toEqual(before);
+  db.close();
+});
+
 describe('in another thread', () => {
   const prepare = (fs: MemoryFileSystem): Db => {
     const db = open(fs, { blockRangeMaxMs: 6 * HOUR });

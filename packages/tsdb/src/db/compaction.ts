@@ -35,6 +35,10 @@ export interface RunCompactionOptions {
   /** Polled often; true ends the compaction with ERR_COMPACT_CANCELED. */
   readonly shouldStop?: () => boolean;
   readonly onProgress?: (progress: CompactProgress) => void;
+  /** Bytes of memory for what grows with the inputs, beside the kernels' own; past it the compaction ends with ERR_COMPACT_BUDGET. Default: no limit. */
+  readonly memoryBytesMax?: number;
+  /** Bytes that may be written to disk, likewise. Default: no limit. */
+  readonly diskBytesMax?: number;
 }
 
 /** What became of a plan: a block, none because no sample was left, or an error. */
