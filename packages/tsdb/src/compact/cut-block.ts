@@ -42,13 +42,12 @@ export function cutBlock(fs: FileSystem, head: Head, kernels: Kernels, options: 
   const isUsed = new Uint8Array(head.symbols.count);
   for (let slot = 0; slot < table.slotCount; slot++) {
     if (table.alive[slot] === 0 || options.takes?.(slot) === false) continue;
-    let row = table.firstChunk[slot]!;
-    while (row >= 0 && table.chunkMaxt[row]! < options.mint) row = table.chunkNext[row]!;
-    if (row < 0 || table.chunkMint[row]! > last) continue;
+    let row = table.firstChunk(slot);
+    while (row >= 0 && table.chunkMaxt(row) < options.mint) row = table.chunkNext(row);
+    if (row < 0 || table.chunkMint(row) > last) continue;
     slots.push(slot);
     labelsOf.push(table.labels(slot));
-    const start = table.labelStart[slot]!;
-    for (let i = 0; i < table.labelCount[slot]! * 2; i++) isUsed[table.labelIds[start + i]!] = 1;
+    for (const id of table.labelIds(slot)) isUsed[id] = 1;
   }
   if (slots.length === 0) return undefined;
   const symbols: string[] = [];
@@ -67,8 +66,8 @@ export function cutBlock(fs: FileSystem, head: Head, kernels: Kernels, options: 
       const deleted = head.tombstones.get(table.refs[slot]!) ?? [];
       for (let d = 0; d < deleted.length; d += 2) dropped = addInterval(dropped, deleted[d]!, deleted[d + 1]!);
       const chunks: BlockChunk[] = [];
-      for (let row = table.firstChunk[slot]!; row >= 0; row = table.chunkNext[row]!) {
-        const chunk = { mint: table.chunkMint[row]!, maxt: table.chunkMaxt[row]!, encoding: table.chunkEncoding[row]!, data: table.chunkData(row) };
+      for (let row = table.firstChunk(slot); row >= 0; row = table.chunkNext(row)) {
+        const chunk = { mint: table.chunkMint(row), maxt: table.chunkMaxt(row), encoding: table.chunkEncoding(row), data: table.chunkData(row) };
         if (isCovered(dropped, chunk.mint, chunk.maxt)) continue;
         const kept = overlapsIntervals(dropped, chunk.mint, chunk.maxt) ? recodeWithout(chunk, dropped, kernels) : chunk;
         if (kept !== undefined) chunks.push(kept);

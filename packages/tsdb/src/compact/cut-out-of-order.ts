@@ -34,7 +34,7 @@ export function cutOutOfOrderBlock(fs: FileSystem, head: Head, kernels: Kernels,
     for (let d = 0; d < deleted.length; d += 2) dropped = addInterval(dropped, deleted[d]!, deleted[d + 1]!);
     const chunks: BlockChunk[] = [];
     outOfOrder.visitRows(ref, (row) => {
-      const chunk = { mint: table.chunkMint[row]!, maxt: table.chunkMaxt[row]!, encoding: table.chunkEncoding[row]!, data: table.chunkData(row) };
+      const chunk = { mint: table.chunkMint(row), maxt: table.chunkMaxt(row), encoding: table.chunkEncoding(row), data: table.chunkData(row) };
       if (isCovered(dropped, chunk.mint, chunk.maxt)) return;
       const kept = overlapsIntervals(dropped, chunk.mint, chunk.maxt) ? recodeWithout(chunk, dropped, kernels) : chunk;
       if (kept !== undefined) chunks.push(kept);

@@ -26,11 +26,11 @@ export function deleteFromHead(head: Head, matchers: readonly Matcher[], mint: n
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
     const take = (row: number): void => {
-      if (table.chunkMint[row]! > maxt || table.chunkMaxt[row]! < mint) return;
-      low = Math.min(low, table.chunkMint[row]!);
-      high = Math.max(high, table.chunkMaxt[row]!);
+      if (table.chunkMint(row) > maxt || table.chunkMaxt(row) < mint) return;
+      low = Math.min(low, table.chunkMint(row));
+      high = Math.max(high, table.chunkMaxt(row));
     };
-    for (let row = table.firstChunk[slot]!; row >= 0; row = table.chunkNext[row]!) take(row);
+    for (let row = table.firstChunk(slot); row >= 0; row = table.chunkNext(row)) take(row);
     outOfOrder.visitRows(ref, take);
     if (high >= low) ranges.push({ ref, low: Math.max(low, mint), high: Math.min(high, maxt) });
   }

@@ -159,7 +159,7 @@ export class Head {
     let slot = this.table.find(ids, idCount);
     if (slot < 0) {
       slot = this.table.add(ref, ids, idCount);
-      this.postings.add(slot, this.table.labelIds, this.table.labelStart[slot]!, idCount / 2);
+      this.postings.add(slot, ids, idCount);
     }
     this.refs.set(ref, slot);
     return slot;
@@ -331,7 +331,8 @@ export class Head {
     this.refs.retain(() => false);
     for (let slot = 0; slot < this.table.slotCount; slot++) {
       this.refs.set(this.table.refs[slot]!, slot);
-      this.postings.add(slot, this.table.labelIds, this.table.labelStart[slot]!, this.table.labelCount[slot]!);
+      const ids = this.table.labelIds(slot);
+      this.postings.add(slot, ids, ids.length);
     }
     for (const [i, ref] of oldRefs.entries()) this.refs.set(ref, this.refs.get(firstRefs[i]!));
     this.metadata = new MetadataTable();

@@ -1,7 +1,10 @@
 /**
- * Series references (numbers up to 2^53) → slots, as an open-addressing table in typed arrays: one entry per active series must
+ * Series references (numbers up to 2^53) → slots, as a hash index in typed arrays: one entry per active series must
  * not be a Map entry, which costs several times as much and ends at 2^24.
+ *
+ * A reference hashes to its lower 32 bits: those of series that were made one after the other lie side by side.
  */
+import { HashIndex } from './hash-index.ts';
 
 /** A map from reference to slot. */
 export interface RefMap {
@@ -14,60 +17,45 @@ export interface RefMap {
   forEach(visit: (ref: number, slot: number) => void): void;
 }
 
-const EMPTY = -1;
+const TWO_32 = 4294967296;
+
+function highOf(ref: number): number {
+  return ref < TWO_32 ? 0 : Math.floor(ref / TWO_32);
+}
 
 /** An empty map. */
 export function createRefMap(): RefMap {
-  let keys = new Float64Array(1024).fill(EMPTY);
-  let slots = new Int32Array(1024);
-  let count = 0;
-  const place = (ref: number): number => {
-    const mask = keys.length - 1;
-    let at = Math.imul(ref ^ Math.floor(ref / 4294967296), 0x9e3779b1) >>> 7;
-    at &= mask;
-    while (keys[at] !== EMPTY && keys[at] !== ref) at = (at + 1) & mask;
-    return at;
+  /** Words of an entry: upper half of the reference, slot. */
+  let index = new HashIndex();
+  const find = (ref: number): number => {
+    const high = highOf(ref);
+    let entry = index.first(ref >>> 0);
+    while (entry >= 0 && index.wordA(entry) !== high) entry = index.next(entry);
+    return entry;
   };
-  const rebuild = (size: number, keep: (ref: number, slot: number) => boolean): void => {
-    const oldKeys = keys;
-    const oldSlots = slots;
-    keys = new Float64Array(size).fill(EMPTY);
-    slots = new Int32Array(size);
-    count = 0;
-    for (let i = 0; i < oldKeys.length; i++) {
-      const ref = oldKeys[i]!;
-      if (ref === EMPTY || !keep(ref, oldSlots[i]!)) continue;
-      const at = place(ref);
-      keys[at] = ref;
-      slots[at] = oldSlots[i]!;
-      count++;
-    }
-  };
+  const refOf = (entry: number): number => index.wordA(entry) * TWO_32 + index.hash(entry);
   return {
     get count() {
-      return count;
+      return index.count;
     },
     get(ref) {
-      const at = place(ref);
-      return keys[at] === ref ? slots[at]! : -1;
+      const entry = find(ref);
+      return entry < 0 ? -1 : index.wordB(entry);
     },
     set(ref, slot) {
-      let at = place(ref);
-      if (keys[at] !== ref) {
-        if ((count + 1) * 2 > keys.length) {
-          rebuild(keys.length * 2, () => true);
-          at = place(ref);
-        }
-        keys[at] = ref;
-        count++;
-      }
-      slots[at] = slot;
+      const entry = find(ref);
+      if (entry < 0) index.add(ref >>> 0, highOf(ref), slot);
+      else index.setWords(entry, highOf(ref), slot);
     },
     retain(keep) {
-      rebuild(keys.length, keep);
+      const kept = new HashIndex();
+      for (let entry = 0; entry < index.count; entry++) {
+        if (keep(refOf(entry), index.wordB(entry))) kept.add(index.hash(entry), index.wordA(entry), index.wordB(entry));
+      }
+      index = kept;
     },
     forEach(visit) {
-      for (let i = 0; i < keys.length; i++) if (keys[i] !== EMPTY) visit(keys[i]!, slots[i]!);
+      for (let entry = 0; entry < index.count; entry++) visit(refOf(entry), index.wordB(entry));
     },
   };
 }

@@ -15,7 +15,10 @@ import { createXorAppend, createXorAppendState, XOR_CHUNK_BYTES_BEFORE_APPEND_MA
 import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { Xor2Stream } from '../chunkenc/xor2-encoder.ts';
 import { ARENA_BLOCK_BYTES_MAX, createChunkArena } from './chunk-arena.ts';
+import { type Column, grownColumn, grownLength, PAGE_BITS, PAGE_MASK, reserveEntry } from './columns.ts';
+import { HashIndex } from './hash-index.ts';
 import { firstHeader, HISTOGRAM_CHUNK_BYTES_TARGET, HISTOGRAM_CHUNK_SAMPLES_MIN, histogramEncoding, OpenHistogramChunk } from './open-histogram.ts';
+import { RunPool } from './run-pool.ts';
 import type { SymbolTable } from './symbol-table.ts';
 
 /** End of the aligned range of `width` ms that holds `timeMs`: the first multiple after it, rounding towards zero as Go does. */
@@ -35,14 +38,72 @@ export function predictChunkEnd(startMs: number, lastMs: number, latestMs: numbe
   return chunksLeft <= 1 ? latestMs : Math.trunc(startMs + (latestMs - startMs) / Math.floor(chunksLeft));
 }
 
-type Column = Float64Array | Uint32Array | Int32Array | Uint16Array | Uint8Array;
+/** Columns of 4,096 series. */
+class SlotPage {
+  readonly length: number;
+  readonly firstChunk: Int32Array;
+  readonly lastChunk: Int32Array;
+  readonly nextCutMs: Float64Array;
+  readonly open: XorAppendState;
 
-function grown<T extends Column>(column: T, length: number): T {
-  const bigger = new (column.constructor as new (length: number) => T)(length);
-  bigger.set(column as never);
-  return bigger;
+  constructor(length: number, before: SlotPage | undefined) {
+    this.length = length;
+    this.firstChunk = pageOf(new Int32Array(length), before?.firstChunk);
+    this.lastChunk = pageOf(new Int32Array(length), before?.lastChunk);
+    this.nextCutMs = pageOf(new Float64Array(length), before?.nextCutMs);
+    this.open = createXorAppendState(length);
+    if (before !== undefined) for (const name of OPEN_COLUMNS) this.open[name].set(before.open[name]);
+  }
+
+  /** Takes over a series. */
+  copy(at: number, from: SlotPage, fromAt: number): void {
+    this.firstChunk[at] = from.firstChunk[fromAt]!;
+    this.lastChunk[at] = from.lastChunk[fromAt]!;
+    this.nextCutMs[at] = from.nextCutMs[fromAt]!;
+    for (const name of OPEN_COLUMNS) this.open[name][at] = from.open[name][fromAt]!;
+  }
 }
 
+/** Columns of 4,096 chunks. */
+class ChunkPage {
+  readonly length: number;
+  readonly mint: Float64Array;
+  readonly maxt: Float64Array;
+  readonly address: Uint32Array;
+  /** Bytes asked for at the arena. */
+  readonly room: Uint16Array;
+  /** Payload bytes. */
+  readonly bytes: Uint16Array;
+  /** Next chunk of the series, or of the free rows. */
+  readonly next: Int32Array;
+  readonly encoding: Uint8Array;
+
+  constructor(length: number, before: ChunkPage | undefined) {
+    this.length = length;
+    this.mint = pageOf(new Float64Array(length), before?.mint);
+    this.maxt = pageOf(new Float64Array(length), before?.maxt);
+    this.address = pageOf(new Uint32Array(length), before?.address);
+    this.room = pageOf(new Uint16Array(length), before?.room);
+    this.bytes = pageOf(new Uint16Array(length), before?.bytes);
+    this.next = pageOf(new Int32Array(length), before?.next);
+    this.encoding = pageOf(new Uint8Array(length), before?.encoding);
+  }
+}
+
+const OPEN_COLUMNS = ['count', 'bits', 'timeMs', 'delta', 'high', 'low', 'leading', 'trailing'] as const;
+
+function pageOf<T extends Column>(column: T, before: T | undefined): T {
+  if (before !== undefined) column.set(before as never);
+  return column;
+}
+
+function makeSlotPage(length: number, before: SlotPage | undefined): SlotPage {
+  return new SlotPage(length, before);
+}
+
+function makeChunkPage(length: number, before: ChunkPage | undefined): ChunkPage {
+  return new ChunkPage(length, before);
+}
 
 /** Series and chunks of a head. */
 export class SeriesTable {
@@ -60,18 +121,11 @@ export class SeriesTable {
   refs: Float64Array = new Float64Array(256);
   /** 1 for a living series. */
   alive: Uint8Array = new Uint8Array(256);
+  readonly #slots: SlotPage[] = [];
   /** Label ids (name, value, …) of all series. */
-  labelIds: Uint32Array = new Uint32Array(4096);
-  labelStart: Float64Array = new Float64Array(256);
-  labelCount: Uint16Array = new Uint16Array(256);
-  #labelIdCount = 0;
-  #hash: Uint32Array = new Uint32Array(256);
-  #lookup: Int32Array = new Int32Array(1024).fill(NONE);
-
-  firstChunk: Int32Array = new Int32Array(256).fill(NONE);
-  #lastChunk: Int32Array = new Int32Array(256).fill(NONE);
-  #nextCutMs: Float64Array = new Float64Array(256);
-  #open: XorAppendState = createXorAppendState(256);
+  #labelIds: RunPool<Uint32Array> = new RunPool((length) => new Uint32Array(length));
+  /** Slots by hash of their labels: a slot is the number of an entry, whose words are place and number of its label ids. */
+  #byLabels = new HashIndex();
 
   /** Batch that last took a sample of the series, and that sample: what the next one of the batch must follow. */
   pendingBatch: Uint32Array = new Uint32Array(256);
@@ -83,18 +137,7 @@ export class SeriesTable {
 
   #chunkRows = 0;
   #freeRow = NONE;
-  /** First and last timestamp of a chunk row. */
-  chunkMint: Float64Array = new Float64Array(256);
-  chunkMaxt: Float64Array = new Float64Array(256);
-  #chunkAddress: Float64Array = new Float64Array(256);
-  /** Bytes asked for at the arena. */
-  #chunkRoom: Uint16Array = new Uint16Array(256);
-  /** Payload bytes. */
-  #chunkBytes: Uint16Array = new Uint16Array(256);
-  /** Next chunk of the series, or of the free rows. */
-  chunkNext: Int32Array = new Int32Array(256);
-  /** CHUNK_ENCODING of a chunk row. */
-  chunkEncoding: Uint8Array = new Uint8Array(256);
+  readonly #chunks: ChunkPage[] = [];
   /** Chunks outside of the arena, and places in this list that are free. */
   readonly #objects: (OpenHistogramChunk | Xor2Stream | Uint8Array | undefined)[] = [];
   readonly #freeObjects: number[] = [];
@@ -116,77 +159,124 @@ export class SeriesTable {
 
   /** Slot of the series with these label ids, −1 when there is none. */
   find(ids: Uint32Array, idCount: number): number {
-    const hash = hashIds(ids, idCount);
-    return this.#lookup[this.#place(hash, ids, 0, idCount)]!;
+    const index = this.#byLabels;
+    for (let slot = index.first(hashIds(ids, idCount)); slot >= 0; slot = index.next(slot)) {
+      if (this.alive[slot] === 1 && this.#hasLabels(slot, ids, idCount)) return slot;
+    }
+    return NONE;
+  }
+
+  #hasLabels(slot: number, ids: Uint32Array, idCount: number): boolean {
+    if (this.#byLabels.wordB(slot) !== idCount) return false;
+    const position = this.#byLabels.wordA(slot);
+    const own = this.#labelIds.page(position);
+    const from = this.#labelIds.offset(position);
+    for (let i = 0; i < idCount; i++) if (own[from + i] !== ids[i]) return false;
+    return true;
   }
 
   /** Adds a series that `find` did not find. Returns its slot. */
   add(ref: number, ids: Uint32Array, idCount: number): number {
-    const slot = this.slotCount++;
-    if (slot === this.refs.length) this.#growSlots();
-    if (this.#labelIdCount + idCount > this.labelIds.length) this.labelIds = grown(this.labelIds, Math.max(this.labelIds.length * 2, this.#labelIdCount + idCount));
-    this.labelIds.set(ids.subarray(0, idCount), this.#labelIdCount);
+    const position = this.#labelIds.reserve(idCount);
+    const own = this.#labelIds.page(position);
+    const from = this.#labelIds.offset(position);
+    for (let i = 0; i < idCount; i++) own[from + i] = ids[i]!;
+    const slot = this.#byLabels.add(hashIds(ids, idCount), position, idCount);
+    this.slotCount = slot + 1;
+    if (slot >= this.refs.length) this.#growSlots();
+    reserveEntry(this.#slots, slot, makeSlotPage);
+    const page = this.#slots[slot >>> PAGE_BITS]!;
+    // After `compact` the slot may have had another series.
+    page.firstChunk[slot & PAGE_MASK] = NONE;
+    page.lastChunk[slot & PAGE_MASK] = NONE;
     this.refs[slot] = ref;
     this.alive[slot] = 1;
-    // After `compact` the slot may have had another series, whose chunks are that series' still.
-    this.firstChunk[slot] = NONE;
-    this.#lastChunk[slot] = NONE;
     this.held[slot] = 0;
     this.pendingBatch[slot] = 0;
-    this.labelStart[slot] = this.#labelIdCount;
-    this.labelCount[slot] = idCount / 2;
-    this.#labelIdCount += idCount;
-    const hash = hashIds(ids, idCount);
-    this.#hash[slot] = hash;
-    this.#lookup[this.#place(hash, ids, 0, idCount)] = slot;
     this.seriesCount++;
     return slot;
   }
 
+  /** Label ids (name, value, …) of a series, a view valid until the next change. */
+  labelIds(slot: number): Uint32Array {
+    const position = this.#byLabels.wordA(slot);
+    const from = this.#labelIds.offset(position);
+    return this.#labelIds.page(position).subarray(from, from + this.#byLabels.wordB(slot));
+  }
+
   /** Labels of a series as strings. */
   labels(slot: number): Labels {
-    const start = this.labelStart[slot]!;
     const labels: string[] = [];
-    for (let i = start; i < start + this.labelCount[slot]! * 2; i++) labels.push(this.#symbols.text(this.labelIds[i]!));
+    for (const id of this.labelIds(slot)) labels.push(this.#symbols.text(id));
     return labels;
+  }
+
+  /** Row of the first chunk of a series, negative when there is none. */
+  firstChunk(slot: number): number {
+    return this.#slots[slot >>> PAGE_BITS]!.firstChunk[slot & PAGE_MASK]!;
+  }
+
+  /** Row of the chunk after this one, negative when it is the last. */
+  chunkNext(row: number): number {
+    return this.#chunks[row >>> PAGE_BITS]!.next[row & PAGE_MASK]!;
+  }
+
+  /** Timestamp of the first sample of a chunk. */
+  chunkMint(row: number): number {
+    return this.#chunks[row >>> PAGE_BITS]!.mint[row & PAGE_MASK]!;
+  }
+
+  /** Timestamp of the last sample of a chunk. */
+  chunkMaxt(row: number): number {
+    return this.#chunks[row >>> PAGE_BITS]!.maxt[row & PAGE_MASK]!;
+  }
+
+  /** CHUNK_ENCODING of a chunk. */
+  chunkEncoding(row: number): number {
+    return this.#chunks[row >>> PAGE_BITS]!.encoding[row & PAGE_MASK]!;
   }
 
   /** True when the series has at least one sample. */
   hasSamples(slot: number): boolean {
-    return this.#lastChunk[slot]! !== NONE;
+    return this.#slots[slot >>> PAGE_BITS]!.lastChunk[slot & PAGE_MASK]! !== NONE;
   }
 
   /** Timestamp of the last sample; meaningful when there is one. */
   lastTimeMs(slot: number): number {
-    return this.#open.timeMs[slot]!;
+    return this.#slots[slot >>> PAGE_BITS]!.open.timeMs[slot & PAGE_MASK]!;
   }
 
   /** Timestamp of the newest sample that is here, −Infinity when there is none. */
   newestTimeMs(): number {
     let newest = Number.NEGATIVE_INFINITY;
     for (let slot = 0; slot < this.slotCount; slot++) {
-      if (this.alive[slot] === 1 && this.#lastChunk[slot] !== NONE && this.#open.timeMs[slot]! > newest) newest = this.#open.timeMs[slot]!;
+      if (this.alive[slot] === 1 && this.hasSamples(slot) && this.lastTimeMs(slot) > newest) newest = this.lastTimeMs(slot);
     }
     return newest;
   }
 
   /** Whether the last sample is a float with these bits. */
   isLastValue(slot: number, high: number, low: number): boolean {
-    return this.#open.high[slot] === high && this.#open.low[slot] === low && this.lastHistogram(slot) === undefined;
+    const { open } = this.#slots[slot >>> PAGE_BITS]!;
+    const at = slot & PAGE_MASK;
+    return open.high[at] === high && open.low[at] === low && this.lastHistogram(slot) === undefined;
   }
 
   /** Whether the last sample in order says that the series has ended. */
   endsStale(slot: number): boolean {
     if (!this.hasSamples(slot)) return false;
     const last = this.lastHistogram(slot);
-    return last === undefined ? this.#open.high[slot] === STALE_NAN_HI && this.#open.low[slot] === STALE_NAN_LO : last.isStale;
+    if (last !== undefined) return last.isStale;
+    const { open } = this.#slots[slot >>> PAGE_BITS]!;
+    return open.high[slot & PAGE_MASK] === STALE_NAN_HI && open.low[slot & PAGE_MASK] === STALE_NAN_LO;
   }
 
   /** The last sample where it is a histogram. */
   lastHistogram(slot: number): HistogramSample | undefined {
-    const row = this.#lastChunk[slot]!;
-    if (row === NONE || this.chunkEncoding[row] === CHUNK_ENCODING.xor || this.chunkEncoding[row] === CHUNK_ENCODING.xor2) return undefined;
-    return (this.#objects[this.#chunkAddress[row]!] as OpenHistogramChunk).last;
+    const row = this.#slots[slot >>> PAGE_BITS]!.lastChunk[slot & PAGE_MASK]!;
+    if (row === NONE) return undefined;
+    const encoding = this.chunkEncoding(row);
+    return encoding === CHUNK_ENCODING.xor || encoding === CHUNK_ENCODING.xor2 ? undefined : (this.#object(row) as OpenHistogramChunk).last;
   }
 
   /**
@@ -196,41 +286,46 @@ export class SeriesTable {
    */
   append(slot: number, timeMs: number, high: number, low: number, startMs: number = 0): boolean {
     if (this.#withStarts) return this.#appendWithStart(slot, timeMs, high, low, startMs);
-    const open = this.#open;
-    let row = this.#lastChunk[slot]!;
+    const series = this.#slots[slot >>> PAGE_BITS]!;
+    const at = slot & PAGE_MASK;
+    const { open } = series;
+    let row = series.lastChunk[at]!;
     if (row === NONE) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
-    else if (this.chunkEncoding[row] !== CHUNK_ENCODING.xor) {
-      if (open.timeMs[slot]! >= timeMs) return false;
-      row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
-    } else {
-      if (open.timeMs[slot]! >= timeMs) return false;
-      const count = open.count[slot]!;
-      if (this.#chunkBytes[row]! > XOR_CHUNK_BYTES_BEFORE_APPEND_MAX) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
+    else {
+      if (open.timeMs[at]! >= timeMs) return false;
+      const last = this.#chunks[row >>> PAGE_BITS]!;
+      const lastAt = row & PAGE_MASK;
+      if (last.encoding[lastAt] !== CHUNK_ENCODING.xor || last.bytes[lastAt]! > XOR_CHUNK_BYTES_BEFORE_APPEND_MAX) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
       else {
-        if (count === CHUNK_SAMPLES_TARGET / 4) this.#nextCutMs[slot] = predictChunkEnd(this.chunkMint[row]!, this.chunkMaxt[row]!, this.#nextCutMs[slot]!, 4);
-        if (timeMs >= this.#nextCutMs[slot]! || count >= CHUNK_SAMPLES_TARGET * 2) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
+        const count = open.count[at]!;
+        if (count === CHUNK_SAMPLES_TARGET / 4) series.nextCutMs[at] = predictChunkEnd(last.mint[lastAt]!, last.maxt[lastAt]!, series.nextCutMs[at]!, 4);
+        if (timeMs >= series.nextCutMs[at]! || count >= CHUNK_SAMPLES_TARGET * 2) row = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor);
       }
     }
-    const wanted = Math.max(this.#chunkBytes[row]!, XOR_HEADER_BYTES) + XOR_SAMPLE_BYTES_MAX;
-    if (wanted > this.#arena.capacity(this.#chunkRoom[row]!)) this.#resizeChunk(row, Math.min(Math.max(wanted, this.#chunkRoom[row]! * 2), ARENA_BLOCK_BYTES_MAX));
-    const address = this.#chunkAddress[row]!;
-    this.#appendXor(this.#arena.page(address), this.#arena.offset(address), open, slot, timeMs, high, low);
-    this.chunkMaxt[row] = timeMs;
-    this.#chunkBytes[row] = (open.bits[slot]! + 7) >>> 3;
+    const chunks = this.#chunks[row >>> PAGE_BITS]!;
+    const rowAt = row & PAGE_MASK;
+    const wanted = Math.max(chunks.bytes[rowAt]!, XOR_HEADER_BYTES) + XOR_SAMPLE_BYTES_MAX;
+    if (wanted > this.#arena.capacity(chunks.room[rowAt]!)) this.#resizeChunk(row, Math.min(Math.max(wanted, chunks.room[rowAt]! * 2), ARENA_BLOCK_BYTES_MAX));
+    const address = chunks.address[rowAt]!;
+    this.#appendXor(this.#arena.page(address), this.#arena.offset(address), open, at, timeMs, high, low);
+    chunks.maxt[rowAt] = timeMs;
+    chunks.bytes[rowAt] = (open.bits[at]! + 7) >>> 3;
     return true;
   }
 
   /** As `append`, to an XOR2 chunk, which is cut by the same rules. */
   #appendWithStart(slot: number, timeMs: number, high: number, low: number, startMs: number): boolean {
-    const open = this.#open;
-    const row = this.#lastChunk[slot]!;
-    if (row !== NONE && open.timeMs[slot]! >= timeMs) return false;
-    let stream = row !== NONE && this.chunkEncoding[row] === CHUNK_ENCODING.xor2 ? (this.#objects[this.#chunkAddress[row]!] as Xor2Stream) : undefined;
+    const series = this.#slots[slot >>> PAGE_BITS]!;
+    const at = slot & PAGE_MASK;
+    const { open } = series;
+    const row = series.lastChunk[at]!;
+    if (row !== NONE && open.timeMs[at]! >= timeMs) return false;
+    let stream = row !== NONE && this.chunkEncoding(row) === CHUNK_ENCODING.xor2 ? (this.#object(row) as Xor2Stream) : undefined;
     if (stream !== undefined) {
       if (stream.count === CHUNK_SAMPLES_TARGET / 4 && stream.byteLength <= XOR_CHUNK_BYTES_BEFORE_APPEND_MAX) {
-        this.#nextCutMs[slot] = predictChunkEnd(this.chunkMint[row]!, this.chunkMaxt[row]!, this.#nextCutMs[slot]!, 4);
+        series.nextCutMs[at] = predictChunkEnd(this.chunkMint(row), this.chunkMaxt(row), series.nextCutMs[at]!, 4);
       }
-      if (stream.byteLength > XOR_CHUNK_BYTES_BEFORE_APPEND_MAX || timeMs >= this.#nextCutMs[slot]! || stream.count >= CHUNK_SAMPLES_TARGET * 2) stream = undefined;
+      if (stream.byteLength > XOR_CHUNK_BYTES_BEFORE_APPEND_MAX || timeMs >= series.nextCutMs[at]! || stream.count >= CHUNK_SAMPLES_TARGET * 2) stream = undefined;
     }
     if (stream === undefined) {
       const cut = this.#cutChunk(slot, timeMs, CHUNK_ENCODING.xor2);
@@ -238,10 +333,10 @@ export class SeriesTable {
       this.#putObject(cut, stream);
     }
     stream.add(timeMs, high, low, startMs);
-    this.chunkMaxt[this.#lastChunk[slot]!] = timeMs;
-    open.timeMs[slot] = timeMs;
-    open.high[slot] = high;
-    open.low[slot] = low;
+    this.#setMaxt(series.lastChunk[at]!, timeMs);
+    open.timeMs[at] = timeMs;
+    open.high[at] = high;
+    open.low[at] = low;
     return true;
   }
 
@@ -251,61 +346,76 @@ export class SeriesTable {
    */
   appendHistogram(slot: number, sample: HistogramSample): boolean {
     const { timeMs } = sample;
-    const row = this.#lastChunk[slot]!;
-    if (row !== NONE && this.#open.timeMs[slot]! >= timeMs) return false;
+    const series = this.#slots[slot >>> PAGE_BITS]!;
+    const at = slot & PAGE_MASK;
+    const row = series.lastChunk[at]!;
+    if (row !== NONE && series.open.timeMs[at]! >= timeMs) return false;
     const encoding = histogramEncoding(sample.isFloat, this.#withStarts);
-    if (row === NONE || this.chunkEncoding[row] !== encoding) this.#beginHistogram(slot, sample, firstHeader(sample));
+    if (row === NONE || this.chunkEncoding(row) !== encoding) this.#beginHistogram(slot, sample, firstHeader(sample));
     else {
-      const open = this.#objects[this.#chunkAddress[row]!] as OpenHistogramChunk;
-      const mint = this.chunkMint[row]!;
-      const rangeStart = open.isEndPredicted ? rangeEnd(mint, this.#chunkRangeMs) : this.#nextCutMs[slot]!;
+      const open = this.#object(row) as OpenHistogramChunk;
+      const mint = this.chunkMint(row);
+      const rangeStart = open.isEndPredicted ? rangeEnd(mint, this.#chunkRangeMs) : series.nextCutMs[at]!;
       const bytes = open.byteLength;
       if (!open.isEndPredicted && bytes >= HISTOGRAM_CHUNK_BYTES_TARGET / 4) {
-        this.#nextCutMs[slot] = predictChunkEnd(mint, this.chunkMaxt[row]!, this.#nextCutMs[slot]!, HISTOGRAM_CHUNK_BYTES_TARGET / bytes);
+        series.nextCutMs[at] = predictChunkEnd(mint, this.chunkMaxt(row), series.nextCutMs[at]!, HISTOGRAM_CHUNK_BYTES_TARGET / bytes);
         open.isEndPredicted = true;
       }
-      const isFull = timeMs >= this.#nextCutMs[slot]! || bytes >= HISTOGRAM_CHUNK_BYTES_TARGET * 2;
+      const isFull = timeMs >= series.nextCutMs[at]! || bytes >= HISTOGRAM_CHUNK_BYTES_TARGET * 2;
       if (isFull && (open.count >= HISTOGRAM_CHUNK_SAMPLES_MIN || timeMs >= rangeStart)) {
         this.#beginHistogram(slot, sample, sample.isGauge ? firstHeader(sample) : open.headerAfter(sample));
       } else {
         const nextHeader = open.append(sample);
         if (nextHeader >= 0) this.#beginHistogram(slot, sample, nextHeader);
-        else this.chunkMaxt[row] = timeMs;
+        else this.#setMaxt(row, timeMs);
       }
     }
-    this.#open.timeMs[slot] = timeMs;
+    series.open.timeMs[at] = timeMs;
     return true;
+  }
+
+  #setMaxt(row: number, maxt: number): void {
+    this.#chunks[row >>> PAGE_BITS]!.maxt[row & PAGE_MASK] = maxt;
+  }
+
+  /** What a chunk outside of the arena consists of. */
+  #object(row: number): OpenHistogramChunk | Xor2Stream | Uint8Array | undefined {
+    return this.#objects[this.#chunks[row >>> PAGE_BITS]!.address[row & PAGE_MASK]!];
   }
 
   /** Payload of a chunk row, a view valid until the next change. */
   chunkData(row: number): Uint8Array {
-    const address = this.#chunkAddress[row]!;
-    if (this.#chunkRoom[row] === 0) {
-      const object = this.#objects[address]!;
+    const chunks = this.#chunks[row >>> PAGE_BITS]!;
+    const at = row & PAGE_MASK;
+    if (chunks.room[at] === 0) {
+      const object = this.#object(row)!;
       return object instanceof Uint8Array ? object : object.bytes();
     }
+    const address = chunks.address[at]!;
     const offset = this.#arena.offset(address);
-    return this.#arena.page(address).subarray(offset, offset + this.#chunkBytes[row]!);
+    return this.#arena.page(address).subarray(offset, offset + chunks.bytes[at]!);
   }
 
   /** Frees the chunks of a series that end before `mint`. @returns earliest timestamp left, or Infinity when nothing is left */
   dropChunksBefore(slot: number, mint: number): number {
-    let row = this.firstChunk[slot]!;
-    while (row !== NONE && this.chunkMaxt[row]! < mint) {
-      const next = this.chunkNext[row]!;
+    const series = this.#slots[slot >>> PAGE_BITS]!;
+    const at = slot & PAGE_MASK;
+    let row = series.firstChunk[at]!;
+    while (row !== NONE && this.chunkMaxt(row) < mint) {
+      const next = this.chunkNext(row);
       this.freeRow(row);
       row = next;
     }
-    this.firstChunk[slot] = row;
-    if (row !== NONE) return this.chunkMint[row]!;
-    this.#lastChunk[slot] = NONE;
+    series.firstChunk[at] = row;
+    if (row !== NONE) return this.chunkMint(row);
+    series.lastChunk[at] = NONE;
     return Number.POSITIVE_INFINITY;
   }
 
   /** Adds a chunk that is in no series' list, copying its payload. Returns its row. */
   addRow(mint: number, maxt: number, encoding: number, data: Uint8Array): number {
     const row = this.#newRow(mint, encoding);
-    this.chunkMaxt[row] = maxt;
+    this.#setMaxt(row, maxt);
     this.#putData(row, data);
     return row;
   }
@@ -313,7 +423,7 @@ export class SeriesTable {
   /** Frees a chunk that is in no series' list. */
   freeRow(row: number): void {
     this.#freeData(row);
-    this.chunkNext[row] = this.#freeRow;
+    this.#chunks[row >>> PAGE_BITS]!.next[row & PAGE_MASK] = this.#freeRow;
     this.#freeRow = row;
     this.chunkCount--;
   }
@@ -322,14 +432,11 @@ export class SeriesTable {
   removeEmpty(isKept: (slot: number) => boolean): number {
     let removed = 0;
     for (let slot = 0; slot < this.slotCount; slot++) {
-      if (this.alive[slot] === 0 || this.firstChunk[slot] !== NONE || this.held[slot]! > 0 || isKept(slot)) continue;
+      if (this.alive[slot] === 0 || this.firstChunk(slot) !== NONE || this.held[slot]! > 0 || isKept(slot)) continue;
       this.alive[slot] = 0;
       removed++;
     }
-    if (removed > 0) {
-      this.seriesCount -= removed;
-      this.#rebuildLookup();
-    }
+    this.seriesCount -= removed;
     return removed;
   }
 
@@ -338,75 +445,70 @@ export class SeriesTable {
    * Every slot known from before is void.
    */
   compact(symbols: SymbolTable): void {
-    const open = this.#open;
+    const byLabels = new HashIndex();
+    const labelIds = new RunPool((length) => new Uint32Array(length));
     let to = 0;
-    let idTo = 0;
     for (let slot = 0; slot < this.slotCount; slot++) {
       if (this.alive[slot] === 0) continue;
-      const start = this.labelStart[slot]!;
-      const idCount = this.labelCount[slot]! * 2;
-      for (let i = 0; i < idCount; i++) this.labelIds[idTo + i] = symbols.intern(this.#symbols.text(this.labelIds[start + i]!));
-      this.labelStart[to] = idTo;
-      this.labelCount[to] = this.labelCount[slot]!;
-      idTo += idCount;
+      this.#slots[to >>> PAGE_BITS]!.copy(to & PAGE_MASK, this.#slots[slot >>> PAGE_BITS]!, slot & PAGE_MASK);
+      const old = this.labelIds(slot);
+      const position = labelIds.reserve(old.length);
+      const from = labelIds.offset(position);
+      const ids = labelIds.page(position).subarray(from, from + old.length);
+      for (let i = 0; i < old.length; i++) ids[i] = symbols.intern(this.#symbols.text(old[i]!));
+      byLabels.add(hashIds(ids, ids.length), position, ids.length);
       this.refs[to] = this.refs[slot]!;
       this.alive[to] = 1;
-      this.firstChunk[to] = this.firstChunk[slot]!;
-      this.#lastChunk[to] = this.#lastChunk[slot]!;
-      this.#nextCutMs[to] = this.#nextCutMs[slot]!;
-      open.count[to] = open.count[slot]!;
-      open.bits[to] = open.bits[slot]!;
-      open.timeMs[to] = open.timeMs[slot]!;
-      open.delta[to] = open.delta[slot]!;
-      open.high[to] = open.high[slot]!;
-      open.low[to] = open.low[slot]!;
-      open.leading[to] = open.leading[slot]!;
-      open.trailing[to] = open.trailing[slot]!;
       this.pendingBatch[to] = this.pendingBatch[slot]!;
       this.pendingTimeMs[to] = this.pendingTimeMs[slot]!;
       this.pendingHigh[to] = this.pendingHigh[slot]!;
       this.pendingLow[to] = this.pendingLow[slot]!;
       this.held[to] = this.held[slot]!;
-      this.#hash[to] = hashIds(this.labelIds.subarray(this.labelStart[to]!, idTo), idCount);
       to++;
     }
+    this.#byLabels = byLabels;
+    this.#labelIds = labelIds;
     this.slotCount = to;
-    this.#labelIdCount = idTo;
+    this.#slots.length = Math.ceil(to / (PAGE_MASK + 1));
     this.#symbols = symbols;
-    this.#rebuildLookup();
   }
 
   /** Begins a chunk for floats, or with its data to come. Returns its row. */
   #cutChunk(slot: number, mint: number, encoding: number): number {
-    const last = this.#lastChunk[slot]!;
+    const series = this.#slots[slot >>> PAGE_BITS]!;
+    const at = slot & PAGE_MASK;
+    const last = series.lastChunk[at]!;
     if (last !== NONE) this.#closeChunk(last);
     const row = this.#newRow(mint, encoding);
-    if (last === NONE) this.firstChunk[slot] = row;
-    else this.chunkNext[last] = row;
-    this.#lastChunk[slot] = row;
-    this.#nextCutMs[slot] = rangeEnd(mint, this.#chunkRangeMs);
+    if (last === NONE) series.firstChunk[at] = row;
+    else this.#chunks[last >>> PAGE_BITS]!.next[last & PAGE_MASK] = row;
+    series.lastChunk[at] = row;
+    series.nextCutMs[at] = rangeEnd(mint, this.#chunkRangeMs);
     if (encoding === CHUNK_ENCODING.xor) {
-      this.#chunkRoom[row] = CHUNK_BYTES_FIRST;
-      this.#chunkAddress[row] = this.#arena.alloc(CHUNK_BYTES_FIRST);
-      this.#open.count[slot] = 0;
-      this.#open.bits[slot] = XOR_HEADER_BYTES * 8;
+      const chunks = this.#chunks[row >>> PAGE_BITS]!;
+      chunks.room[row & PAGE_MASK] = CHUNK_BYTES_FIRST;
+      chunks.address[row & PAGE_MASK] = this.#arena.alloc(CHUNK_BYTES_FIRST);
+      series.open.count[at] = 0;
+      series.open.bits[at] = XOR_HEADER_BYTES * 8;
     }
     return row;
   }
 
   #newRow(mint: number, encoding: number): number {
     let row = this.#freeRow;
-    if (row !== NONE) this.#freeRow = this.chunkNext[row]!;
+    if (row !== NONE) this.#freeRow = this.chunkNext(row);
     else {
       row = this.#chunkRows++;
-      if (row === this.chunkMint.length) this.#growChunks();
+      reserveEntry(this.#chunks, row, makeChunkPage);
     }
     this.chunkCount++;
-    this.chunkMint[row] = mint;
-    this.chunkMaxt[row] = mint;
-    this.chunkEncoding[row] = encoding;
-    this.#chunkBytes[row] = 0;
-    this.chunkNext[row] = NONE;
+    const chunks = this.#chunks[row >>> PAGE_BITS]!;
+    const at = row & PAGE_MASK;
+    chunks.mint[at] = mint;
+    chunks.maxt[at] = mint;
+    chunks.encoding[at] = encoding;
+    chunks.bytes[at] = 0;
+    chunks.next[at] = NONE;
     return row;
   }
 
@@ -417,9 +519,11 @@ export class SeriesTable {
 
   /** Gives a chunk that gets no more samples no more room than it needs. */
   #closeChunk(row: number): void {
-    if (this.chunkEncoding[row] === CHUNK_ENCODING.xor) {
-      const bytes = this.#chunkBytes[row]!;
-      if (this.#arena.capacity(bytes) < this.#arena.capacity(this.#chunkRoom[row]!)) this.#resizeChunk(row, bytes);
+    const chunks = this.#chunks[row >>> PAGE_BITS]!;
+    const at = row & PAGE_MASK;
+    if (chunks.encoding[at] === CHUNK_ENCODING.xor) {
+      const bytes = chunks.bytes[at]!;
+      if (this.#arena.capacity(bytes) < this.#arena.capacity(chunks.room[at]!)) this.#resizeChunk(row, bytes);
       return;
     }
     const data = this.chunkData(row);
@@ -436,22 +540,26 @@ export class SeriesTable {
     }
     const address = this.#arena.alloc(data.length);
     this.#arena.page(address).set(data, this.#arena.offset(address));
-    this.#chunkAddress[row] = address;
-    this.#chunkRoom[row] = data.length;
-    this.#chunkBytes[row] = data.length;
+    const chunks = this.#chunks[row >>> PAGE_BITS]!;
+    chunks.address[row & PAGE_MASK] = address;
+    chunks.room[row & PAGE_MASK] = data.length;
+    chunks.bytes[row & PAGE_MASK] = data.length;
   }
 
   #putObject(row: number, object: OpenHistogramChunk | Xor2Stream | Uint8Array): void {
     const place = this.#freeObjects.pop() ?? this.#objects.length;
     this.#objects[place] = object;
-    this.#chunkRoom[row] = 0;
-    this.#chunkAddress[row] = place;
+    const chunks = this.#chunks[row >>> PAGE_BITS]!;
+    chunks.room[row & PAGE_MASK] = 0;
+    chunks.address[row & PAGE_MASK] = place;
   }
 
   #freeData(row: number): void {
-    const address = this.#chunkAddress[row]!;
-    if (this.#chunkRoom[row]! > 0) {
-      this.#arena.free(address, this.#chunkRoom[row]!);
+    const chunks = this.#chunks[row >>> PAGE_BITS]!;
+    const address = chunks.address[row & PAGE_MASK]!;
+    const room = chunks.room[row & PAGE_MASK]!;
+    if (room > 0) {
+      this.#arena.free(address, room);
       return;
     }
     const object = this.#objects[address];
@@ -462,87 +570,28 @@ export class SeriesTable {
 
   /** Moves a chunk into a block of another size. */
   #resizeChunk(row: number, bytes: number): void {
-    const from = this.#chunkAddress[row]!;
-    const room = this.#chunkRoom[row]!;
+    const chunks = this.#chunks[row >>> PAGE_BITS]!;
+    const at = row & PAGE_MASK;
+    const from = chunks.address[at]!;
+    const room = chunks.room[at]!;
     const to = this.#arena.alloc(bytes);
     const kept = Math.min(this.#arena.capacity(room), this.#arena.capacity(bytes));
     const fromAt = this.#arena.offset(from);
     this.#arena.page(to).set(this.#arena.page(from).subarray(fromAt, fromAt + kept), this.#arena.offset(to));
     this.#arena.free(from, room);
-    this.#chunkAddress[row] = to;
-    this.#chunkRoom[row] = bytes;
-  }
-
-  /** Place in the lookup table: holds the slot, or NONE where it would go. Compares with the ids in [at, at + idCount). */
-  #place(hash: number, ids: Uint32Array, at: number, idCount: number): number {
-    const lookup = this.#lookup;
-    const mask = lookup.length - 1;
-    let place = hash & mask;
-    for (;;) {
-      const slot = lookup[place]!;
-      if (slot === NONE) return place;
-      if (this.#hash[slot] === hash && this.labelCount[slot]! * 2 === idCount) {
-        const start = this.labelStart[slot]!;
-        let i = 0;
-        while (i < idCount && this.labelIds[start + i] === ids[at + i]) i++;
-        if (i === idCount) return place;
-      }
-      place = (place + 1) & mask;
-    }
-  }
-
-  #rebuildLookup(): void {
-    let size = 1024;
-    while (size < this.refs.length * 2) size *= 2;
-    const lookup = new Int32Array(size).fill(NONE);
-    for (let slot = 0; slot < this.slotCount; slot++) {
-      if (this.alive[slot] === 0) continue;
-      let place = this.#hash[slot]! & (size - 1);
-      while (lookup[place] !== NONE) place = (place + 1) & (size - 1);
-      lookup[place] = slot;
-    }
-    this.#lookup = lookup;
+    chunks.address[at] = to;
+    chunks.room[at] = bytes;
   }
 
   #growSlots(): void {
-    const size = this.refs.length * 2;
-    this.refs = grown(this.refs, size);
-    this.alive = grown(this.alive, size);
-    this.labelStart = grown(this.labelStart, size);
-    this.labelCount = grown(this.labelCount, size);
-    this.#hash = grown(this.#hash, size);
-    const filled = this.firstChunk.length;
-    this.firstChunk = grown(this.firstChunk, size).fill(NONE, filled);
-    this.#lastChunk = grown(this.#lastChunk, size).fill(NONE, filled);
-    this.#nextCutMs = grown(this.#nextCutMs, size);
-    this.pendingBatch = grown(this.pendingBatch, size);
-    this.pendingTimeMs = grown(this.pendingTimeMs, size);
-    this.pendingHigh = grown(this.pendingHigh, size);
-    this.pendingLow = grown(this.pendingLow, size);
-    this.held = grown(this.held, size);
-    const open = this.#open;
-    this.#open = {
-      count: grown(open.count, size),
-      bits: grown(open.bits, size),
-      timeMs: grown(open.timeMs, size),
-      delta: grown(open.delta, size),
-      high: grown(open.high, size),
-      low: grown(open.low, size),
-      leading: grown(open.leading, size),
-      trailing: grown(open.trailing, size),
-    };
-    this.#rebuildLookup();
-  }
-
-  #growChunks(): void {
-    const size = this.chunkMint.length * 2;
-    this.chunkMint = grown(this.chunkMint, size);
-    this.chunkMaxt = grown(this.chunkMaxt, size);
-    this.#chunkAddress = grown(this.#chunkAddress, size);
-    this.#chunkRoom = grown(this.#chunkRoom, size);
-    this.#chunkBytes = grown(this.#chunkBytes, size);
-    this.chunkNext = grown(this.chunkNext, size);
-    this.chunkEncoding = grown(this.chunkEncoding, size);
+    const size = grownLength(this.refs.length);
+    this.refs = grownColumn(this.refs, size);
+    this.alive = grownColumn(this.alive, size);
+    this.pendingBatch = grownColumn(this.pendingBatch, size);
+    this.pendingTimeMs = grownColumn(this.pendingTimeMs, size);
+    this.pendingHigh = grownColumn(this.pendingHigh, size);
+    this.pendingLow = grownColumn(this.pendingLow, size);
+    this.held = grownColumn(this.held, size);
   }
 }
 

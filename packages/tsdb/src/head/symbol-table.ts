@@ -1,10 +1,14 @@
 /**
  * The strings of a head, each once: names and values of labels, known by small ids.
  *
- * Kept as UTF-8 bytes in one pool with a hash table of ids, because WAL records and write requests bring bytes: a string is made
+ * Kept as UTF-8 bytes in a pool with a hash index of ids, because WAL records and write requests bring bytes: a string is made
  * only when somebody reads the label.
+ *
+ *   id = number of an entry of the index, whose words are position in the pool and length in bytes
  */
 import { utf8Decode, utf8EncodeInto } from '@gauntlet/bytes';
+import { HashIndex } from './hash-index.ts';
+import { RunPool } from './run-pool.ts';
 
 /** Interned strings; ids count from 0 in order of arrival. */
 export interface SymbolTable {
@@ -24,18 +28,19 @@ function hashBytes(bytes: Uint8Array, start: number, end: number): number {
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
-/** Strings remembered with their id, so that labels that come as strings again and again are not encoded each time. */
+/**
+ * Strings remembered: labels that come as strings again and again are not encoded, and those that are read again and again not decoded, each
+ * time. Bounded, because a string takes several times its bytes. A power of two.
+ */
 const RECENT_TEXTS_MAX = 65_536;
 
 /** An empty table. */
 export function createSymbolTable(): SymbolTable {
-  let pool = new Uint8Array(64 * 1024);
-  let poolBytes = 0;
-  let starts = new Uint32Array(1024);
-  let hashes = new Uint32Array(1024);
-  let slots = new Int32Array(2048).fill(-1);
-  let count = 0;
-  const texts: (string | undefined)[] = [];
+  const pool = new RunPool((length) => new Uint8Array(length));
+  const index = new HashIndex();
+  /** The string of an id at its place, where `textIds` names the id. */
+  let texts: string[] = [];
+  let textIds = new Int32Array(1024).fill(-1);
   let scratch = new Uint8Array(1024);
   const recent = new Map<string, number>();
   const remember = (text: string, id: number): number => {
@@ -43,58 +48,40 @@ export function createSymbolTable(): SymbolTable {
     recent.set(text, id);
     return id;
   };
+  const keepText = (text: string, id: number): void => {
+    if (id >= textIds.length && textIds.length < RECENT_TEXTS_MAX) {
+      textIds = new Int32Array(textIds.length * 4).fill(-1);
+      texts = [];
+    }
+    const place = id & (textIds.length - 1);
+    textIds[place] = id;
+    texts[place] = text;
+  };
 
-  const endOf = (id: number): number => (id + 1 < count ? starts[id + 1]! : poolBytes);
   const isAt = (id: number, bytes: Uint8Array, start: number, end: number): boolean => {
-    const at = starts[id]!;
-    if (endOf(id) - at !== end - start) return false;
-    for (let i = 0; i < end - start; i++) if (pool[at + i] !== bytes[start + i]) return false;
+    if (index.wordB(id) !== end - start) return false;
+    const position = index.wordA(id);
+    const page = pool.page(position);
+    const from = pool.offset(position) - start;
+    for (let i = start; i < end; i++) if (page[from + i] !== bytes[i]) return false;
     return true;
   };
-  /** Slot of the bytes: holds their id, or −1 where they would go. */
-  const slotOf = (hash: number, bytes: Uint8Array, start: number, end: number): number => {
-    const mask = slots.length - 1;
-    let slot = hash & mask;
-    for (;;) {
-      const id = slots[slot]!;
-      if (id < 0 || (hashes[id] === hash && isAt(id, bytes, start, end))) return slot;
-      slot = (slot + 1) & mask;
-    }
-  };
-  const grow = (bytes: number): void => {
-    if (poolBytes + bytes > pool.length) {
-      const grown = new Uint8Array(Math.max(pool.length * 2, poolBytes + bytes));
-      grown.set(pool);
-      pool = grown;
-    }
-    if (count < starts.length) return;
-    const grownStarts = new Uint32Array(count * 2);
-    grownStarts.set(starts);
-    starts = grownStarts;
-    const grownHashes = new Uint32Array(count * 2);
-    grownHashes.set(hashes);
-    hashes = grownHashes;
-    slots = new Int32Array(count * 4).fill(-1);
-    const mask = slots.length - 1;
-    for (let id = 0; id < count; id++) {
-      let slot = hashes[id]! & mask;
-      while (slots[slot]! >= 0) slot = (slot + 1) & mask;
-      slots[slot] = id;
-    }
+  const findBytes = (hash: number, bytes: Uint8Array, start: number, end: number): number => {
+    let id = index.first(hash);
+    while (id >= 0 && !isAt(id, bytes, start, end)) id = index.next(id);
+    return id;
   };
   const internBytes = (bytes: Uint8Array, start: number, end: number): number => {
     const hash = hashBytes(bytes, start, end);
-    const found = slots[slotOf(hash, bytes, start, end)]!;
+    const found = findBytes(hash, bytes, start, end);
     if (found >= 0) return found;
-    grow(end - start);
-    const id = count;
-    starts[id] = poolBytes;
-    hashes[id] = hash;
-    pool.set(bytes.subarray(start, end), poolBytes);
-    poolBytes += end - start;
-    count++;
-    slots[slotOf(hash, bytes, start, end)] = id;
-    return id;
+    const length = end - start;
+    const position = pool.reserve(length);
+    const page = pool.page(position);
+    const at = pool.offset(position);
+    // Mostly short: a view of the source would cost more than its bytes.
+    for (let i = 0; i < length; i++) page[at + i] = bytes[start + i]!;
+    return index.add(hash, position, length);
   };
   const encode = (text: string): number => {
     if (text.length * 3 > scratch.length) scratch = new Uint8Array(text.length * 6);
@@ -102,7 +89,7 @@ export function createSymbolTable(): SymbolTable {
   };
   return {
     get count() {
-      return count;
+      return index.count;
     },
     internBytes,
     intern(text) {
@@ -110,22 +97,23 @@ export function createSymbolTable(): SymbolTable {
       if (known !== undefined) return known;
       const bytes = encode(text);
       const id = internBytes(scratch, 0, bytes);
-      texts[id] ??= text;
+      keepText(text, id);
       return remember(text, id);
     },
     find(text) {
       const known = recent.get(text);
       if (known !== undefined) return known;
       const bytes = encode(text);
-      const id = slots[slotOf(hashBytes(scratch, 0, bytes), scratch, 0, bytes)]!;
+      const id = findBytes(hashBytes(scratch, 0, bytes), scratch, 0, bytes);
       return id < 0 ? id : remember(text, id);
     },
     text(id) {
-      let text = texts[id];
-      if (text === undefined) {
-        text = utf8Decode(pool, starts[id]!, endOf(id));
-        texts[id] = text;
-      }
+      const place = id & (textIds.length - 1);
+      if (textIds[place] === id) return texts[place]!;
+      const position = index.wordA(id);
+      const at = pool.offset(position);
+      const text = utf8Decode(pool.page(position), at, at + index.wordB(id));
+      keepText(text, id);
       return text;
     },
   };

@@ -56,17 +56,17 @@ class HeadCursor extends CursorFields {
       const intervals = this.#hidden(this.#position);
       const slot = this.#slots[this.#position++]!;
       let count = 0;
-      for (let row = table.firstChunk[slot]!; row >= 0; row = table.chunkNext[row]!) {
-        const mint = table.chunkMint[row]!;
-        const maxt = table.chunkMaxt[row]!;
+      for (let row = table.firstChunk(slot); row >= 0; row = table.chunkNext(row)) {
+        const mint = table.chunkMint(row);
+        const maxt = table.chunkMaxt(row);
         if (mint > this.#to) break;
         if (maxt < this.#inOrderFrom || (intervals !== undefined && isCovered(intervals, mint, maxt))) continue;
         this.#put(count++, row);
       }
       if (outOfOrder.seriesCount > 0) {
         outOfOrder.visitRows(table.refs[slot]!, (row) => {
-          const mint = table.chunkMint[row]!;
-          const maxt = table.chunkMaxt[row]!;
+          const mint = table.chunkMint(row);
+          const maxt = table.chunkMaxt(row);
           if (mint > this.#to || maxt < this.#from || (intervals !== undefined && isCovered(intervals, mint, maxt))) return;
           let at = count++;
           this.reserve(count);
@@ -82,8 +82,8 @@ class HeadCursor extends CursorFields {
 
   #put(at: number, row: number): void {
     this.reserve(at + 1);
-    this.mint[at] = this.#head.table.chunkMint[row]!;
-    this.maxt[at] = this.#head.table.chunkMaxt[row]!;
+    this.mint[at] = this.#head.table.chunkMint(row);
+    this.maxt[at] = this.#head.table.chunkMaxt(row);
     this.refs[at] = row;
   }
 }
@@ -112,7 +112,7 @@ export function createHeadSource(head: Head): SeriesSource {
         region.set(data, at);
         request.at[i] = at;
         request.bytes[i] = data.length;
-        request.encodings[i] = head.table.chunkEncoding[request.refs[i]!]!;
+        request.encodings[i] = head.table.chunkEncoding(request.refs[i]!);
         at += data.length;
       }
       return true;
