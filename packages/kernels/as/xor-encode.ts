@@ -12,7 +12,15 @@ const NO_ROOM: i32 = -2;
 const SAFE_MAX_F64: f64 = 9007199254740991.0;
 /** Room demanded before each sample: 68 timestamp bits, 13 control bits, 64 value bits, and a whole store behind them. */
 const SAMPLE_ROOM: usize = 32;
+/** Room with which no sample lacks any: for the chunk, and for each sample. */
+const CHUNK_ROOM: u32 = 64;
+const SAMPLE_ROOM_MEAN: u32 = 19;
 const NO_WINDOW: u64 = 0xff;
+const FAILED_BASE: i32 = 3;
+const FAILED_MAX: usize = 2;
+/** 1.5 · 2^52: an integer within ±2^51 added to it is exact; of what has a fraction, something else comes back when it is subtracted. */
+const SMALL_MAGIC: f64 = 6755399441055744.0;
+const SMALL_MAX: f64 = 2251799813685247.0;
 
 /** See Kernels.encodeXor. */
 export function encodeXor(timestampsPtr: usize, valuesPtr: usize, count: i32, outPtr: usize, outMax: u32): i32 {
@@ -25,46 +33,66 @@ export function encodeXor(timestampsPtr: usize, valuesPtr: usize, count: i32, ou
   const first = load<f64>(timestampsPtr);
   if (!isSafe(first)) return NOT_ENCODABLE;
   if (outPtr + 2 + SAMPLE_ROOM > outEnd) return NO_ROOM;
-  let timestamp = <i64>first;
-  let out = writeUvarint(outPtr + 2, (<u64>timestamp << 1) ^ <u64>(timestamp >> 63));
+  const timestamp = <i64>first;
+  const out = writeUvarint(outPtr + 2, (<u64>timestamp << 1) ^ <u64>(timestamp >> 63));
+  const end =
+    outMax >= CHUNK_ROOM + <u32>count * SAMPLE_ROOM_MEAN && areSmall(timestampsPtr, count)
+      ? encodeSamples(timestampsPtr, valuesPtr, count, out, outEnd, false)
+      : encodeSamples(timestampsPtr, valuesPtr, count, out, outEnd, true);
+  return end <= FAILED_MAX ? <i32>end - FAILED_BASE : <i32>(end - outPtr);
+}
+
+/**
+ * Writes the value of the first sample, and the other samples.
+ * @param isCareful checks each timestamp and the room for each sample; else both are known to do. A constant: there are two copies of the loop
+ * @returns the end, or a negative result plus FAILED_BASE, where no memory is
+ */
+// @ts-ignore: decorator
+@inline
+function encodeSamples(timestampsPtr: usize, valuesPtr: usize, count: i32, out: usize, outEnd: usize, isCareful: bool): usize {
   let bits = load<u64>(valuesPtr);
   storeBE64(out, bits);
   out += 8;
-
+  const stop = timestampsPtr + (<usize>count << 3);
+  const apart = valuesPtr - timestampsPtr;
+  let timestamp = isCareful ? <i64>load<f64>(timestampsPtr) : smallInteger(timestampsPtr);
   let pending: u64 = 0;
   let used: u64 = 0;
   let leading: u64 = NO_WINDOW;
   let trailing: u64 = 0;
+  // 64 − leading − trailing.
+  let significant: u64 = 0;
   let delta: i64 = 0;
-  for (let i: i32 = 1; i < count; i++) {
-    if (out + SAMPLE_ROOM > outEnd) return NO_ROOM;
-    const column = <usize>i << 3;
-    const time = load<f64>(timestampsPtr + column);
-    if (!isSafe(time)) return NOT_ENCODABLE;
-    const nextDelta = <i64>time - timestamp;
+  for (let at = timestampsPtr + 8; at < stop; at += 8) {
+    if (isCareful) {
+      if (out + SAMPLE_ROOM > outEnd) return failed(NO_ROOM);
+      if (!isSafe(load<f64>(at))) return failed(NOT_ENCODABLE);
+    }
+    const time = isCareful ? <i64>load<f64>(at) : smallInteger(at);
+    const nextDelta = time - timestamp;
     const change = nextDelta - delta;
-    timestamp = <i64>time;
+    timestamp = time;
     delta = nextDelta;
     // What is to be written next, right-aligned.
     let code: u64 = 0;
     let width: u64 = 1;
-    if (i == 1) {
-      if (beyondSafe(nextDelta)) return NOT_ENCODABLE;
+    if (at == timestampsPtr + 8) {
+      if (isCareful && beyondSafe(nextDelta)) return failed(NOT_ENCODABLE);
       out = writeUvarint(out, <u64>nextDelta);
       width = 0;
     } else if (change != 0) {
-      if (beyondSafe(nextDelta)) return NOT_ENCODABLE;
-      if (change >= -8191 && change <= 8192) {
+      if (isCareful && beyondSafe(nextDelta)) return failed(NOT_ENCODABLE);
+      if (<u64>(change + 8191) <= 16383) {
         code = 0x8000 | (<u64>change & 0x3fff);
         width = 16;
-      } else if (change >= -65535 && change <= 65536) {
+      } else if (<u64>(change + 65535) <= 131071) {
         code = 0xc0000 | (<u64>change & 0x1ffff);
         width = 20;
-      } else if (change >= -524287 && change <= 524288) {
+      } else if (<u64>(change + 524287) <= 1048575) {
         code = 0xe00000 | (<u64>change & 0xfffff);
         width = 24;
       } else {
-        if (beyondSafe(change)) return NOT_ENCODABLE;
+        if (isCareful && beyondSafe(change)) return failed(NOT_ENCODABLE);
         // Four marker bits and 64 bits: 36 now, 32 with what follows.
         const word = pending | ((0xf00000000 | (<u64>change >> 32)) << (28 - used));
         storeBE64(out, word);
@@ -77,7 +105,7 @@ export function encodeXor(timestampsPtr: usize, valuesPtr: usize, count: i32, ou
       }
     }
 
-    const next = load<u64>(valuesPtr + column);
+    const next = load<u64>(at + apart);
     const xor = next ^ bits;
     bits = next;
     if (xor == 0) {
@@ -93,11 +121,11 @@ export function encodeXor(timestampsPtr: usize, valuesPtr: usize, count: i32, ou
       } else {
         leading = nextLeading;
         trailing = nextTrailing;
+        significant = 64 - leading - trailing;
         // 64 significant bits are written as 0: six bits do not hold 64, and 0 never occurs.
-        code = (code << 13) | 0x1800 | (leading << 6) | ((64 - leading - trailing) & 63);
+        code = (code << 13) | 0x1800 | (leading << 6) | (significant & 63);
         width += 13;
       }
-      const significant = 64 - leading - trailing;
       const value = xor >> trailing;
       if (width + significant <= 56) {
         code = (code << significant) | value;
@@ -132,8 +160,37 @@ export function encodeXor(timestampsPtr: usize, valuesPtr: usize, count: i32, ou
     used = total & 7;
   }
   // The pending bits were stored by the last write; only their byte is not counted yet.
-  if (used > 0) out++;
-  return <i32>(out - outPtr);
+  return used > 0 ? out + 1 : out;
+}
+
+/** Whether all timestamps are integers less than 2^51 in size: then their differences, and the differences of these, are safe too. */
+function areSmall(timestampsPtr: usize, count: i32): bool {
+  let wrong = i64x2.splat(0);
+  const end = timestampsPtr + (<usize>count << 3);
+  for (; timestampsPtr + 16 <= end; timestampsPtr += 16) wrong = v128.or(wrong, notSmall(v128.load(timestampsPtr)));
+  if (timestampsPtr < end) wrong = v128.or(wrong, notSmall(v128.load64_splat(timestampsPtr)));
+  return !v128.any_true(wrong);
+}
+
+// @ts-ignore: decorator
+@inline
+function notSmall(times: v128): v128 {
+  const magic = f64x2.splat(SMALL_MAGIC);
+  const isBroken = f64x2.ne(f64x2.sub(f64x2.add(times, magic), magic), times);
+  return v128.or(isBroken, f64x2.gt(f64x2.abs(times), f64x2.splat(SMALL_MAX)));
+}
+
+/** An integer less than 2^51 in size, plus a constant: sums with SMALL_MAGIC have it in their low bits. */
+// @ts-ignore: decorator
+@inline
+function smallInteger(ptr: usize): i64 {
+  return reinterpret<i64>(load<f64>(ptr) + SMALL_MAGIC);
+}
+
+// @ts-ignore: decorator
+@inline
+function failed(result: i32): usize {
+  return <usize>(result + FAILED_BASE);
 }
 
 function writeUvarint(ptr: usize, value: u64): usize {

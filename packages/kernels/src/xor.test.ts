@@ -222,6 +222,31 @@ describe('XOR chunks', () => {
     for (const kernels of both) expect(decode(kernels, Uint8Array.from(bytes))).toBe(-1);
   });
 
+  test('timestamps at the ends of the ranges: both the same, and back again', () => {
+    const edge = 2 ** 51;
+    const rows = [
+      [1 - edge, edge - 1, 1 - edge, edge - 1],
+      [-edge, edge, -edge, 0, edge],
+      [edge + 1, -edge - 1, edge],
+      [0, edge + 1, edge + 2],
+      [2 ** 52, 2 ** 52 + 2, 2 ** 52 + 3],
+      [edge, edge - 0.5],
+      [0, -0, 1],
+      [0, -Infinity],
+      [1, 2, NaN],
+      [-edge, -edge + 1, -edge + 2, -edge + 524_290],
+    ];
+    for (const times of rows) {
+      const samples = columns(times, times.map((_time, i) => i / 3));
+      const [a, b] = both.map((kernels) => encode(kernels, samples));
+      expect(a).toEqual(b);
+      const deltas = times.slice(1).map((time, i) => time - times[i]!);
+      const changes = deltas.slice(1).map((delta, i) => delta - deltas[i]!);
+      if ([...times, ...deltas, ...changes].some((number) => !Number.isSafeInteger(number))) expect(a).toBe(-1);
+      else expect(decode(wasm, a as Buffer)).toMatchObject({ timestamps: times.map((time) => time + 0) });
+    }
+  });
+
   test('timestamps that run out of the safe integers are refused, not wrapped', () => {
     const max = Number.MAX_SAFE_INTEGER;
     const near = encodeByDefinition(columns([0, 2 ** 52, max], [1, 2, 3]));
