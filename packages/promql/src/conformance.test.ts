@@ -5,32 +5,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { createKernels } from '@gauntlet/kernels';
-import type { Queryable } from '@gauntlet/model';
-import { createEngine, type Engine } from './engine.ts';
-import { runScript, SCRIPT_PARSER_OPTIONS, type ScriptEngine } from './promqltest/run-script.ts';
-import type { QueryResult } from './query-result.ts';
+import { runScript, type ScriptEngine } from './promqltest/run-script.ts';
+import { createScriptEngine } from './promqltest/script-engine.ts';
 
 const shared = process.env['GAUNTLET_SHARED'] ?? new URL('../../../../shared', import.meta.url).pathname;
 const scripts = `${shared}/conformance/promqltest`;
 const testdata = new URL('../testdata', import.meta.url).pathname;
-
-function scriptEngine(engine: Engine): ScriptEngine {
-  const settle = async (query: Promise<QueryResult>): Promise<QueryResult> => {
-    const result = await query;
-    result.dispose();
-    return result;
-  };
-  return {
-    instant: (queryable: Queryable, expr, timeMs) => settle(engine.instant({ expr, queryable, timeMs })),
-    range: (queryable: Queryable, expr, startMs, endMs, stepMs) => settle(engine.range({ expr, queryable, startMs, endMs, stepMs })),
-  };
-}
-
-function engineFor(backend: 'wasm' | 'js'): ScriptEngine {
-  const kernels = createKernels({ backend });
-  const options = { kernels, maxSamples: 10_000, delayedNameRemoval: true, useStartTimestamps: true, parser: SCRIPT_PARSER_OPTIONS, annotationsMax: 0 };
-  return scriptEngine(createEngine(options));
-}
 
 /** `file:line reason` → reason by place. */
 function knownGaps(): Map<string, string> {
@@ -63,7 +43,7 @@ async function check(folder: string, file: string, engine: ScriptEngine): Promis
 }
 
 describe.each(['wasm', 'js'] as const)('conformance scripts on %s kernels', (backend) => {
-  const engine = engineFor(backend);
+  const engine = createScriptEngine({ kernels: createKernels({ backend }) });
   if (!existsSync(scripts)) {
     test.skip('scripts of Prometheus: no data folder (GAUNTLET_SHARED)', () => undefined);
   } else {

@@ -1,24 +1,15 @@
 /** Switches of the engine, each on and off: removal of names at once or at the end, type and unit labels, the number of remarks. The parser's are in parser/. */
 import { createKernels } from '@gauntlet/kernels';
-import type { Queryable } from '@gauntlet/model';
 import { describe, expect, test } from '@jest/globals';
-import { createEngine, type EngineOptions } from './engine.ts';
-import { runScript, SCRIPT_PARSER_OPTIONS, type ScriptEngine } from './promqltest/run-script.ts';
-import type { ScriptResult } from './promqltest/compare-result.ts';
+import type { EngineOptions } from './engine.ts';
+import { runScript, type ScriptEngine } from './promqltest/run-script.ts';
+import { createScriptEngine } from './promqltest/script-engine.ts';
 
 const kernels = createKernels({ backend: 'js' });
 
+/** Scripts with the switches as they are by default. */
 function scriptEngine(options: Partial<EngineOptions>): ScriptEngine {
-  const engine = createEngine({ kernels, parser: SCRIPT_PARSER_OPTIONS, annotationsMax: 0, ...options });
-  const settle = async (run: Promise<ScriptResult & { dispose(): void }>): Promise<ScriptResult> => {
-    const result = await run;
-    result.dispose();
-    return result;
-  };
-  return {
-    instant: (queryable: Queryable, expr, timeMs) => settle(engine.instant({ expr, queryable, timeMs })),
-    range: (queryable: Queryable, expr, startMs, endMs, stepMs) => settle(engine.range({ expr, queryable, startMs, endMs, stepMs })),
-  };
+  return createScriptEngine({ kernels, maxSamples: 50_000_000, delayedNameRemoval: false, useStartTimestamps: false, ...options });
 }
 
 async function problems(script: string, options: Partial<EngineOptions>): Promise<string[]> {

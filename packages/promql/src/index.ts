@@ -44,4 +44,5 @@ export type { RuleName } from './plan/rule.ts';
 export type { EngineKernels, QueryControl } from './exec/query-context.ts';
 export type { QueryResult, QueryStats, StepRows } from './query-result.ts';
 export type { ScriptResult } from './promqltest/compare-result.ts';
-export { runScript, SCRIPT_PARSER_OPTIONS, type ScriptEngine, type ScriptOutcome } from './promqltest/run-script.ts';
+export { runScript, type ScriptEngine, type ScriptOutcome } from './promqltest/run-script.ts';
+export { createScriptEngine } from './promqltest/script-engine.ts';

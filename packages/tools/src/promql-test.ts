@@ -2,29 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { createKernels } from '@gauntlet/kernels';
-import { createEngine, PromqlError, type QueryResult, runScript, SCRIPT_PARSER_OPTIONS, type ScriptEngine, type ScriptOutcome } from '@gauntlet/promql';
+import { createScriptEngine, PromqlError, runScript, type ScriptEngine, type ScriptOutcome } from '@gauntlet/promql';
 import { errorText, type FlagTable } from '@gauntlet/service-kit';
 import { ToolsError } from './errors.ts';
 import { defineTool, type Tool } from './tool.ts';
 
 const flags = {} satisfies FlagTable;
-
-/** Most samples an evaluation may hold: some scripts of Prometheus expect that there is a limit, and which. */
-const SAMPLES_MAX = 10_000;
-
-/** The engine scripts are written for: all features on, metric names removed at the end. */
-function createScriptEngine(): ScriptEngine {
-  const engine = createEngine({ kernels: createKernels(), maxSamples: SAMPLES_MAX, delayedNameRemoval: true, parser: SCRIPT_PARSER_OPTIONS, annotationsMax: 0 });
-  const settle = async (query: Promise<QueryResult>): Promise<QueryResult> => {
-    const result = await query;
-    result.dispose();
-    return result;
-  };
-  return {
-    instant: (queryable, expr, timeMs) => settle(engine.instant({ expr, queryable, timeMs })),
-    range: (queryable, expr, startMs, endMs, stepMs) => settle(engine.range({ expr, queryable, startMs, endMs, stepMs })),
-  };
-}
 
 /** See the head of this file. */
 export const promqlTest: Tool = defineTool({
@@ -33,7 +16,7 @@ export const promqlTest: Tool = defineTool({
   flags,
   arguments: { usage: '<script>...', min: 1, max: Number.MAX_SAFE_INTEGER },
   async run(_values, deps, paths) {
-    const engine = createScriptEngine();
+    const engine = createScriptEngine({ kernels: createKernels() });
     let failures = 0;
     for (const path of paths) {
       // A turn of the event loop: an interruption takes effect between two scripts.

@@ -82,6 +82,16 @@ describe('test', () => {
     expect(await run(['test', path])).toMatchObject({ code: 0, out: `${path}: 1 of 1 evaluations as expected\n` });
   });
 
+  test.each([
+    ['start timestamps count as resets', 'load 1m\n  c_total@st -30s -30s -30s\n  c_total 10 20 30\n\neval instant at 2m resets(c_total[5m])\n  {} 2\n'],
+    ['names go at the end', 'load 1m\n  up{job="a"} 1x5\n\neval instant at 5m sum by (__name__) (rate(up[5m]))\n  {} 0\n'],
+    ['everything is switched on', 'load 1m\n  up{job="a"} 1x5\n\neval instant at 5m max_of(1, 2) + sum(mad_over_time(up[5m * 1]))\n  {} 2\n'],
+    ['the limit of samples is that of Prometheus\' own tests', 'load 1s\n  m 1x10001\n\neval range from 0 to 10001s step 1s m\n  expect fail regex: query processing would load too many samples into memory in query execution\n'],
+  ])('scripts of Prometheus: %s', async (_what, script) => {
+    const path = file('settings.test', script);
+    expect(await run(['test', path])).toMatchObject({ code: 0, out: `${path}: 1 of 1 evaluations as expected\n` });
+  });
+
   test('what is not has file, line, wanted and got; other files go on', async () => {
     const [bad, good] = [file('bad.test', `${GOOD}\neval instant at 1m up\n  up{job="a"} 7\n`), file('good.test', GOOD)];
     const { code, out, log } = await run(['test', bad, good]);

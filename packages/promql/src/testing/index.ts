@@ -4,4 +4,4 @@ export { almostEqual, type ScriptResult } from '../promqltest/compare-result.ts'
 export { loadSeries } from '../promqltest/load-data.ts';
 export { type LoadStatement, matchesExpectation, parseScript, type Statement } from '../promqltest/parse-script.ts';
 export { parseSeries, type SequenceValue, type SeriesDescription } from '../promqltest/parse-series.ts';
-export { runScript, SCRIPT_PARSER_OPTIONS, type ScriptEngine, type ScriptOutcome } from '../promqltest/run-script.ts';
+export { runScript, type ScriptEngine, type ScriptOutcome } from '../promqltest/run-script.ts';
