@@ -4,7 +4,7 @@
 //   frame   uvarint payload length │ encoding │ payload │ CRC-32C of encoding and payload
 //
 // Source: Prometheus tsdb/docs/format/chunks.md.
-import { crc32c } from './crc32c';
+import { crc32c, hasChecksum } from './crc32c';
 import { encodeXor } from './xor-encode';
 
 /** Most bytes of a length. */
@@ -34,7 +34,7 @@ export function checkChunkFrames(bytesPtr: usize, length: u32, base: f64, refsPt
     }
     if (!isWhole || payloadBytes + 1 + CRC_BYTES > <u64>(end - at)) return i;
     const bytes = <u32>payloadBytes;
-    if (crc32c(at, bytes + 1, 0) != <f64>bswap(load<u32>(at + 1 + bytes))) return i;
+    if (!hasChecksum(at, bytes + 1, bswap(load<u32>(at + 1 + bytes)))) return i;
     store<u32>(framesPtr, <u32>frame);
     store<u32>(framesPtr, <u32>at + 1, 4);
     store<u32>(framesPtr, bytes, 8);

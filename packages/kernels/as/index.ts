@@ -1,6 +1,7 @@
 // The seam of the module: every kernel by name. One file per family; the TypeScript twins in ../src/js have the same names.
 export { heapBase } from './memory';
 export { countXorSamples, decodeXor, decodeXorChunks, decodeXorChunksWithin } from './xor-decode';
+export { decodeXorChunksNewest } from './xor-newest';
 export { encodeXor } from './xor-encode';
 export { decodeXor2 } from './xor2-decode';
 export { decodeHistogramSamples } from './histogram-samples';

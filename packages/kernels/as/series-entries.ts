@@ -6,7 +6,7 @@
 //   next chunks   uvarint mint − last maxt    │ uvarint maxt − mint │ varint ref − last ref
 //
 // Source: Prometheus tsdb/docs/format/index.md, "Series".
-import { crc32c } from './crc32c';
+import { hasChecksum } from './crc32c';
 
 const SAFE_MAX: i64 = 9007199254740991;
 /** What `uvarint` gives for one that is cut or beyond SAFE_MAX. */
@@ -39,7 +39,7 @@ export function decodeSeriesEntries(
     if (bodyBytes < 0 || bodyBytes + 4 > <i64>end - <i64>at) return i;
     const bodyEnd = at + <usize>bodyBytes;
     const sum = (<u32>load<u8>(bodyEnd) << 24) | (<u32>load<u8>(bodyEnd, 1) << 16) | (<u32>load<u8>(bodyEnd, 2) << 8) | <u32>load<u8>(bodyEnd, 3);
-    if (crc32c(at, <u32>bodyBytes, 0) != <f64>sum) return i;
+    if (!hasChecksum(at, <u32>bodyBytes, sum)) return i;
 
     const labelCount = uvarint(bodyEnd);
     if (labelCount < 0 || labelCount * 2 > <i64>bodyEnd - <i64>at || labelCount * 2 > <i64>(symbolMax - symbols)) return i;

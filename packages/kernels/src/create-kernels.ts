@@ -12,12 +12,13 @@ import { createSnappyTwin } from './js/snappy.ts';
 import { createWriteRequestTwin } from './js/write-request.ts';
 import { createWindowTwin } from './js/windows.ts';
 import { createXorTwin } from './js/xor.ts';
+import { createXorNewestTwin } from './js/xor-newest.ts';
 import { createXor2Twin } from './js/xor2.ts';
 import { createHistogramEncodeTwin } from './js/histogram-encode.ts';
 import { createHistogramTwin } from './js/histogram-samples.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
-import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels } from './kernels.ts';
+import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels, XorNewestKernels } from './kernels.ts';
 import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
@@ -36,7 +37,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels {
+interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels {
   readonly heapBase: () => number;
 }
 
@@ -101,6 +102,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
   const xor = createXorTwin(memory);
   return {
     ...xor,
+    ...createXorNewestTwin(memory),
     ...createFrameTwin(memory, xor),
     ...createMergeTwin(memory),
     ...createXor2Twin(memory),

@@ -36,6 +36,7 @@ export {
   STEP_TEXT_BYTES,
   xorChunkBytesMax,
   type XorKernels,
+  type XorNewestKernels,
 } from './kernels.ts';
 export { SPACING_ROW_BYTES, type SpacingKernels } from './spacing-kernels.ts';
 export {

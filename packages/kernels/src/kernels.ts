@@ -84,6 +84,17 @@ export interface XorKernels {
   encodeXor(timestampsPtr: number, valuesPtr: number, count: number, outPtr: number, outMax: number): number;
 }
 
+/** The newest samples of XOR chunks. */
+export interface XorNewestKernels {
+  /**
+   * As `decodeXorChunksWithin`, but of the samples of a chunk in [mint, maxt] only the last one is kept. What comes after `maxt` is not looked at.
+   * @param timestampsPtr room for a sample of each chunk; `valuesPtr` likewise
+   * @returns samples kept, or −1 − i where chunk i is truncated or corrupt, longer than 4 KiB, or has times or distances of them that fill 2^52 or 2^35 ms:
+   *   `decodeXorChunksWithin` says which
+   */
+  decodeXorChunksNewest(descriptorPtr: number, chunkCount: number, mint: number, maxt: number, timestampsPtr: number, valuesPtr: number, countsPtr: number): number;
+}
+
 /** Room with which `encodeXor` of `count` samples never answers −2. */
 export function xorChunkBytesMax(count: number): number {
   return 64 + 19 * count;
@@ -171,7 +182,7 @@ export interface SeriesEntryKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels {
+export interface Kernels extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

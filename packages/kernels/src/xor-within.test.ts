@@ -29,8 +29,14 @@ function encode({ timestampsMs, values }: SampleColumns): Buffer {
   return chunk;
 }
 
+type Decode = (kernels: Kernels, chunks: readonly Uint8Array[], mint: number, maxt: number, sampleMax: number) => Kept | number;
+
+const decodeWithin: Decode = (kernels, chunks, mint, maxt, sampleMax) => decode(kernels, chunks, sampleMax, (...at) => kernels.decodeXorChunksWithin(at[0], chunks.length, mint, maxt, at[1], at[2], at[3], sampleMax));
+const decodeNewest = (kernels: Kernels, chunks: readonly Uint8Array[], mint: number, maxt: number): Kept | number =>
+  decode(kernels, chunks, chunks.length, (...at) => kernels.decodeXorChunksNewest(at[0], chunks.length, mint, maxt, at[1], at[2], at[3]));
+
 /** What is left of the chunks, or the negative code. What lies behind each chunk is 0xff, so that an overrun shows. */
-function decodeWithin(kernels: Kernels, chunks: readonly Uint8Array[], mint: number, maxt: number, sampleMax: number): Kept | number {
+function decode(kernels: Kernels, chunks: readonly Uint8Array[], sampleMax: number, kernel: (descriptorPtr: number, timestampsPtr: number, valuesPtr: number, countsPtr: number) => number): Kept | number {
   const { memory } = kernels;
   const ptrs = chunks.map((chunk) => memory.alloc(chunk.length + 16));
   const descriptorPtr = memory.alloc(8 * chunks.length);
@@ -42,7 +48,7 @@ function decodeWithin(kernels: Kernels, chunks: readonly Uint8Array[], mint: num
     memory.i32(descriptorPtr + 8 * i, 2).set([ptrs[i]!, chunk.length]);
   });
   for (const ptr of [timestampsPtr, valuesPtr]) memory.f64(ptr + 8 * sampleMax, 1).fill(CANARY);
-  const total = kernels.decodeXorChunksWithin(descriptorPtr, chunks.length, mint, maxt, timestampsPtr, valuesPtr, countsPtr, sampleMax);
+  const total = kernel(descriptorPtr, timestampsPtr, valuesPtr, countsPtr);
   for (const ptr of [timestampsPtr, valuesPtr]) expect(memory.f64(ptr + 8 * sampleMax, 1)[0]).toBe(CANARY);
   const result = total < 0 ? total : { counts: [...memory.i32(countsPtr, chunks.length)], timestamps: [...memory.f64(timestampsPtr, total)], bits: bitsOf(memory.u8(valuesPtr, 8 * total)) };
   for (const ptr of [...ptrs, descriptorPtr, countsPtr, timestampsPtr, valuesPtr]) memory.free(ptr);
@@ -102,6 +108,13 @@ function rangeOf({ timestampsMs }: SampleColumns, [from, length, before, after]:
 
 const pick = fc.tuple(fc.nat(400), fc.nat(400), fc.constantFrom(-1, 0, 1), fc.constantFrom(-1, 0, 1));
 
+const noise = fc.tuple(fc.uint8Array({ maxLength: 120 }), fc.nat(60)).map(([bytes, count]) => Buffer.concat([Buffer.of(0, count), bytes]));
+const flipped = fc.tuple(fc.oneof(scraped, awkwardSamples()), fc.nat(), fc.integer({ min: 0, max: 255 })).map(([samples, at, flip]) => {
+  const chunk = encode(samples);
+  chunk[at % chunk.length]! ^= flip;
+  return chunk;
+});
+
 describe('XOR chunks within a range', () => {
   test.each([
     ['scraped', scraped],
@@ -150,18 +163,93 @@ describe('XOR chunks within a range', () => {
   });
 
   test('chunks out of order, damaged or of noise: both refuse, or both give the same', () => {
-    const noise = fc.tuple(fc.uint8Array({ maxLength: 120 }), fc.nat(60)).map(([bytes, count]) => Buffer.concat([Buffer.of(0, count), bytes]));
-    const flipped = fc.tuple(fc.oneof(scraped, awkwardSamples()), fc.nat(), fc.integer({ min: 0, max: 255 })).map(([samples, at, flip]) => {
-      const chunk = encode(samples);
-      chunk[at % chunk.length]! ^= flip;
-      return chunk;
-    });
     fc.assert(
       fc.property(fc.oneof(noise, flipped), fc.constantFrom(-Infinity, 0, 1, 1_700_000_000_123, 1_700_000_300_123, 2 ** 50), fc.constantFrom(0, 15_000, 1e12, Infinity), (chunk, mint, length) => {
         const maxt = mint === -Infinity ? length : mint + length;
         expect(decodeWithin(wasm, [chunk], mint, maxt, 65535)).toEqual(decodeWithin(js, [chunk], mint, maxt, 65535));
       }),
       { numRuns: 1500 },
+    );
+  });
+});
+
+/** Of what is left in the range the last sample of each chunk. */
+function expectedNewest(parts: readonly SampleColumns[], mint: number, maxt: number): Kept {
+  const newest = parts.map((columns) => {
+    const { timestamps, bits } = expected([columns], mint, maxt);
+    return { timestamps: timestamps.slice(-1), bits: bits.slice(-1) };
+  });
+  return { counts: newest.map(({ timestamps }) => timestamps.length), timestamps: newest.flatMap(({ timestamps }) => timestamps), bits: newest.flatMap(({ bits }) => bits) };
+}
+
+describe('the newest sample of XOR chunks', () => {
+  test('scraped samples: the last one of those in the range', () => {
+    fc.assert(
+      fc.property(fc.array(scraped, { minLength: 1, maxLength: 4 }), pick, (parts, at) => {
+        const [mint, maxt] = rangeOf(parts[0]!, at);
+        for (const kernels of both) expect(decodeNewest(kernels, parts.map(encode), mint, maxt)).toEqual(expectedNewest(parts, mint, maxt));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('awkward samples: the same, or refused', () => {
+    let decoded = 0;
+    fc.assert(
+      fc.property(ascending, pick, (columns, at) => {
+        const [mint, maxt] = rangeOf(columns, at);
+        const found = both.map((kernels) => decodeNewest(kernels, [encode(columns)], mint, maxt));
+        expect(found[0]).toEqual(found[1]);
+        if (found[0] === -1) return;
+        decoded++;
+        expect(found[0]).toEqual(expectedNewest([columns], mint, maxt));
+      }),
+      { numRuns: 500 },
+    );
+    expect(decoded).toBeGreaterThan(50);
+  });
+
+  test.each([
+    ['everything', -Infinity, Infinity, [4]],
+    ['nothing before', -Infinity, 0, []],
+    ['nothing after', 5, Infinity, []],
+    ['one', 2, 2, [2]],
+    ['between samples', 2.5, 3.5, [3]],
+    ['before the epoch', -Infinity, -0.5, []],
+    ['no range', 3, 1, []],
+  ])('%s', (_name, mint, maxt, timestamps) => {
+    const chunk = encode({ timestampsMs: Float64Array.of(1, 2, 3, 4), values: Float64Array.of(1, 1, 5, 5) });
+    for (const kernels of both) expect(decodeNewest(kernels, [Buffer.of(0, 0), chunk], mint, maxt)).toMatchObject({ counts: [0, timestamps.length], timestamps });
+  });
+
+  test('a gap that takes 64 bits is read, times that are too far apart and a chunk that is too long are refused', () => {
+    const gap = { timestampsMs: Float64Array.of(1000, 16_000, 31_000, 86_400_000, 86_415_000), values: Float64Array.of(1, 2, 3, 4, 5) };
+    const far = { timestampsMs: Float64Array.of(1, 2, 2 ** 50, 2 ** 50 + 1), values: Float64Array.of(1, 2, 3, 4) };
+    const long = { timestampsMs: Float64Array.from({ length: 600 }, (_, i) => i), values: Float64Array.from({ length: 600 }, (_, i) => Math.sqrt(i)) };
+    for (const kernels of both) {
+      for (const maxt of [999, 1000, 31_000, 86_399_999, 86_400_000, Infinity]) expect(decodeNewest(kernels, [encode(gap)], 0, maxt)).toEqual(expectedNewest([gap], 0, maxt));
+      expect(decodeNewest(kernels, [encode(gap), encode(far)], 0, Infinity)).toBe(-2);
+      expect(encode(long).length).toBeGreaterThan(4096);
+      expect(decodeNewest(kernels, [encode(long)], 0, Infinity)).toBe(-1);
+    }
+  });
+
+  test('what is cut off is refused, unless the range ends before it', () => {
+    const columns = { timestampsMs: Float64Array.of(1, 2, 3, 4), values: Float64Array.of(1.1, 1.2, 5.3, 5.4) };
+    const chunk = encode(columns);
+    for (const kernels of both) {
+      for (let end = 0; end < chunk.length; end++) expect(decodeNewest(kernels, [chunk, chunk.subarray(0, end)], 0, 4)).toBe(-2);
+      for (let end = chunk.length - 2; end < chunk.length; end++) expect(decodeNewest(kernels, [chunk.subarray(0, end)], 0, 3)).toEqual(expectedNewest([columns], 0, 3));
+    }
+  });
+
+  test('damaged or of noise: both refuse, or both give the same', () => {
+    fc.assert(
+      fc.property(fc.oneof(noise, flipped), fc.constantFrom(-Infinity, 0, 1, 1_700_000_000_123, 1_700_000_300_123, 2 ** 50), fc.constantFrom(0, 15_000, 1e12, Infinity), (chunk, mint, length) => {
+        const maxt = mint === -Infinity ? length : mint + length;
+        expect(decodeNewest(wasm, [chunk], mint, maxt)).toEqual(decodeNewest(js, [chunk], mint, maxt));
+      }),
+      { numRuns: 3000 },
     );
   });
 });

@@ -35,6 +35,8 @@ export interface SelectHints {
    * hand out each series by itself, and in the order of the whole labels.
    */
   readonly projection?: { readonly include: boolean; readonly labels: readonly string[] } | undefined;
+  /** Of each series only the newest sample is looked at: others may be left out. */
+  readonly newestOnly?: boolean | undefined;
 }
 
 export interface SelectRequest {

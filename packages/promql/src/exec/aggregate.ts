@@ -78,6 +78,9 @@ class AggregateSink implements RowSink {
   readonly #keys: KeyTable;
   /** By number of the key. */
   readonly #groups: Group[] = [];
+  /** Labels of the row before, and its group. */
+  #lastLabels: Labels | undefined;
+  #lastGroup: Group | undefined;
   #labelBytes = 0;
   readonly #stateBytes: number;
   /** Samples that came in and are counted as held until the aggregation is done. */
@@ -94,11 +97,19 @@ class AggregateSink implements RowSink {
   }
 
   add(labels: Labels, dropName: boolean, valuesPtr: number, presentPtr: number, found: number, histograms?: StepHistograms): void {
-    const group = this.#groups[this.#keys.idOf(this.#keyOf(labels))] ?? this.#newGroup(labels);
+    // Storage that leaves out labels hands out one array for neighbours that are equal then.
+    const group = labels === this.#lastLabels ? this.#lastGroup! : this.#groupOf(labels);
     if (dropName) group.dropName = true;
     if (histograms !== undefined) this.#takeHistograms(group, labels, presentPtr, histograms);
     this.#context.kernels.accumulate(this.#op, valuesPtr, presentPtr, this.#steps, group.statePtr);
     this.#held += found;
+  }
+
+  #groupOf(labels: Labels): Group {
+    const group = this.#groups[this.#keys.idOf(this.#keyOf(labels))] ?? this.#newGroup(labels);
+    this.#lastLabels = labels;
+    this.#lastGroup = group;
+    return group;
   }
 
   /** Takes the histograms out of a row, so that the accumulator sees floats only; it counts them where that is all it does. */

@@ -20,6 +20,8 @@ export interface ReadRequest {
   readonly read?: SelectorRead | undefined;
   /** What storage is told, where it is not what planning has decided. */
   readonly hints?: SelectHints | undefined;
+  /** Whether the visitor looks at the newest sample of a series alone; default no. */
+  readonly newestOnly?: boolean;
   /** Whether the visitor wants to know since when samples count; default no. */
   readonly withStarts?: boolean;
 }
@@ -53,7 +55,9 @@ export type SeriesVisitor = (
  */
 export async function readSeries(context: QueryContext, request: ReadRequest, visit: SeriesVisitor): Promise<void> {
   const { hints = request.hints, shared } = request.read ?? {};
-  const planned = { ...request, hints };
+  // Others who read with it may look at more.
+  const newestOnly = request.newestOnly === true && shared === undefined && hints !== undefined;
+  const planned = { ...request, hints: newestOnly ? { ...hints, newestOnly } : hints };
   const visitor = context.meter === undefined ? visit : context.meter.readsInto(visit);
   return shared === undefined ? readAlone(context, planned, visitor) : readShared(context, planned, shared, visitor, readAlone);
 }

@@ -30,6 +30,7 @@ export async function selectVectorRows(context: QueryContext, selector: VectorSe
       read: selector.read,
       mint: look.askFromMs - lookbackMs + 1,
       maxt: look.lastMs,
+      newestOnly: look.firstMs === look.lastMs,
     };
     await readSeries(context, request, (labels, timestampsPtr, columnPtr, count, histograms) => {
       const found = kernels.lookback(timestampsPtr, columnPtr, count, look.firstMs, look.stepMs, steps, lookbackMs, valuesPtr, presentPtr);

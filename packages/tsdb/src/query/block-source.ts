@@ -8,7 +8,9 @@
  *   refs    ├c1┤├c2┤├c3┤   (gap ≤ 16 KiB)  ├c9┤          (far)  ├c70┤
  *   runs    [───────────────────────────────────+guess]         [─────+guess]
  */
+import { crc32c } from '@gauntlet/bytes';
 import type { Kernels } from '@gauntlet/kernels';
+import type { Labels } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import { type Intervals, isCovered } from '../block/tombstones.ts';
 import { type ChunkFrame, frameChunk } from '../chunks/chunk-reader.ts';
@@ -17,12 +19,15 @@ import { be32 } from '../index-file/layout.ts';
 import type { Postings } from '../index-file/postings.ts';
 import { createSeriesEntry } from '../index-file/series-entry.ts';
 import { EntryBatch } from './entry-batch.ts';
-import { type ChunkRequest, CursorFields, type SeriesSource } from './series-source.ts';
+import { LabelProjection } from './project-labels.ts';
+import { type ChunkRequest, CursorFields, type Projection, type SeriesSource } from './series-source.ts';
 
 /** Gap up to which reading through is cheaper than another read. */
 const GAP_BYTES_MAX = 16 * 1024;
 /** First guess of a chunk's length with its frame: float chunks end near 1 KiB. */
 const TAIL_BYTES = 1100;
+/** References of a segment. */
+const SEGMENT_REFS = 2 ** 32;
 /** Series from which on entries are decoded by the batch. */
 const BATCHED_MIN = 16;
 
@@ -33,11 +38,12 @@ class BlockCursor extends CursorFields {
   readonly #to: number;
   readonly #entry = createSeriesEntry();
   readonly #batch: EntryBatch | undefined;
+  readonly #projection: LabelProjection | undefined;
   #position = 0;
   /** Next entry of the batch. */
   #inBatch = 0;
 
-  constructor(block: Block, postings: Postings, from: number, to: number, kernels: Kernels | undefined) {
+  constructor(block: Block, postings: Postings, from: number, to: number, kernels: Kernels | undefined, projection: Projection) {
     super();
     this.#block = block;
     this.#postings = postings;
@@ -45,6 +51,7 @@ class BlockCursor extends CursorFields {
     this.#to = to;
     // A few entries are read faster than columns for many are made.
     this.#batch = kernels === undefined || postings.length < BATCHED_MIN ? undefined : new EntryBatch(block.index, kernels, from, to);
+    this.#projection = projection === undefined ? undefined : new LabelProjection(block.index.symbols, projection);
   }
 
   next(): boolean {
@@ -76,10 +83,15 @@ class BlockCursor extends CursorFields {
       this.refs[count++] = batch.refs[at]!;
     }
     if (count === 0) return false;
-    const labels: string[] = [];
+    return this.accept(this.#labelsOf(batch.symbols, i === 0 ? 0 : ends[i * 2 - 2]!, ends[i * 2]!), count, intervals);
+  }
+
+  #labelsOf(ordinals: Uint32Array, from: number, end: number): Labels {
+    if (this.#projection !== undefined) return this.#projection.labelsOf(ordinals, from, end);
     const { symbols } = this.#block.index;
-    for (let at = i === 0 ? 0 : ends[i * 2 - 2]!; at < ends[i * 2]!; at++) labels.push(symbols.lookup(batch.symbols[at]!));
-    return this.accept(labels, count, intervals);
+    const labels: string[] = [];
+    for (let at = from; at < end; at++) labels.push(symbols.lookup(ordinals[at]!));
+    return labels;
   }
 
   /** Reads an entry on its own; false when none of its chunks is wanted. */
@@ -98,7 +110,7 @@ class BlockCursor extends CursorFields {
       this.maxt[count] = maxt;
       this.refs[count++] = entry.refs[i]!;
     }
-    return count > 0 && this.accept(this.#block.index.labelsOf(entry), count, intervals);
+    return count > 0 && this.accept(this.#labelsOf(entry.symbols, 0, entry.labelCount * 2), count, intervals);
   }
 
   #intervalsOf(ref: number): Intervals | undefined {
@@ -121,20 +133,33 @@ interface ReadPlan {
 export function createBlockSource(block: Block, kernels?: Kernels): SeriesSource {
   let tailBytes = TAIL_BYTES;
   const plan: ReadPlan = { runs: 0, first: [], offset: [], length: [], regionAt: [] };
-  const frame: ChunkFrame = { encodingAt: 0, payloadBytes: 0, end: 0 };
   const entry = createSeriesEntry();
   const { chunks } = block;
+
+  /** Bytes of a chunk that is not whole within a run. @throws TsdbError ERR_CHUNK_CORRUPT if it is damaged, which is the other reason to stop at it */
+  const wholeBytes = (run: Uint8Array, at: number, segment: number, runOffset: number): number => {
+    const frame: ChunkFrame = { encodingAt: 0, payloadBytes: 0, end: 0 };
+    const segmentBytes = chunks.segmentBytes(segment);
+    const fail = (what: string): Error => chunkCorrupt(block.meta.ulid, segment, runOffset + at, what);
+    if (!frameChunk(run, at, frame)) throw fail('length is truncated or over-long');
+    if (runOffset + frame.end > segmentBytes) throw fail(`payload of ${frame.payloadBytes} bytes passes the end of the segment (${segmentBytes} bytes)`);
+    if (frame.end > run.length) return frame.end - at;
+    const sum = crc32c(run.subarray(frame.encodingAt, frame.end - 4));
+    throw fail(`invalid checksum ${sum.toString(16)}, want ${be32(run, frame.end - 4).toString(16)}`);
+  };
 
   const planRuns = (request: ChunkRequest): number => {
     plan.runs = 0;
     let regionBytes = 0;
+    const { refs } = request;
     for (let i = 0; i < request.count; ) {
-      const ref = request.refs[i]!;
+      const ref = refs[i]!;
       const segment = chunkRefSegment(ref);
-      let j = i + 1;
-      while (j < request.count && request.refs[j]! - request.refs[j - 1]! <= GAP_BYTES_MAX && chunkRefSegment(request.refs[j]!) === segment) j++;
       const offset = chunkRefOffset(ref);
-      const end = Math.min(chunkRefOffset(request.refs[j - 1]!) + tailBytes, chunks.segmentBytes(segment));
+      const nextSegment = ref - offset + SEGMENT_REFS;
+      let j = i + 1;
+      while (j < request.count && refs[j]! - refs[j - 1]! <= GAP_BYTES_MAX && refs[j]! < nextSegment) j++;
+      const end = Math.min(offset + (refs[j - 1]! - ref) + tailBytes, chunks.segmentBytes(segment));
       const run = plan.runs++;
       plan.first[run] = i;
       plan.offset[run] = offset;
@@ -152,37 +177,29 @@ export function createBlockSource(block: Block, kernels?: Kernels): SeriesSource
     index: block.index,
     mint: block.meta.minTime,
     maxt: block.meta.maxTime - 1,
-    cursor: (refs, mint, maxt) => new BlockCursor(block, refs, mint, maxt, kernels),
+    cursor: (refs, mint, maxt, projection) => new BlockCursor(block, refs, mint, maxt, kernels, projection),
     labelsOf(ref) {
       block.index.readSeries(ref, entry, false);
       return block.index.labelsOf(entry);
     },
     regionBytes: planRuns,
-    fill(request, region, regionAt, crc) {
+    fill(request, region, regionAt, frame) {
+      const { refs } = request;
       for (let run = 0; run < plan.runs; run++) {
         const base = regionAt + plan.regionAt[run]!;
         const length = plan.length[run]!;
-        const segment = chunkRefSegment(request.refs[plan.first[run]!]!);
-        const segmentBytes = chunks.segmentBytes(segment);
+        const first = plan.first[run]!;
+        const end = plan.first[run + 1]!;
+        const firstRef = refs[first]!;
+        const segment = chunkRefSegment(firstRef);
         const bytes = region.subarray(base, base + length);
         const got = chunks.read(segment, bytes, plan.offset[run]!);
         if (got < length) throw chunkCorrupt(block.meta.ulid, segment, plan.offset[run]! + got, 'segment got shorter');
-        for (let i = plan.first[run]!; i < plan.first[run + 1]!; i++) {
-          const offset = chunkRefOffset(request.refs[i]!);
-          const at = offset - plan.offset[run]!;
-          if (!frameChunk(bytes, at, frame)) throw chunkCorrupt(block.meta.ulid, segment, offset, 'length is truncated or over-long');
-          if (plan.offset[run]! + frame.end > segmentBytes) throw chunkCorrupt(block.meta.ulid, segment, offset, `payload of ${frame.payloadBytes} bytes passes the end of the segment (${segmentBytes} bytes)`);
-          if (frame.end > length) {
-            tailBytes = Math.max(tailBytes * 2, frame.end - at);
-            return false;
-          }
-          const sum = crc(base + frame.encodingAt, frame.payloadBytes + 1);
-          const want = be32(bytes, frame.end - 4);
-          if (sum !== want) throw chunkCorrupt(block.meta.ulid, segment, offset, `invalid checksum ${sum.toString(16)}, want ${want.toString(16)}`);
-          request.at[i] = base + frame.encodingAt + 1;
-          request.bytes[i] = frame.payloadBytes;
-          request.encodings[i] = bytes[frame.encodingAt]!;
-        }
+        const stopped = frame(request, first, end, base, length);
+        if (stopped === end) continue;
+        const chunkBytes = wholeBytes(bytes, refs[stopped]! - firstRef, segment, plan.offset[run]!);
+        tailBytes = Math.max(tailBytes * 2, chunkBytes);
+        return false;
       }
       return true;
     },

@@ -41,11 +41,14 @@ export class BatchDecoder {
 
   /**
    * Decodes a filled batch. Series without a sample in range are left out.
+   * @param newestOnly other samples than the newest of a series may be left out
    * @throws TsdbError ERR_CHUNK_CORRUPT, ERR_CHUNK_ENCODING; KernelError ERR_KERNEL_MEMORY
    */
-  decode(batch: ChunkBatch, mint: number, maxt: number): SeriesBatch {
+  decode(batch: ChunkBatch, mint: number, maxt: number, newestOnly = false): SeriesBatch {
     const kernels = this.#kernels;
     loadIntoKernels(batch, this.#sources, kernels, this.#region);
+    const newest = newestOnly ? this.#decodeNewest(batch, mint, maxt) : undefined;
+    if (newest !== undefined) return newest;
     const descriptorPtr = this.#descriptors.ensure(batch.count * 12);
     const descriptors = kernels.memory.i32(descriptorPtr, batch.count * 2);
     const counts = new Int32Array(batch.count);
@@ -115,6 +118,40 @@ export class BatchDecoder {
       ...(ids === undefined ? {} : { histograms: histograms.column(ids.subarray(0, to)) }),
       ...(startTimestamps === undefined ? {} : { startTimestamps: startTimestamps.subarray(0, to) }),
     };
+  }
+
+  /** Decodes of each chunk the newest sample in the range; undefined where that does not tell which the newest one of a series is, or there is damage. */
+  #decodeNewest(batch: ChunkBatch, mint: number, maxt: number): SeriesBatch | undefined {
+    const { count, starts, source: sources, place: places, requests } = batch;
+    if (batch.intervals.size > 0 || overlap(batch)) return undefined;
+    const { memory } = this.#kernels;
+    const regionPtr = this.#region.ptr;
+    const descriptorPtr = this.#descriptors.ensure(count * 12);
+    const timestampsPtr = this.#timestamps.ensure(count * 8);
+    const valuesPtr = this.#values.ensure(count * 8);
+    const descriptors = memory.i32(descriptorPtr, count * 2);
+    for (let chunk = 0; chunk < count; chunk++) {
+      const request = requests[sources[chunk]!]!;
+      const place = places[chunk]!;
+      if (request.encodings[place] !== CHUNK_ENCODING.xor) return undefined;
+      descriptors[chunk * 2] = regionPtr + request.at[place]!;
+      descriptors[chunk * 2 + 1] = request.bytes[place]!;
+    }
+    const countsPtr = descriptorPtr + count * 8;
+    const samples = this.#kernels.decodeXorChunksNewest(descriptorPtr, count, mint, maxt, timestampsPtr, valuesPtr, countsPtr);
+    if (samples < 0) return undefined;
+    const counts = memory.i32(countsPtr, count);
+    const offsets = new Int32Array(batch.labels.length + 1);
+    const labels: (readonly string[])[] = [];
+    let to = 0;
+    for (let series = 0; series < batch.labels.length; series++) {
+      const from = to;
+      for (let chunk = starts[series]!; chunk < starts[series + 1]!; chunk++) to += counts[chunk]!;
+      if (to === from) continue;
+      labels.push(batch.labels[series]!);
+      offsets[labels.length] = to;
+    }
+    return { labels, offsets: offsets.subarray(0, labels.length + 1), timestampsMs: memory.f64(timestampsPtr, to), values: memory.f64(valuesPtr, to), kernelColumns: { timestampsPtr, valuesPtr } };
   }
 
   /** Decodes chunks that are all XOR; of one that reaches out of the range only what lies within. @returns samples, `counts` says of which chunk */
@@ -189,6 +226,14 @@ export class BatchDecoder {
     const source = this.#sources[batch.source[chunk]!]!.name;
     return new TsdbError('ERR_CHUNK_ENCODING', `decode chunk of series ${JSON.stringify(this.#labelsOfChunk(batch, chunk))} in ${source}: invalid chunk encoding "${encoding}"`);
   }
+}
+
+/** Whether some chunk of a series begins before the one before it has ended. */
+function overlap({ labels, starts, mint, maxt }: ChunkBatch): boolean {
+  for (let series = 0; series < labels.length; series++) {
+    for (let chunk = starts[series]! + 1; chunk < starts[series + 1]!; chunk++) if (mint[chunk]! <= maxt[chunk - 1]!) return true;
+  }
+  return false;
 }
 
 /** Whether some chunk has samples outside of [mint, maxt]. */

@@ -5,7 +5,7 @@
  *   cursor    references → series in label order, with the chunks that overlap the range
  *   chunks    references of chunks → their bytes, in two steps: how many bytes to make room for, then fill
  */
-import type { Labels } from '@gauntlet/model';
+import type { Labels, SelectHints } from '@gauntlet/model';
 import type { Intervals } from '../block/tombstones.ts';
 import type { LabelIndex } from '../index-file/index-reader.ts';
 import type { Postings } from '../index-file/postings.ts';
@@ -72,6 +72,16 @@ export interface ChunkRequest {
   encodings: Uint8Array;
 }
 
+/** Labels that are wanted of series; undefined: all. */
+export type Projection = SelectHints['projection'];
+
+/**
+ * Finds the parts of chunks [first, end) of a request, compares their checksums and fills the out columns. They lie in [runAt, runAt + runBytes) of the
+ * region, which begins with the chunk that `first` refers to.
+ * @returns the first chunk that is not whole within those bytes, or damaged; `end` if there is none
+ */
+export type ChunkFramer = (request: ChunkRequest, first: number, end: number, runAt: number, runBytes: number) => number;
+
 /** One place that has series. */
 export interface SeriesSource {
   /** For messages. */
@@ -82,18 +92,18 @@ export interface SeriesSource {
   readonly maxt: number;
   /**
    * Series of `refs` that have a chunk in [mint, maxt] not wholly deleted.
+   * @param projection labels that may be left out; those of neighbours that are equal then may be one array
    */
-  cursor(refs: Postings, mint: number, maxt: number): SeriesCursor;
+  cursor(refs: Postings, mint: number, maxt: number, projection?: Projection): SeriesCursor;
   /** Labels of one series. */
   labelsOf(ref: number): Labels;
   /** Bytes of region that `fill` needs for these chunks. */
   regionBytes(request: ChunkRequest): number;
   /**
    * Reads the chunks into the region from `regionAt` on and fills the out columns.
-   * @param crc checksum of a range of the region
    * @returns false when a chunk was longer than planned for: ask `regionBytes` again
    */
-  fill(request: ChunkRequest, region: Uint8Array, regionAt: number, crc: (at: number, length: number) => number): boolean;
+  fill(request: ChunkRequest, region: Uint8Array, regionAt: number, frame: ChunkFramer): boolean;
   /** Keeps the source readable until the returned function is called. */
   hold(): () => void;
 }
@@ -106,14 +116,16 @@ export function createChunkRequest(): ChunkRequest {
 
 /** Adds a chunk. Returns its place in the request. */
 export function pushChunk(request: ChunkRequest, ref: number): number {
-  if (request.count === request.refs.length) {
-    const refs = new Float64Array(request.count * 2);
-    refs.set(request.refs);
-    request.refs = refs;
-    request.at = new Float64Array(refs.length);
-    request.bytes = new Int32Array(refs.length);
-    request.encodings = new Uint8Array(refs.length);
-  }
+  if (request.count === request.refs.length) growRequest(request);
   request.refs[request.count] = ref;
   return request.count++;
+}
+
+function growRequest(request: ChunkRequest): void {
+  const refs = new Float64Array(request.count * 2);
+  refs.set(request.refs);
+  request.refs = refs;
+  request.at = new Float64Array(refs.length);
+  request.bytes = new Int32Array(refs.length);
+  request.encodings = new Uint8Array(refs.length);
 }

@@ -8,7 +8,7 @@
  */
 import { compareUtf8 } from '@gauntlet/bytes';
 import type { Kernels } from '@gauntlet/kernels';
-import type { ChunkQueryable, ChunkSeries, LabelAnswer, LabelQuery, Matcher, Queryable, RawChunk, SelectRequest, SeriesBatch, SeriesSet, Warnings } from '@gauntlet/model';
+import type { ChunkQueryable, ChunkSeries, LabelAnswer, LabelQuery, Queryable, RawChunk, SelectRequest, SeriesBatch, SeriesSet, Warnings } from '@gauntlet/model';
 import type { Block } from '../block/block-reader.ts';
 import { TsdbError } from '../errors.ts';
 import { intersectPostings } from '../index-file/postings.ts';
@@ -19,7 +19,7 @@ import { loadIntoBuffer } from './load-chunks.ts';
 import { matchPostings } from './match-postings.ts';
 import { mergeSeries } from './merge-series.ts';
 import { isRecodable, recodeWithout } from './recode-chunk.ts';
-import type { SeriesSource } from './series-source.ts';
+import type { Projection, SeriesSource } from './series-source.ts';
 
 /** The sources of a moment, and what could not be among them. */
 export interface SourceView {
@@ -45,9 +45,11 @@ interface Opened {
 
 /** Makes both interfaces over the same sources. */
 export function createQueryables(view: (mint: number, maxt: number) => SourceView, kernels: Kernels): TsdbQueryables {
-  const open = (request: { readonly matchers: readonly Matcher[]; readonly mint: number; readonly maxt: number; readonly signal?: AbortSignal }): Opened => {
+  const open = (request: Pick<SelectRequest, 'matchers' | 'mint' | 'maxt' | 'signal'>, hinted?: Projection): Opened => {
     request.signal?.throwIfAborted();
     const { sources, warnings } = view(request.mint, request.maxt);
+    // Series of several sources are told apart by all of their labels.
+    const projection = sources.length === 1 ? hinted : undefined;
     const releases: (() => void)[] = [];
     const release = (): void => {
       for (const one of releases.splice(0)) one();
@@ -56,7 +58,7 @@ export function createQueryables(view: (mint: number, maxt: number) => SourceVie
       for (const source of sources) releases.push(source.hold());
       const cursors = sources.map((source) => {
         request.signal?.throwIfAborted();
-        return source.cursor(matchPostings(source.index, request.matchers), Math.max(request.mint, source.mint), Math.min(request.maxt, source.maxt));
+        return source.cursor(matchPostings(source.index, request.matchers), Math.max(request.mint, source.mint), Math.min(request.maxt, source.maxt), projection);
       });
       return { sources, cursors, warnings, release };
     } catch (error) {
@@ -68,7 +70,8 @@ export function createQueryables(view: (mint: number, maxt: number) => SourceVie
   const select = (request: SelectRequest): SeriesSet => {
     let warnings: Warnings = [];
     async function* batches(): AsyncGenerator<SeriesBatch> {
-      const opened = open(request);
+      const { hints } = request;
+      const opened = open(request, hints?.projection);
       warnings = opened.warnings;
       const decoder = new BatchDecoder(kernels, opened.sources);
       try {
@@ -76,7 +79,7 @@ export function createQueryables(view: (mint: number, maxt: number) => SourceVie
         const batch = new ChunkBatch(opened.sources);
         while (batch.fill(merge, opened.cursors)) {
           request.signal?.throwIfAborted();
-          const columns = decoder.decode(batch, request.mint, request.maxt);
+          const columns = decoder.decode(batch, request.mint, request.maxt, hints?.newestOnly);
           if (columns.labels.length > 0) yield columns;
         }
       } finally {

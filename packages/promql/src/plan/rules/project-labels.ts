@@ -5,7 +5,8 @@
  *   sum by (job) (rate(x[5m]))     needs job          max without (pod) (x)     needs all but pod
  *   topk(3, x)  x + y  x           need all: labels are in the answer, or in the message about a duplicate
  *
- * The name always counts as needed where it can differ from series to series: two series that differ in it alone are an error in `rate`.
+ * The name always counts as needed where it can differ from series to series: two series that differ in it alone are an error in `rate`. For the same reason a
+ * selector of several names is asked for all labels, unless an aggregation takes its series as they are.
  */
 import { METRIC_NAME } from '@gauntlet/model';
 import type { AggregateExpr, Expr, VectorSelector } from '../../parser/ast.ts';
@@ -16,7 +17,7 @@ import type { Rule } from '../rule.ts';
 export const projectLabels: Rule = { name: 'project-labels', says: 'storage is told which labels matter', apply };
 
 /** Undefined: all. */
-type Needed = { readonly include: boolean; readonly labels: readonly string[] } | undefined;
+type Needed = { readonly include: boolean; readonly labels: readonly string[]; readonly isDirect?: boolean } | undefined;
 
 /** Aggregations that answer with their groups alone. */
 const GROUPING: ReadonlySet<string> = new Set(['sum', 'avg', 'min', 'max', 'count', 'group', 'stdvar', 'stddev', 'quantile', 'count_values']);
@@ -32,8 +33,9 @@ function apply(root: Expr): Expr {
   const project = (selector: VectorSelector, needed: Needed): VectorSelector => {
     const hints = selector.read?.hints;
     const hasName = selector.matchers.some((matcher) => matcher.name === METRIC_NAME && matcher.type === '=');
-    // Without one name for all, series could become equal.
-    if (needed === undefined || hints === undefined || !hasName) return selector;
+    if (needed === undefined || hints === undefined) return selector;
+    // Without one name for all, series could become equal where the name is dropped.
+    if (!hasName && needed.isDirect !== true) return selector;
     const labels = needed.include ? [...new Set([...needed.labels, METRIC_NAME])].sort() : needed.labels.filter((name) => name !== METRIC_NAME);
     return labels.length === 0 ? selector : { ...selector, read: { ...selector.read, hints: { ...hints, projection: { include: needed.include, labels } } } };
   };
@@ -47,13 +49,14 @@ function apply(root: Expr): Expr {
       case 'call':
         if (expr.func === 'info') return expr;
         if (expr.func === 'absent' || expr.func === 'absent_over_time') return children({ include: true, labels: [] });
-        return children(PER_SERIES.has(expr.func) ? needed : undefined);
-      case 'matrixSelector':
+        return children(PER_SERIES.has(expr.func) ? dropsName(needed) : undefined);
       case 'paren':
       case 'stepInvariant':
+        return children(needed);
+      case 'matrixSelector':
       case 'subquery':
       case 'unary':
-        return children(needed);
+        return children(dropsName(needed));
       case 'shared':
         return mapShared(expr, (inner) => walk(inner, undefined));
       default:
@@ -64,5 +67,9 @@ function apply(root: Expr): Expr {
 }
 
 function neededBy({ op, grouping, without }: AggregateExpr): Needed {
-  return GROUPING.has(op) ? { include: !without, labels: grouping } : undefined;
+  return GROUPING.has(op) ? { include: !without, labels: grouping, isDirect: true } : undefined;
+}
+
+function dropsName(needed: Needed): Needed {
+  return needed === undefined ? undefined : { ...needed, isDirect: false };
 }

@@ -123,8 +123,12 @@ table('project-labels', ['select-hints'], [
   ['topk by (a) (1, x)', 'topk(1, x⟨topk 0s step 60s; by a⟩)'],
   ['sum by (a) (x + y)', 'sum(x⟨plain 0s step 60s⟩ + y⟨plain 0s step 60s⟩)'],
   ['sum by (a) (label_replace(x, "a", "$1", "b", "(.*)"))', 'sum(label_replace(x⟨label_replace 0s step 60s⟩, "a", "$1", "b", "(.*)"))'],
-  // Names may differ.
-  ['sum by (a) ({__name__=~"x|y"})', 'sum({__name__=~"x|y"}⟨sum 0s step 60s; by a⟩)'],
+  // Names may differ: nothing in between drops them, or something does.
+  ['sum by (a) ({__name__=~"x|y"})', 'sum({__name__=~"x|y"}⟨sum 0s step 60s; by a; only __name__ a⟩)'],
+  ['sum by (a) (({__name__=~"x|y"} @ 5))', 'sum({__name__=~"x|y"} @ 5.000⟨sum 0s step 60s; by a; only __name__ a⟩)'],
+  ['sum by (a) (-{__name__=~"x|y"})', 'sum(-{__name__=~"x|y"}⟨sum 0s step 60s; by a⟩)'],
+  ['sum by (a) (rate({__name__=~"x|y"}[5m]))', 'sum(rate({__name__=~"x|y"}[5m]⟨rate 300s step 60s⟩))'],
+  ['sum by (a) (abs({__name__=~"x|y"}))', 'sum(abs({__name__=~"x|y"}⟨abs 0s step 60s⟩))'],
 ]);
 
 const READS: readonly RuleName[] = ['fold-constants', 'merge-matchers', 'hoist-step-invariant', 'aggregate-into-scan', 'share-subexpressions', 'select-hints', 'project-labels'];
