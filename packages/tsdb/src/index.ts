@@ -85,7 +85,7 @@ export {
 } from './index-file/layout.ts';
 export { decodePostings, EMPTY_POSTINGS, intersectPostings, type Postings, seekPostings, unionPostings, withoutPostings } from './index-file/postings.ts';
 export { parsePostingsTable, type PostingsTable } from './index-file/postings-table.ts';
-export { createSeriesEntry, decodeSeriesEntry, encodeSeriesEntry, type SeriesEntry } from './index-file/series-entry.ts';
+export { createSeriesEntry, decodeSeriesEntry, type SeriesEntry } from './index-file/series-entry.ts';
 export { parseSymbols, type Symbols } from './index-file/symbols.ts';
 export { BLOCK_RANGE_MS, createDb, type Db, type DbDeps, type DbHooks, type DbOptions, type DbStats } from './db.ts';
 export { type CompactionOutcome, type CompactionPlan, levelRanges, runCompaction, type RunCompactionOptions } from './db/compaction.ts';

@@ -73,6 +73,7 @@ export class FrameMerger {
     for (;;) {
       const first = this.#earliest(parts, Number.POSITIVE_INFINITY);
       if (first < 0) return true;
+      if (this.#takeAlone(parts, first, out)) continue;
       for (let p = 0; p < parts.length; p++) groupFrom[p] = next[p]!;
       let part = first;
       let end = parts[first]!.maxt[next[first]!]!;
@@ -111,6 +112,21 @@ export class FrameMerger {
       maxt = part.maxt[at]!;
     }
     return found;
+  }
+
+  /** Takes the chunks of a part that end before any other part has one. @returns whether there are such */
+  #takeAlone(parts: readonly ChunkFrames[], taken: number, out: ChunkFrames): boolean {
+    let limit = Number.POSITIVE_INFINITY;
+    for (let p = 0; p < parts.length; p++) {
+      const at = this.#next[p]!;
+      if (p !== taken && at < parts[p]!.count && parts[p]!.mint[at]! < limit) limit = parts[p]!.mint[at]!;
+    }
+    const part = parts[taken]!;
+    const from = this.#next[taken]!;
+    let at = from;
+    for (; at < part.count && part.maxt[at]! < limit; at++) out.pushFrom(part, at);
+    this.#next[taken] = at;
+    return at > from;
   }
 
   #isSame(a: ChunkFrames, i: number, b: ChunkFrames, j: number): boolean {

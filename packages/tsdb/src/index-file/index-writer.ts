@@ -12,14 +12,14 @@
  *
  * The label-index sections of Prometheus 2 are not written; the TOC points them where Prometheus 3 does.
  */
-import { crc32c, GrowableBytes, utf8Length, uvarintBytes, writeVarint } from '@gauntlet/bytes';
+import { crc32c, GrowableBytes, utf8Length, uvarintBytes } from '@gauntlet/bytes';
 import type { Labels } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../file-system.ts';
 import { createFileSource } from './byte-source.ts';
 import { FileBuffer } from './file-buffer.ts';
 import { INDEX_HEADER_BYTES, INDEX_MAGIC, INDEX_VERSION, SERIES_ALIGN } from './layout.ts';
-import { createSeriesEntry, decodeSeriesEntry } from './series-entry.ts';
+import { createSeriesEntry, decodeSeriesEntry, putSeriesEntry, seriesEntryBytesMax } from './series-entry.ts';
 import { compareRanges, encodeSymbols, type SymbolBytes, symbolText } from './symbol-bytes.ts';
 
 /** Chunks of a series as the index records them. */
@@ -59,11 +59,9 @@ export interface IndexWriteLimits {
 const SECTION_BYTES_MAX = 0xffffffff;
 const REFERENCE_MAX = 0xffffffff;
 const PAIRS_MAX = 4 * 1024 * 1024;
-/** Bytes of a varint at most, of one that has 32 bits, of a chunk in an entry, and around an entry. */
-const VARINT_BYTES = 10;
+/** Bytes of a varint that has 32 bits, at most; and around an entry: padding, length, checksum. */
 const VARINT32_BYTES = 5;
-const ENTRY_CHUNK_BYTES = 3 * VARINT_BYTES;
-const ENTRY_FRAME_BYTES = SERIES_ALIGN + 2 * VARINT_BYTES + 4;
+const ENTRY_FRAME_BYTES = SERIES_ALIGN + VARINT32_BYTES + 4;
 /** Read of an entry whose length is not known, bytes. */
 const ENTRY_READ_BYTES = 512;
 
@@ -180,7 +178,7 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
       if (i > 0 && mint[i]! <= maxt[i - 1]!) throw refuse(`chunk mint ${mint[i]} is not after the previous maxt ${maxt[i - 1]} in series ${textOf(labels, count)}`);
       if (!Number.isSafeInteger(mint[i]) || !Number.isSafeInteger(maxt[i]) || !Number.isSafeInteger(ref)) throw refuse(`chunk from ${mint[i]} to ${maxt[i]} at ${ref} in series ${textOf(labels, count)}: not safe integers`);
     }
-    out.reserve(ENTRY_FRAME_BYTES + count * VARINT32_BYTES + chunkCount * ENTRY_CHUNK_BYTES);
+    out.reserve(ENTRY_FRAME_BYTES + seriesEntryBytesMax(count, chunkCount));
     out.pad(SERIES_ALIGN);
     const ref = out.position / SERIES_ALIGN;
     if (ref > referenceMax) throw refuse(`series take more than ${(referenceMax + 1) * SERIES_ALIGN} bytes, an index holds no more: split the series by hash into at least 2 blocks`);
@@ -208,20 +206,7 @@ export function createIndexWriter(fs: FileSystem, path: string, symbols: readonl
     const frameAt = out.length;
     const bodyAt = frameAt + 2;
     out.length = bodyAt;
-    out.putUvarint(lastCount / 2);
-    for (let i = 0; i < lastCount; i++) out.putUvarint(last[i]!);
-    out.putUvarint(chunkCount);
-    if (chunkCount > 0) {
-      out.length = writeVarint(out.bytes, out.length, mint[0]!);
-      out.putUvarint(maxt[0]! - mint[0]!);
-      out.putUvarint(chunkRefs[0]!);
-    }
-    for (let i = 1; i < chunkCount; i++) {
-      out.putUvarint(mint[i]! - maxt[i - 1]!);
-      out.putUvarint(maxt[i]! - mint[i]!);
-      // Zig-zag of what is not negative.
-      out.putUvarint((chunkRefs[i]! - chunkRefs[i - 1]!) * 2);
-    }
+    putSeriesEntry(out, last, lastCount, chunkCount, mint, maxt, chunkRefs);
     const bodyBytes = out.length - bodyAt;
     out.length = frameAt;
     if (uvarintBytes(bodyBytes) !== 2) out.bytes.copyWithin(frameAt + uvarintBytes(bodyBytes), bodyAt, bodyAt + bodyBytes);

@@ -8,7 +8,8 @@
  * Entries are decoded into reused columns: as objects an entry costs 670 ns, as columns about a tenth.
  * Source: Prometheus tsdb/docs/format/index.md, "Series".
  */
-import { GrowableBytes } from '@gauntlet/bytes';
+import { writeVarint } from '@gauntlet/bytes';
+import type { FileBuffer } from './file-buffer.ts';
 
 /** A decoded entry. Columns are reused by the next decode and may be longer than the counts say. */
 export interface SeriesEntry {
@@ -116,19 +117,33 @@ export function decodeSeriesEntry(bytes: Uint8Array, at: number, end: number, ou
   return cursor.at <= end ? '' : 'entry is truncated';
 }
 
-/** Encodes the body of an entry, replacing what `out` held. Inverse of `decodeSeriesEntry`. */
-export function encodeSeriesEntry(entry: SeriesEntry, out: GrowableBytes): void {
-  out.reset();
-  out.putUvarint(entry.labelCount);
-  for (let i = 0; i < entry.labelCount * 2; i++) out.putUvarint(entry.symbols[i]!);
-  out.putUvarint(entry.chunkCount);
-  for (let i = 0; i < entry.chunkCount; i++) {
-    const mint = entry.mint[i]!;
-    const maxt = entry.maxt[i]!;
-    if (i === 0) out.putVarint(mint);
-    else out.putUvarint(mint - entry.maxt[i - 1]!);
-    out.putUvarint(maxt - mint);
-    if (i === 0) out.putUvarint(entry.refs[i]!);
-    else out.putVarint(entry.refs[i]! - entry.refs[i - 1]!);
+/** Bytes that `putSeriesEntry` takes at most: for counts, for a symbol, for a chunk. */
+const COUNT_BYTES = 10;
+const SYMBOL_BYTES = 5;
+const CHUNK_BYTES = 30;
+
+/** Room for the body of an entry. @param symbolCount twice the labels */
+export function seriesEntryBytesMax(symbolCount: number, chunkCount: number): number {
+  return 2 * COUNT_BYTES + symbolCount * SYMBOL_BYTES + chunkCount * CHUNK_BYTES;
+}
+
+/**
+ * Writes the body of an entry into room that is reserved. Inverse of `decodeSeriesEntry`, for chunks that ascend in time and in place.
+ * @param symbols name, value, …; `symbolCount` of them
+ */
+export function putSeriesEntry(out: FileBuffer, symbols: Uint32Array, symbolCount: number, chunkCount: number, mint: Float64Array, maxt: Float64Array, refs: Float64Array): void {
+  out.putUvarint(symbolCount / 2);
+  for (let i = 0; i < symbolCount; i++) out.putUvarint(symbols[i]!);
+  out.putUvarint(chunkCount);
+  if (chunkCount > 0) {
+    out.length = writeVarint(out.bytes, out.length, mint[0]!);
+    out.putUvarint(maxt[0]! - mint[0]!);
+    out.putUvarint(refs[0]!);
+  }
+  for (let i = 1; i < chunkCount; i++) {
+    out.putUvarint(mint[i]! - maxt[i - 1]!);
+    out.putUvarint(maxt[i]! - mint[i]!);
+    // Zig-zag of what is not negative.
+    out.putUvarint((refs[i]! - refs[i - 1]!) * 2);
   }
 }
