@@ -1,5 +1,6 @@
 /** The blocks of a bucket, as every tool wants them: all or an error, sorted by id. */
 import { type BlockError, createMetaFetcher, createMetaLoader, type MetaFilter, type ThanosMeta } from '@gauntlet/block';
+import { formatDuration } from '@gauntlet/model';
 import type { Bucket } from '@gauntlet/objstore';
 import type { PathOrContent } from '@gauntlet/service-kit';
 import { ToolsError } from './errors.ts';
@@ -44,7 +45,11 @@ export async function withBucket<T>(deps: ToolDeps, config: PathOrContent, use: 
   }
 }
 
-/** `deps` with a signal that also ends after so many milliseconds. */
-export function withTimeout(deps: ToolDeps, timeoutMs: number): ToolDeps {
-  return { ...deps, signal: AbortSignal.any([deps.signal, AbortSignal.timeout(Math.min(timeoutMs, 2 ** 31 - 1))]) };
+/** `deps` with a signal that also ends after so many milliseconds; its reason then names limit and flag. @param flag '' for a limit that none sets */
+export function withTimeout(deps: ToolDeps, timeoutMs: number, flag = '--timeout'): ToolDeps {
+  const limit = new AbortController();
+  const end = (): void => limit.abort(new ToolsError('ERR_TOOL_TIMEOUT', `it took longer than ${formatDuration(timeoutMs)}${flag === '' ? '' : ` (${flag})`}`));
+  // A tool that is done does not wait for its limit.
+  setTimeout(end, Math.min(timeoutMs, 2 ** 31 - 1)).unref();
+  return { ...deps, signal: AbortSignal.any([deps.signal, limit.signal]) };
 }

@@ -43,7 +43,7 @@ export const bucketMark: Tool = defineTool({
     for (const id of ids) if (blockIdOf(id) !== id) throw new ToolsError('ERR_TOOL_FLAGS', `--id: not a valid ULID: ${JSON.stringify(id)}`);
     if (!remove && details === '') throw new ToolsError('ERR_TOOL_FLAGS', 'required flag --details not provided');
     await withBucket(allDeps, values.objstoreConfig, async (bucket) => {
-      const { log, clock, signal } = withTimeout(allDeps, LIMIT_MS);
+      const { log, clock, signal } = withTimeout(allDeps, LIMIT_MS, '');
       for (const id of ids) {
         if (remove) {
           if (await bucket.exists(markerKey(id, kind), { signal })) {

@@ -24,6 +24,8 @@ export type ToolsErrorCode =
   | 'ERR_QUERY_LIMIT'
   /** A query over blocks failed; the message says why. */
   | 'ERR_QUERY_FAILED'
+  /** A tool took longer than it was given. */
+  | 'ERR_TOOL_TIMEOUT'
   /** Evaluations of a script with another outcome than expected. */
   | 'ERR_PROMQL_TESTS'
   /** A folder that is no database and no block, or blocks in it that cannot be read. */
