@@ -18,3 +18,4 @@ export { mergeColumns } from './merge-columns';
 export { snappyDecode, snappyEncode } from './snappy';
 export { scanWriteRequest } from './write-request';
 export { findKeys, putKey } from './key-table';
+export { writeChunkFields } from './chunk-fields';

@@ -1,5 +1,6 @@
 /** Makes a set of kernels with their own memory: the WebAssembly module where it runs, else the TypeScript twins. */
 import { KernelError } from './errors.ts';
+import { createChunkFieldTwin } from './js/chunk-fields.ts';
 import { createFrameTwin } from './js/chunk-frames.ts';
 import { createFloatTextTwin } from './js/float-text.ts';
 import { createHashTwin } from './js/crc32c.ts';
@@ -19,6 +20,7 @@ import { createHistogramTwin } from './js/histogram-samples.ts';
 import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
 import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels, XorNewestKernels } from './kernels.ts';
+import type { ChunkFieldKernels } from './chunk-field-kernels.ts';
 import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
@@ -37,7 +39,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels {
+interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels, ChunkFieldKernels {
   readonly heapBase: () => number;
 }
 
@@ -105,6 +107,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
     ...createXorNewestTwin(memory),
     ...createFrameTwin(memory, xor),
     ...createMergeTwin(memory),
+    ...createChunkFieldTwin(memory),
     ...createXor2Twin(memory),
     ...createHistogramTwin(memory),
     ...createHistogramEncodeTwin(memory),

@@ -8,6 +8,7 @@
  * Arguments ending in `Ptr` are byte offsets into `memory`; Float64 columns are 8-byte aligned. A family of kernels is one
  * interface here, one file in as/ and one in js/ (README.md, "How to add a kernel").
  */
+import type { ChunkFieldKernels } from './chunk-field-kernels.ts';
 import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
 import type { IngestKernels } from './ingest-kernels.ts';
@@ -182,7 +183,7 @@ export interface SeriesEntryKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels {
+export interface Kernels extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels, ChunkFieldKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

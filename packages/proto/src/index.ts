@@ -55,6 +55,8 @@ export {
   SeriesFrameEncoder,
   type SeriesFrameEncoderOptions,
   writeRawChunkField,
+  labelFieldsRoom,
+  putLabelFields,
 } from './series-frame-encode.ts';
 export { columnLabels, createTimeSeriesColumns, type MetadataRange, TimeSeriesColumns } from './time-series-columns.ts';
 export { decodeTimeSeries, decodeWriteRequest, decodeWriteRequestField, decodeWriteRequestV2 } from './remote-write-decode.ts';

@@ -11,6 +11,7 @@
  */
 import { utf8EncodeInto, utf8Length } from '@gauntlet/bytes';
 import type { Labels } from '@gauntlet/model';
+import { LABEL_STRIDE } from './series-frame.ts';
 import { AGGREGATE, type Any, any } from './store-messages.ts';
 import { int64Length, uint32Length, WireWriter } from './wire-writer.ts';
 
@@ -49,6 +50,37 @@ export function encodeLabelFields(labels: Labels): Uint8Array {
     p = putStringField(out, p, 0x12, labels[i + 1]!, lengths[i + 1]!);
   }
   return out;
+}
+
+/** Bytes that {@link putLabelFields} takes at most. */
+export function labelFieldsRoom(labels: Labels): number {
+  let characters = 0;
+  for (const text of labels) characters += text.length;
+  // UTF-8 takes three bytes for a character at most, tags and lengths of a label eighteen.
+  return 3 * characters + 9 * labels.length;
+}
+
+/**
+ * As {@link encodeLabelFields}, into `out`, with the ranges of names and values as a SeriesFrame has them.
+ * @param out has {@link labelFieldsRoom} bytes from `at`
+ * @param ranges LABEL_STRIDE ints per label, from label row `row`
+ * @returns end of the fields
+ */
+export function putLabelFields(labels: Labels, out: Uint8Array, at: number, ranges: Int32Array, row: number): number {
+  let p = at;
+  for (let i = 0, r = row * LABEL_STRIDE; i < labels.length; i += 2, r += LABEL_STRIDE) {
+    const nameBytes = utf8Length(labels[i]!);
+    const valueBytes = utf8Length(labels[i + 1]!);
+    out[p++] = 0x0a;
+    p = putUint32(out, p, stringFieldLength(nameBytes) + stringFieldLength(valueBytes));
+    p = putStringField(out, p, 0x0a, labels[i]!, nameBytes);
+    ranges[r] = p - nameBytes;
+    ranges[r + 1] = nameBytes;
+    p = putStringField(out, p, 0x12, labels[i + 1]!, valueBytes);
+    ranges[r + 2] = p - valueBytes;
+    ranges[r + 3] = valueBytes;
+  }
+  return p;
 }
 
 /** A frame with a warning. */

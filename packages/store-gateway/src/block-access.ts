@@ -13,6 +13,8 @@ export interface BlockTarget {
   readonly labels: Labels;
   /** The index-header's file. */
   readonly header: SharedArrayBuffer;
+  /** Number of the load that brought it, unique in the process. */
+  readonly headerLoad: number;
   /** Sizes for planning reads, bytes: of the index if known, else Infinity; guesses for one series entry and one chunk. */
   readonly indexBytes: number;
   readonly seriesBytes: number;

@@ -1,40 +1,38 @@
 /**
- * BlockIo over a message port: the worker asks, the thread with the sockets answers. Bytes read are handed over, not copied.
+ * BlockIo over a message port: the worker asks, the thread with the sockets answers. Reads go into memory that both threads see and the worker
+ * owns: garbage of buffers would cost the thread with the sockets more time than all its other work.
  *
- *   worker  {id, op: 'read', key, start, length}  ─►         {id, op: 'cached', item, keys} ─►     {op: 'cache' | 'release', …} ─►
- *   owner   ◄─ {id, value: bytes} or {id, error}             ◄─ {id, value: entries}               (no answer)
+ *   worker  {id, op: 'read', key, start, target}  ─►         {id, op: 'cached', item, keys} ─►     {op: 'cache' | 'release', …} ─►
+ *   owner   ◄─ {id, value: bytes read} or {id, error}        ◄─ {id, value: entries}               (no answer)
  */
 import type { MessagePort } from 'node:worker_threads';
 import { ObjstoreError, type ObjstoreErrorCode } from '@gauntlet/objstore';
 import { taskErrorData, type TaskErrorData } from '@gauntlet/service-kit';
-import type { BlockIo } from './block-io.ts';
+import type { BlockIo, TargetBlockIo } from './block-io.ts';
 import { StoreGatewayError } from './errors.ts';
 import type { IndexItem } from './index-cache.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 
 type Ask =
-  | { readonly op: 'read'; readonly id: number; readonly key: string; readonly start: number; readonly length: number }
+  | { readonly op: 'read'; readonly id: number; readonly key: string; readonly start: number; readonly target: Uint8Array }
   | { readonly op: 'cached'; readonly id: number; readonly item: IndexItem; readonly keys: readonly string[] }
   | { readonly op: 'cache'; readonly item: IndexItem; readonly entries: readonly (readonly [string, Uint8Array])[] }
   | { readonly op: 'release'; readonly bytes: number };
 
-type Answer = { readonly id: number; readonly value: Uint8Array | readonly (Uint8Array | undefined)[] } | { readonly id: number; readonly error: TaskErrorData };
+type Answer = { readonly id: number; readonly value: number | readonly (Uint8Array | undefined)[] } | { readonly id: number; readonly error: TaskErrorData };
 
 /** Answers what comes over the port from `io`, until the port is closed. */
-export function serveBlockIo(port: MessagePort, io: BlockIo): void {
-  const answer = (id: number, work: Promise<Uint8Array | readonly (Uint8Array | undefined)[]>): void => {
+export function serveBlockIo(port: MessagePort, io: TargetBlockIo): void {
+  const answer = (id: number, work: Promise<number | readonly (Uint8Array | undefined)[]>): void => {
     work.then(
-      (value) => {
-        // A fresh buffer of its own can be handed over; cached bytes stay here and are copied.
-        const transfer = value instanceof Uint8Array && value.buffer instanceof ArrayBuffer ? [value.buffer] : [];
-        port.postMessage({ id, value } satisfies Answer, transfer);
-      },
+      (value) => port.postMessage({ id, value } satisfies Answer),
       (error: unknown) => port.postMessage({ id, error: taskErrorData(error) } satisfies Answer),
     );
   };
   port.on('message', (ask: Ask) => {
     switch (ask.op) {
       case 'read':
-        answer(ask.id, io.read(ask.key, ask.start, ask.length));
+        answer(ask.id, io.readInto(ask.key, ask.start, ask.target));
         break;
       case 'cached':
         answer(ask.id, io.cached(ask.item, ask.keys));
@@ -56,8 +54,12 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** The worker's end. @param signal fails what is pending when the job is cancelled */
-export function createPortBlockIo(port: MessagePort, signal: AbortSignal): BlockIo & { close(): void } {
+/**
+ * The worker's end.
+ * @param signal fails what is pending when the job is cancelled
+ * @param buffers where reads go
+ */
+export function createPortBlockIo(port: MessagePort, signal: AbortSignal, buffers: ReadBuffers): BlockIo & { close(): void } {
   const pending = new Map<number, Pending>();
   let nextId = 1;
   let failure: unknown;
@@ -87,7 +89,12 @@ export function createPortBlockIo(port: MessagePort, signal: AbortSignal): Block
       port.postMessage(make(id));
     });
   return {
-    read: (key, start, length) => ask<Uint8Array>((id) => ({ op: 'read', id, key, start, length })),
+    async read(key, start, length) {
+      // After a failure the other thread may still write into it: then it is left to the garbage collector.
+      const target = buffers.take(length);
+      return target.subarray(0, await ask<number>((id) => ({ op: 'read', id, key, start, target })));
+    },
+    reuse: (bytes) => buffers.giveBack(bytes),
     cached: (item, keys) => ask<readonly (Uint8Array | undefined)[]>((id) => ({ op: 'cached', id, item, keys })),
     // Views are copied out: a message would carry their whole buffers.
     cache: (item, entries) => port.postMessage({ op: 'cache', item, entries: entries.map(([key, value]) => [key, value.slice()] as const) } satisfies Ask),

@@ -12,10 +12,12 @@ import type { IndexCache, IndexItem } from './index-cache.ts';
 export interface BlockIo {
   /**
    * Bytes of an object from `start`, `length` of them or fewer where it ends; charged until {@link release}d.
-   * @returns memory that belongs to the caller
+   * @returns memory that belongs to the caller until it is given to {@link reuse}
    * @throws ObjstoreError; MemoryLimitError
    */
   read(key: string, start: number, length: number): Promise<Uint8Array>;
+  /** Lets later reads have the memory of this one; nothing may refer to it any more. Best effort, for those who read much. */
+  reuse(bytes: Uint8Array): void;
   /** Gives back what reads have charged, once their bytes are no longer referred to. */
   release(bytes: number): void;
   /** Entries of the index cache, in the order of the keys. Read only. */
@@ -41,16 +43,27 @@ export interface BucketBlockIoDeps {
   readonly signal: AbortSignal;
 }
 
+/** A {@link BlockIo} that can also read into memory of the caller. */
+export interface TargetBlockIo extends BlockIo {
+  /** As `read`, into `target`. @returns bytes read */
+  readInto(key: string, start: number, target: Uint8Array): Promise<number>;
+}
+
 /** Reads directly. */
-export function createBlockIo({ bucket, cache, gate, account, signal }: BucketBlockIoDeps): BlockIo {
+export function createBlockIo({ bucket, cache, gate, account, signal }: BucketBlockIoDeps): TargetBlockIo {
   return {
     async read(key, start, length) {
+      const target = new Uint8Array(length);
+      return target.subarray(0, await this.readInto(key, start, target));
+    },
+    reuse: () => {},
+    async readInto(key, start, target) {
+      const { length } = target;
       account.reserve(length);
       try {
-        const target = new Uint8Array(length);
         const got = await gate.run(() => bucket.getRangeInto(key, start, target, { signal }), signal);
         if (got < length) account.release(length - got);
-        return got === length ? target : target.subarray(0, got);
+        return got;
       } catch (error) {
         account.release(length);
         throw error;

@@ -1,35 +1,44 @@
 /**
- * The series of one block as frames: external labels on, replica labels off, sorted, chunks of the wanted time.
+ * The series of one block as frames: external labels on, replica labels off, sorted, chunks of the wanted time. Frames are built as tables, for the
+ * merge in the same thread; their bytes are those of Series messages.
  *
- *   postings ─► batches of references ─► entries ─► chunks of the time range ─► payloads ─► SeriesRewriter ─► frames
+ *   postings ─► entries ─► rows of series (series-rows.ts) ─► rounds: chunks read, checked, encoded (chunk-fields.ts) ─► frames
  */
 import { getLabel, type Labels, type Matcher } from '@gauntlet/model';
-import { SeriesFrameEncoder, type SeriesRequest } from '@gauntlet/proto';
-import { createShardMatcher, SeriesRewriter } from '@gauntlet/storeapi';
+import { AGGREGATE, decodeSeriesFrame, LABEL_STRIDE, SeriesFrame, SeriesFrameEncoder, type SeriesRequest } from '@gauntlet/proto';
 import { createSeriesEntry, type SeriesEntry } from '@gauntlet/tsdb';
 import type { BlockAccess } from './block-access.ts';
+import type { ChunkFields } from './chunk-fields.ts';
 import { encodeChunk } from './encode-chunk.ts';
 import type { ExpandedPostings } from './expand-postings.ts';
-import { type ChunkBytes, loadChunks } from './load-chunks.ts';
-import { loadSeries } from './load-series.ts';
+import { chunkPayloads, type ChunkReads, readChunks, SEGMENT_UNIT } from './load-chunks.ts';
+import { loadSeries, type SeriesBatchBytes } from './load-series.ts';
 import { wrapError } from './query-limits.ts';
+import { RowsBuilder, type SeriesRows } from './series-rows.ts';
 
 /** What of a request concerns one block. */
-export type BlockSeriesRequest = Pick<SeriesRequest, 'minTime' | 'maxTime' | 'skipChunks' | 'aggregates' | 'shardInfo' | 'withoutReplicaLabels' | 'limit' | 'responseBatchSize'>;
+export type BlockSeriesRequest = Pick<SeriesRequest, 'minTime' | 'maxTime' | 'skipChunks' | 'aggregates' | 'shardInfo' | 'withoutReplicaLabels' | 'limit'>;
 
-/** Chunks of a round of loading at most, so that a round's memory is bounded by them times the guess for one. */
+/** Chunks of a round of loading at most (one series may have more), so that a round's memory is bounded by them times the guess for one. */
 const ROUND_CHUNKS_MAX = 2048;
+const ROUND_SERIES_MAX = 512;
 const CANCEL_POLL_SERIES = 256;
-const EMPTY = new Uint8Array(0);
 
-/** Series that wait for their chunks. */
+/** What blocks make frames with: one per thread and call. */
+export interface FrameTools {
+  readonly fields: ChunkFields;
+  /** Frames that nobody reads any more. */
+  readonly spare: SeriesFrame[];
+}
+
+/** Series of a round: positions [first, last) of the order of `rows`, with columns of their chunks. */
 interface Round {
-  readonly labels: Labels[];
-  /** `labels.length + 1` positions in the columns. */
-  readonly offsets: number[];
+  readonly rows: SeriesRows;
+  first: number;
+  last: number;
   refs: Float64Array;
-  mint: Float64Array;
-  maxt: Float64Array;
+  mints: Float64Array;
+  maxts: Float64Array;
   count: number;
 }
 
@@ -38,74 +47,107 @@ interface Round {
  * @param batchSeries references per batch of index reads
  * @throws StoreError; StoreGatewayError, ObjstoreError with `load chunks: ` or `preload series: ` before their text
  */
-export async function* blockFrames(access: BlockAccess, expanded: ExpandedPostings, request: BlockSeriesRequest, batchSeries: number): AsyncGenerator<Uint8Array> {
-  const rewriter = new SeriesRewriter({
-    externalLabels: access.target.labels,
-    withoutLabels: request.withoutReplicaLabels,
-    shard: createShardMatcher(request.shardInfo),
-    batchSize: request.responseBatchSize,
-    limit: request.limit,
-  });
-  const encoder = new SeriesFrameEncoder();
-  const round: Round = { labels: [], offsets: [0], refs: new Float64Array(ROUND_CHUNKS_MAX), mint: new Float64Array(ROUND_CHUNKS_MAX), maxt: new Float64Array(ROUND_CHUNKS_MAX), count: 0 };
-  for await (const matched of matchedSeries(access, expanded, request, batchSeries)) {
-    if (request.skipChunks) {
-      rewriter.add(matched.labels, EMPTY);
-    } else {
-      access.limits.reserveChunks(matched.last - matched.first);
-      addToRound(round, matched);
-      if (round.count >= ROUND_CHUNKS_MAX) await emitRound(access, round, request.aggregates, encoder, rewriter);
+export async function* blockFrames(access: BlockAccess, expanded: ExpandedPostings, request: BlockSeriesRequest, batchSeries: number, tools: FrameTools): AsyncGenerator<SeriesFrame> {
+  let left = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
+  for await (const rows of blockRows(access, expanded, request, batchSeries)) {
+    const end = endOfLimit(rows, left);
+    left -= end.distinct;
+    const round: Round = { rows, first: 0, last: 0, refs: new Float64Array(0), mints: new Float64Array(0), maxts: new Float64Array(0), count: 0 };
+    while (round.last < end.position) {
+      fillRound(round, end.position, request.skipChunks);
+      yield await emitRound(access, round, request, tools);
     }
-    yield* rewriter.takeFrames();
-    if (rewriter.isFull) return;
+    if (end.position < rows.count) return;
   }
-  if (round.labels.length > 0) await emitRound(access, round, request.aggregates, encoder, rewriter);
-  yield* rewriter.finish();
+}
+
+/** How many positions of the order hold `limit` distinct series, and how many of these there are. */
+function endOfLimit(rows: SeriesRows, limit: number): { readonly position: number; readonly distinct: number } {
+  if (limit === Number.POSITIVE_INFINITY) return { position: rows.count, distinct: 0 };
+  let distinct = 0;
+  for (let i = 0; i < rows.count; i++) {
+    if (i > 0 && rows.hasEqualLabels(rows.order[i - 1]!, rows.order[i]!)) continue;
+    if (distinct === limit) return { position: i, distinct };
+    distinct++;
+  }
+  return { position: rows.count, distinct };
+}
+
+async function* blockRows(access: BlockAccess, expanded: ExpandedPostings, request: BlockSeriesRequest, batchSeries: number): AsyncGenerator<SeriesRows> {
+  const builder = new RowsBuilder(access.target.labels, request);
+  for await (const batch of seriesBatches(access, expanded.postings, batchSeries)) {
+    const ready: SeriesRows[] = [];
+    decodeMatching(access, expanded.lazyMatchers, request, batch, (labels, entry, first, last) => {
+      if (!request.skipChunks) access.limits.reserveChunks(last - first);
+      const rows = builder.add(labels, entry, first, last);
+      if (rows !== undefined) ready.push(rows);
+    });
+    yield* ready;
+  }
+  const rows = builder.finish();
+  if (rows !== undefined) yield rows;
 }
 
 /** One series of a block that has chunks in the time range. */
 export interface MatchedSeries {
   /** As stored: without external labels. */
   readonly labels: Labels;
-  /** Decoded; overwritten by the next. */
-  readonly entry: SeriesEntry;
-  /** Its chunks in the time range: rows [first, last). */
-  readonly first: number;
-  readonly last: number;
 }
 
-/** The matching series of a block, in its order. Used for label calls as well, which look at labels only. */
+/** The labels of the matching series of a block, in its order: for label calls. */
 export async function* matchedSeries(
   access: BlockAccess,
   { postings, lazyMatchers }: ExpandedPostings,
-  { minTime, maxTime }: Pick<SeriesRequest, 'minTime' | 'maxTime'>,
+  range: Pick<SeriesRequest, 'minTime' | 'maxTime'>,
   batchSeries: number,
 ): AsyncGenerator<MatchedSeries> {
-  const entry = createSeriesEntry();
+  for await (const batch of seriesBatches(access, postings, batchSeries)) {
+    const found: MatchedSeries[] = [];
+    decodeMatching(access, lazyMatchers, range, batch, (labels) => {
+      found.push({ labels });
+    });
+    yield* found;
+  }
+}
+
+/** Entries of the series, batch by batch; a batch is released when the next one is asked for. */
+async function* seriesBatches(access: BlockAccess, postings: ExpandedPostings['postings'], batchSeries: number): AsyncGenerator<SeriesBatchBytes> {
   for (let from = 0; from < postings.length; from += batchSeries) {
     access.throwIfCancelled();
     const batch = await loadSeries(access, postings.subarray(from, from + batchSeries)).catch((error: unknown) => {
       throw wrapError(error, 'preload series', 'ERR_STORE_UNKNOWN');
     });
     try {
-      for (let i = 0; i < batch.count; i++) {
-        if (i % CANCEL_POLL_SERIES === 0) access.throwIfCancelled();
-        batch.decode(i, entry);
-        let first = 0;
-        while (first < entry.chunkCount && entry.maxt[first]! < minTime) first++;
-        let last = first;
-        while (last < entry.chunkCount && entry.mint[last]! <= maxTime) last++;
-        if (last === first) continue;
-        const labels = labelsOf(access, entry);
-        if (lazyMatchers.length > 0) {
-          if (!passes(labels, lazyMatchers)) continue;
-          access.limits.reserveSeries(1);
-        }
-        yield { labels, entry, first, last };
-      }
+      yield batch;
     } finally {
       batch.release();
     }
+  }
+}
+
+/** Calls back for each series of a batch that has chunks [first, last) in the time range and passes the matchers. */
+function decodeMatching(
+  access: BlockAccess,
+  lazyMatchers: readonly Matcher[],
+  { minTime, maxTime }: Pick<SeriesRequest, 'minTime' | 'maxTime'>,
+  batch: SeriesBatchBytes,
+  onSeries: (labels: Labels, entry: SeriesEntry, first: number, last: number) => void,
+): void {
+  const entry = createSeriesEntry();
+  for (let i = 0; i < batch.count; i++) {
+    if (i % CANCEL_POLL_SERIES === 0) access.throwIfCancelled();
+    batch.decode(i, entry);
+    let first = 0;
+    while (first < entry.chunkCount && entry.maxt[first]! < minTime) first++;
+    let last = first;
+    while (last < entry.chunkCount && entry.mint[last]! <= maxTime) last++;
+    if (last === first) continue;
+    const labels = labelsOf(access, entry);
+    if (lazyMatchers.length > 0) {
+      if (!passes(labels, lazyMatchers)) continue;
+      access.limits.reserveSeries(1);
+    }
+    onSeries(labels, entry, first, last);
   }
 }
 
@@ -120,56 +162,162 @@ function passes(labels: Labels, matchers: readonly Matcher[]): boolean {
   return true;
 }
 
-function addToRound(round: Round, { labels, entry, first, last }: MatchedSeries): void {
-  const wanted = round.count + last - first;
-  if (wanted > round.refs.length) {
-    const room = Math.max(wanted, round.refs.length * 2);
-    for (const column of ['refs', 'mint', 'maxt'] as const) {
-      const grown = new Float64Array(room);
-      grown.set(round[column]);
-      round[column] = grown;
+/** The next positions of the order whose chunks fit a round, one at least. */
+function fillRound(round: Round, end: number, skipChunks: boolean): void {
+  const { rows } = round;
+  round.first = round.last;
+  round.count = 0;
+  while (round.last < end && round.last - round.first < ROUND_SERIES_MAX) {
+    const row = rows.order[round.last]!;
+    const from = rows.chunkOffsets[row]!;
+    const to = rows.chunkOffsets[row + 1]!;
+    const wanted = round.count + to - from;
+    if (!skipChunks) {
+      if (wanted > ROUND_CHUNKS_MAX && round.last > round.first) return;
+      if (wanted > round.refs.length) {
+        const room = Math.max(wanted, 2 * round.refs.length, Math.min(ROUND_CHUNKS_MAX, rows.chunkOffsets[rows.count]!));
+        for (const column of ['refs', 'mints', 'maxts'] as const) {
+          const grown = new Float64Array(room);
+          grown.set(round[column]);
+          round[column] = grown;
+        }
+      }
+      for (let c = from, at = round.count; c < to; c++, at++) {
+        round.refs[at] = rows.refs[c]!;
+        round.mints[at] = rows.mints[c]!;
+        round.maxts[at] = rows.maxts[c]!;
+      }
+      round.count = wanted;
     }
+    round.last++;
   }
-  round.refs.set(entry.refs.subarray(first, last), round.count);
-  round.mint.set(entry.mint.subarray(first, last), round.count);
-  round.maxt.set(entry.maxt.subarray(first, last), round.count);
-  round.count = wanted;
-  round.labels.push(labels);
-  round.offsets.push(wanted);
 }
 
-/** Loads the chunks of a round and hands its series on. */
-async function emitRound(access: BlockAccess, round: Round, aggregates: readonly number[], encoder: SeriesFrameEncoder, rewriter: SeriesRewriter): Promise<void> {
-  let chunks: ChunkBytes | undefined;
+/** Loads the chunks of a round and makes its frame. */
+async function emitRound(access: BlockAccess, round: Round, { aggregates, skipChunks }: BlockSeriesRequest, { fields, spare }: FrameTools): Promise<SeriesFrame> {
+  const frame = spare.pop() ?? new SeriesFrame();
+  if (skipChunks) {
+    fields.begin();
+    buildFrame(round, fields, frame, true);
+    return frame;
+  }
+  let reads: ChunkReads | undefined;
   try {
-    chunks = await loadChunks(access, round.refs, round.count);
-    for (let s = 0; s < round.labels.length; s++) {
-      if (s % CANCEL_POLL_SERIES === 0) access.throwIfCancelled();
-      rewriter.add(round.labels[s]!, chunkFields(round, s, chunks, aggregates, encoder));
-    }
+    reads = await readChunks(access, round.refs, round.count);
+    access.throwIfCancelled();
+    if (encodeAtOnce(round, reads, fields)) {
+      access.stats.chunks.touchedBytes += fields.fileBytes;
+      buildFrame(round, fields, frame, false);
+    } else decodeSeriesFrame(await encodeOneByOne(access, round, reads, aggregates), frame);
   } catch (error) {
     throw wrapError(error, 'load chunks', 'ERR_STORE_UNKNOWN');
   } finally {
-    chunks?.release();
+    reads?.release();
   }
-  round.labels.length = 0;
-  round.offsets.length = 1;
-  round.count = 0;
+  return frame;
 }
 
-/** The chunks of one series of a round as fields of a Series message. */
-function chunkFields(round: Round, series: number, chunks: ChunkBytes, aggregates: readonly number[], encoder: SeriesFrameEncoder): Uint8Array {
-  encoder.beginSeries(EMPTY);
-  for (let c = round.offsets[series]!; c < round.offsets[series + 1]!; c++) {
-    try {
-      encodeChunk(encoder, round.mint[c]!, round.maxt[c]!, chunks.encodings[c]!, chunks.payloads[c]!, aggregates);
-    } catch (error) {
-      throw wrapError(error, 'populate chunk', 'ERR_STORE_UNKNOWN');
-    }
+/** All chunks in kernel memory; false if that does not go. */
+function encodeAtOnce(round: Round, { order, parts }: ChunkReads, fields: ChunkFields): boolean {
+  fields.begin();
+  if (order !== undefined) return false;
+  for (const { segment, start, bytes, first, last } of parts) {
+    if (!fields.addPart(bytes, segment * SEGMENT_UNIT + start, round.refs, round.mints, round.maxts, first, last)) return false;
   }
-  const frame = encoder.endSeries()!;
-  // Without labels the frame is tag, length, chunk fields.
-  let at = 1;
-  while (frame[at]! >= 0x80) at++;
-  return frame.subarray(at + 1);
+  return true;
+}
+
+/** The frame as bytes. */
+async function encodeOneByOne(access: BlockAccess, round: Round, reads: ChunkReads, aggregates: readonly number[]): Promise<Uint8Array> {
+  const { encodings, payloads } = await chunkPayloads(access, round.refs, round.count, reads);
+  const encoder = new SeriesFrameEncoder({ batchSize: Number.MAX_SAFE_INTEGER, frameBytesTarget: Number.POSITIVE_INFINITY });
+  const { rows } = round;
+  let chunk = 0;
+  for (let position = round.first; position < round.last; position++) {
+    if (position % CANCEL_POLL_SERIES === 0) access.throwIfCancelled();
+    const row = rows.order[position]!;
+    encoder.beginSeries(rows.labelBytes.subarray(rows.labelStart(row), rows.labelEnds[row]));
+    for (let left = rows.chunkOffsets[row + 1]! - rows.chunkOffsets[row]!; left > 0; left--, chunk++) {
+      try {
+        encodeChunk(encoder, round.mints[chunk]!, round.maxts[chunk]!, encodings[chunk]!, payloads[chunk]!, aggregates);
+      } catch (error) {
+        throw wrapError(error, 'populate chunk', 'ERR_STORE_UNKNOWN');
+      }
+    }
+    encoder.endSeries();
+  }
+  return encoder.flush()!;
+}
+
+/** Fills the tables of a frame; its bytes are, series by series, labels and chunk fields. The memory of the frame is used again. */
+function buildFrame({ rows, first, last, mints, maxts }: Round, fields: ChunkFields, frame: SeriesFrame, skipChunks: boolean): void {
+  const chunkBytes = fields.bytes;
+  let labelBytes = 0;
+  for (let position = first; position < last; position++) labelBytes += rows.labelEnds[rows.order[position]!]! - rows.labelStart(rows.order[position]!);
+  const wanted = labelBytes + chunkBytes.length;
+  const old = frame.bytes.buffer as ArrayBuffer;
+  const memory = old.byteLength >= wanted && old.byteLength <= 4 * wanted ? old : new ArrayBuffer(Math.ceil(wanted * 1.1));
+  const bytes = new Uint8Array(memory, 0, wanted);
+  frame.bytes = bytes;
+  frame.warning = undefined;
+  frame.hints = undefined;
+  frame.labelOffsets[0] = 0;
+  frame.chunkOffsets[0] = 0;
+  frame.partOffsets[0] = 0;
+  let at = 0;
+  let label = 0;
+  let chunk = 0;
+  for (let position = first, series = 0; position < last; position++, series++) {
+    const row = rows.order[position]!;
+    const labelStart = rows.labelStart(row);
+    const labelEnd = rows.labelEnds[row]!;
+    while (series >= frame.seriesStart.length) frame.growSeries();
+    frame.seriesStart[series] = at;
+    bytes.set(rows.labelBytes.subarray(labelStart, labelEnd), at);
+    const from = rows.labelOffsets[row]! * LABEL_STRIDE;
+    const to = rows.labelOffsets[row + 1]! * LABEL_STRIDE;
+    while (label * LABEL_STRIDE + to - from > frame.labelRanges.length) frame.growLabels();
+    for (let i = from, out = label * LABEL_STRIDE; i < to; i += 2, out += 2) {
+      frame.labelRanges[out] = rows.labelRanges[i]! - labelStart + at;
+      frame.labelRanges[out + 1] = rows.labelRanges[i + 1]!;
+    }
+    label += (to - from) / LABEL_STRIDE;
+    frame.labelOffsets[series + 1] = label;
+    at += labelEnd - labelStart;
+    frame.labelsEnd[series] = at;
+    const chunks = skipChunks ? 0 : rows.chunkOffsets[row + 1]! - rows.chunkOffsets[row]!;
+    if (chunks > 0) {
+      const fieldsStart = chunk === 0 ? 0 : fields.ends[chunk - 1]!;
+      const fieldsEnd = fields.ends[chunk + chunks - 1]!;
+      bytes.set(chunkBytes.subarray(fieldsStart, fieldsEnd), at);
+      noteChunks(frame, fields, mints, maxts, chunk, chunk + chunks, at - fieldsStart);
+      chunk += chunks;
+      at += fieldsEnd - fieldsStart;
+    }
+    frame.chunkOffsets[series + 1] = chunk;
+    frame.seriesEnd[series] = at;
+  }
+  frame.seriesCount = last - first;
+  frame.labelCount = label;
+  frame.chunkCount = chunk;
+  frame.partCount = chunk;
+}
+
+/** Rows [from, to) of chunks and their parts, one each. @param shift from offsets of the fields to those of the frame */
+function noteChunks(frame: SeriesFrame, fields: ChunkFields, mints: Float64Array, maxts: Float64Array, from: number, to: number, shift: number): void {
+  while (to > frame.chunkMint.length) frame.growChunks();
+  while (to > frame.partStart.length) frame.growParts();
+  for (let chunk = from; chunk < to; chunk++) {
+    frame.chunkMint[chunk] = mints[chunk]!;
+    frame.chunkMaxt[chunk] = maxts[chunk]!;
+    frame.chunkStart[chunk] = (chunk === 0 ? 0 : fields.ends[chunk - 1]!) + shift;
+    frame.chunkEnd[chunk] = fields.ends[chunk]! + shift;
+    frame.partOffsets[chunk + 1] = chunk + 1;
+    frame.partAggregate[chunk] = AGGREGATE.raw;
+    frame.partEncoding[chunk] = fields.encodings[chunk]!;
+    frame.partStart[chunk] = fields.dataStarts[chunk]! + shift;
+    frame.partBytes[chunk] = fields.dataBytes[chunk]!;
+    frame.partHashHi[chunk] = 0;
+    frame.partHashLo[chunk] = 0;
+  }
 }

@@ -47,6 +47,8 @@ export function createBucketStore(deps: BucketStoreDeps, options: BucketStoreOpt
 class BucketStore implements Store {
   readonly #deps: BucketStoreDeps;
   readonly #options: BucketStoreOptions;
+  readonly #headerLoads = new WeakMap<SharedArrayBuffer, number>();
+  #lastHeaderLoad = 0;
 
   constructor(deps: BucketStoreDeps, options: BucketStoreOptions) {
     this.#deps = deps;
@@ -113,17 +115,26 @@ class BucketStore implements Store {
   #targets(chosen: readonly ServedBlock[]): Promise<BlockTarget[]> {
     return Promise.all(chosen.map(async ({ id, meta, header, indexBytes }) => {
       const { labels, seriesMaxBytes, chunkMaxBytes } = meta.thanos;
+      const opened = await header.open().catch((error: unknown) => {
+        throw wrapError(error, `open index-header of block ${id}`, 'ERR_STORE_ABORTED');
+      });
       return {
         id,
         labels,
-        header: await header.open().catch((error: unknown) => {
-          throw wrapError(error, `open index-header of block ${id}`, 'ERR_STORE_ABORTED');
-        }),
+        header: opened,
+        headerLoad: this.#loadOf(opened),
         indexBytes,
         seriesBytes: seriesMaxBytes > 0 ? seriesMaxBytes + FRAME_MARGIN_BYTES : this.#options.seriesBytes,
         chunkBytes: chunkMaxBytes > 0 ? chunkMaxBytes + FRAME_MARGIN_BYTES : this.#options.chunkBytes,
       };
     }));
+  }
+
+  /** Workers tell loads apart by this number. */
+  #loadOf(header: SharedArrayBuffer): number {
+    let load = this.#headerLoads.get(header);
+    if (load === undefined) this.#headerLoads.set(header, (load = ++this.#lastHeaderLoad));
+    return load;
   }
 
   async #ask(task: StoreTask, options: CallOptions): Promise<TaskReport['value']> {

@@ -177,6 +177,7 @@ async function loadPostings(access: BlockAccess, ranges: readonly PostingsRange[
     }
     io.cache('Postings', entries);
     io.release(bytes.length);
+    io.reuse(bytes);
   }));
   return lists;
 }

@@ -10,20 +10,23 @@ export const OPEN_HEADERS_MAX = 512;
 
 /** See the head of this file. */
 export interface HeaderCache {
-  /** @throws BlockError ERR_INDEX_HEADER_CORRUPT */
-  open(block: string, bytes: SharedArrayBuffer): IndexHeader;
+  /**
+   * @param load which load of the block's header the bytes are: memory that two threads share is another object in every message
+   * @throws BlockError ERR_INDEX_HEADER_CORRUPT
+   */
+  open(block: string, bytes: SharedArrayBuffer, load: number): IndexHeader;
 }
 
 /** Creates an empty cache. @param max headers kept open */
 export function createHeaderCache(max: number = OPEN_HEADERS_MAX): HeaderCache {
-  const opened = new LRUCache<string, { readonly bytes: SharedArrayBuffer; readonly header: IndexHeader }>({ max });
+  const opened = new LRUCache<string, { readonly load: number; readonly header: IndexHeader }>({ max });
   return {
-    open(block, bytes) {
+    open(block, bytes, load) {
       const known = opened.get(block);
       // A header that was loaded anew is other memory.
-      if (known !== undefined && known.bytes === bytes) return known.header;
+      if (known?.load === load) return known.header;
       const header = openIndexHeader(new Uint8Array(bytes), block);
-      opened.set(block, { bytes, header });
+      opened.set(block, { load, header });
       return header;
     },
   };

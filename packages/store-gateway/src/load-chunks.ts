@@ -1,6 +1,6 @@
 /**
- * Chunks of one block: references → encoding and payload, by few range reads per segment. Each chunk's checksum is checked (Thanos
- * does not): damage is an error that names block, object and offset.
+ * Chunks of one block: references → bytes, by few range reads per segment; and from there to encoding and payload, chunk by chunk, where
+ * chunk-fields.ts cannot. Each chunk's checksum is checked (Thanos does not): damage is an error that names block, object and offset.
  *
  *   reference = segment · 2^32 + offset of    uvarint length │ encoding │ payload │ CRC-32C of encoding and payload
  */
@@ -10,87 +10,119 @@ import { type BlockAccess, segmentKey } from './block-access.ts';
 import { StoreGatewayError } from './errors.ts';
 import { planRanges } from './range-plan.ts';
 
-/** Loaded chunks, in the order asked for. Payloads are views; release when they are no longer used. */
-export interface ChunkBytes {
-  /** Encoding byte as in the file. */
-  readonly encodings: Uint8Array;
-  readonly payloads: readonly Uint8Array[];
+/** References count segments in units of this. */
+export const SEGMENT_UNIT: number = 2 ** 32;
+
+/** Bytes of one read, with chunks [first, last) of the order. */
+export interface ChunkPart {
+  readonly segment: number;
+  /** Place of the first byte in the segment. */
+  readonly start: number;
+  readonly bytes: Uint8Array;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What was read for a list of references. Release when the bytes are no longer used. */
+export interface ChunkReads {
+  /** The references from the lowest to the highest; undefined if they are so already. */
+  readonly order: Uint32Array | undefined;
+  /** In that order. */
+  readonly parts: readonly ChunkPart[];
+  /** Reads bytes of a chunk again, charged and released with the others. */
+  readonly readAgain: (segment: number, start: number, length: number) => Promise<Uint8Array>;
   release(): void;
 }
 
 /**
- * Loads chunks.
- * @param refs any order
- * @param count of them used
- * @throws StoreGatewayError ERR_BLOCK_DAMAGED; StoreError for a limit; ObjstoreError
+ * Reads chunks.
+ * @param refs any order; `count` of them used
+ * @throws StoreError for a limit; ObjstoreError
  */
-export async function loadChunks(access: BlockAccess, refs: Float64Array, count: number): Promise<ChunkBytes> {
+export async function readChunks(access: BlockAccess, refs: Float64Array, count: number): Promise<ChunkReads> {
   const { target, io, limits, stats, clock } = access;
-  const order = Uint32Array.from({ length: count }, (_, i) => i);
-  if (!isAscending(refs, count)) order.sort((a, b) => refs[a]! - refs[b]!);
-  const encodings = new Uint8Array(count);
-  const payloads: Uint8Array[] = [];
-  let charged = 0;
+  const order = isAscending(refs, count) ? undefined : Uint32Array.from({ length: count }, (_none, i) => i).sort((a, b) => refs[a]! - refs[b]!);
+  const refAt = (i: number): number => refs[order === undefined ? i : order[i]!]!;
+  const held: Uint8Array[] = [];
   const read = async (segment: number, start: number, length: number): Promise<Uint8Array> => {
     limits.reserveBytes(length, 'while fetching chunks');
     const startMs = clock();
     const bytes = await io.read(segmentKey(target.id, segment), start, length);
-    charged += bytes.length;
+    held.push(bytes);
     stats.chunks.fetchMs += clock() - startMs;
     stats.chunks.fetches++;
     stats.chunks.fetchedBytes += bytes.length;
     return bytes;
   };
-
-  const loadSegment = async (segment: number, first: number, last: number): Promise<void> => {
+  const parts: Promise<ChunkPart>[] = [];
+  for (let first = 0; first < count;) {
+    const segment = chunkRefSegment(refAt(first));
+    let last = first + 1;
+    while (last < count && chunkRefSegment(refAt(last)) === segment) last++;
     const starts = new Float64Array(last - first);
     const ends = new Float64Array(last - first);
     for (let i = 0; i < starts.length; i++) {
-      const start = chunkRefOffset(refs[order[first + i]!]!);
-      const next = first + i + 1 < last ? chunkRefOffset(refs[order[first + i + 1]!]!) : Number.POSITIVE_INFINITY;
+      const start = chunkRefOffset(refAt(first + i));
+      const next = first + i + 1 < last ? chunkRefOffset(refAt(first + i + 1)) : Number.POSITIVE_INFINITY;
       starts[i] = start;
       ends[i] = next === start ? start + target.chunkBytes : Math.min(start + target.chunkBytes, next);
     }
-    await Promise.all(planRanges(starts, ends, starts.length).map(async (part) => {
-      const bytes = await read(segment, part.start, part.end - part.start);
-      stats.chunks.fetched += part.last - part.first;
-      for (let i = part.first; i < part.last; i++) {
-        const at = order[first + i]!;
-        const found = bytes.subarray(Math.min(starts[i]! - part.start, bytes.length));
-        const frame: ChunkFrame = { encodingAt: 0, payloadBytes: 0, end: 0 };
-        let whole = found;
-        const isFramed = frameChunk(found, 0, frame);
-        if (isFramed && frame.end > found.length) {
-          // Longer than guessed, or the segment ends early: asking again tells which.
-          stats.chunkRefetches++;
-          whole = await read(segment, starts[i]!, frame.end);
-        }
-        payloads[at] = checkChunk(whole, isFramed, frame, target.id, segment, starts[i]!);
-        encodings[at] = whole[frame.encodingAt]!;
-        stats.chunks.touchedBytes += frame.end;
-      }
-    }));
-  };
-
-  const segments: Promise<void>[] = [];
-  for (let first = 0; first < count;) {
-    const segment = chunkRefSegment(refs[order[first]!]!);
-    let last = first + 1;
-    while (last < count && chunkRefSegment(refs[order[last]!]!) === segment) last++;
-    segments.push(loadSegment(segment, first, last));
+    for (const part of planRanges(starts, ends, starts.length)) {
+      const from = first;
+      parts.push(read(segment, part.start, part.end - part.start).then((bytes) => ({ segment, start: part.start, bytes, first: from + part.first, last: from + part.last })));
+    }
     first = last;
   }
-  await Promise.all(segments);
+  const done = await Promise.all(parts);
+  stats.chunks.fetched += count;
   stats.chunks.touched += count;
   return {
-    encodings,
-    payloads,
+    order,
+    parts: done,
+    readAgain: read,
     release() {
-      payloads.length = 0;
-      io.release(charged);
-      charged = 0;
+      for (const bytes of held) {
+        io.release(bytes.length);
+        io.reuse(bytes);
+      }
+      held.length = 0;
     },
   };
+}
+
+/** Chunks in the order of their references. Payloads are views of what was read. */
+export interface ChunkPayloads {
+  /** Encoding byte as in the file. */
+  readonly encodings: Uint8Array;
+  readonly payloads: readonly Uint8Array[];
+}
+
+/**
+ * Takes chunks out of what was read, one by one; one that is longer than was guessed is read again.
+ * @throws StoreGatewayError ERR_BLOCK_DAMAGED; as {@link readChunks}
+ */
+export async function chunkPayloads({ target, stats }: BlockAccess, refs: Float64Array, count: number, reads: ChunkReads): Promise<ChunkPayloads> {
+  const encodings = new Uint8Array(count);
+  const payloads: Uint8Array[] = Array.from({ length: count });
+  await Promise.all(reads.parts.map(async ({ segment, start, bytes, first, last }) => {
+    for (let i = first; i < last; i++) {
+      const at = reads.order === undefined ? i : reads.order[i]!;
+      const offset = chunkRefOffset(refs[at]!);
+      const found = bytes.subarray(Math.min(offset - start, bytes.length));
+      const frame: ChunkFrame = { encodingAt: 0, payloadBytes: 0, end: 0 };
+      let whole = found;
+      const isFramed = frameChunk(found, 0, frame);
+      if (isFramed && frame.end > found.length) {
+        // Longer than guessed, or the segment ends early: asking again tells which.
+        stats.chunkRefetches++;
+        whole = await reads.readAgain(segment, offset, frame.end);
+      }
+      payloads[at] = checkChunk(whole, isFramed, frame, target.id, segment, offset);
+      encodings[at] = whole[frame.encodingAt]!;
+      stats.chunks.touchedBytes += frame.end;
+    }
+  }));
+  return { encodings, payloads };
 }
 
 function isAscending(refs: Float64Array, count: number): boolean {

@@ -42,12 +42,12 @@ export async function loadSeries(access: BlockAccess, refs: Uint32Array): Promis
   const parts = planRanges(starts, ends, refs.length);
   const cacheKeys = parts.map((part) => `S:${target.id}:${part.start}-${part.end}`);
   const cached = await io.cached('Series', cacheKeys);
-  let charged = 0;
+  const held: Uint8Array[] = [];
   const read = async (start: number, length: number): Promise<Uint8Array> => {
     limits.reserveBytes(length, 'while fetching series');
     const startMs = clock();
     const bytes = await io.read(key, start, length);
-    charged += bytes.length;
+    held.push(bytes);
     stats.series.fetchMs += clock() - startMs;
     stats.series.fetches++;
     stats.series.fetchedBytes += bytes.length;
@@ -108,8 +108,11 @@ export async function loadSeries(access: BlockAccess, refs: Uint32Array): Promis
     },
     release() {
       entryBytes.length = 0;
-      io.release(charged);
-      charged = 0;
+      for (const bytes of held) {
+        io.release(bytes.length);
+        io.reuse(bytes);
+      }
+      held.length = 0;
     },
   };
 }

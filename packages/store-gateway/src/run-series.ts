@@ -6,17 +6,16 @@
  *   block C  expand ─► frames ─► buffer ┘
  */
 import type { Matcher } from '@gauntlet/model';
-import { SeriesFrameEncoder, type SeriesRequest } from '@gauntlet/proto';
-import { compileMatchers, createChunkRows, FrameBuffer, mergeChunks, type MergedBatch, SeriesMerge, splitExternalMatchers, type StreamEnd } from '@gauntlet/storeapi';
+import { type SeriesFrame, SeriesFrameEncoder, type SeriesRequest } from '@gauntlet/proto';
+import { type ChunkRows, compileMatchers, createChunkRows, FrameBuffer, mergeChunks, type MergedBatch, SeriesMerge, splitExternalMatchers, type StreamEnd } from '@gauntlet/storeapi';
 import type { BlockAccess } from './block-access.ts';
 import { blockFrames } from './block-series.ts';
+import type { ChunkFields } from './chunk-fields.ts';
 import { type ExpandedPostings, expandPostings } from './expand-postings.ts';
 import { type QueryLimits, wrapError } from './query-limits.ts';
 import { type QueryStats, SENT_SIZES_MAX } from './query-stats.ts';
 import type { TaskSettings } from './store-task.ts';
 
-/** Series per frame between a block and the merge. */
-const INNER_BATCH_SERIES = 64;
 /** Bytes all blocks of a call may have waiting for the merge; each gets a share. */
 const BUFFERED_BYTES_MAX = 32 << 20;
 const BUFFERED_BYTES_MIN = 64 << 10;
@@ -28,13 +27,15 @@ export interface SeriesCall {
   readonly limits: QueryLimits;
   readonly stats: QueryStats;
   readonly clock: () => number;
+  /** Of the thread. */
+  readonly fields: ChunkFields;
 }
 
 /**
  * Frames of the answer, in arrays as they come.
  * @throws StoreError: ABORTED if a block could not be prepared, UNKNOWN if it failed later, both with its id; RESOURCE_EXHAUSTED for limits
  */
-export async function* runSeries({ accesses, settings, limits, stats, clock }: SeriesCall, request: SeriesRequest): AsyncGenerator<Uint8Array[]> {
+export async function* runSeries({ accesses, settings, limits, stats, clock, fields }: SeriesCall, request: SeriesRequest): AsyncGenerator<Uint8Array[]> {
   const matchers = compileMatchers(request.matchers);
   const startMs = clock();
   const expanded = await Promise.all(accesses.map(async (access): Promise<ExpandedPostings> => {
@@ -48,7 +49,7 @@ export async function* runSeries({ accesses, settings, limits, stats, clock }: S
   stats.blocksQueried = accesses.length;
   stats.preloadMs = clock() - startMs;
 
-  const inner = { ...request, responseBatchSize: INNER_BATCH_SERIES };
+  const tools = { fields, spare: [] as SeriesFrame[] };
   const bufferBytesMax = Math.max(BUFFERED_BYTES_MIN, BUFFERED_BYTES_MAX / Math.max(1, accesses.length));
   const inputs = [];
   for (const [i, access] of accesses.entries()) {
@@ -56,8 +57,8 @@ export async function* runSeries({ accesses, settings, limits, stats, clock }: S
       stats.emptyPostings++;
       continue;
     }
-    const buffer = new FrameBuffer({ frameTimeoutMs: 0, bufferBytesMax });
-    buffer.start(named(access.target.id, blockFrames(access, expanded[i]!, inner, settings.batchSeries)));
+    const buffer = new FrameBuffer({ frameTimeoutMs: 0, bufferBytesMax, reuse: (frame) => tools.spare.push(frame) });
+    buffer.start(named(access.target.id, blockFrames(access, expanded[i]!, request, settings.batchSeries, tools)));
     inputs.push({ buffer });
   }
   const onEnd = (_input: number, end: StreamEnd): void => {
@@ -78,7 +79,7 @@ async function expandBlock(access: BlockAccess, matchers: readonly Matcher[], se
 }
 
 /** Errors of a block's stream name the block. */
-async function* named(id: string, frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* named(id: string, frames: AsyncIterable<SeriesFrame>): AsyncGenerator<SeriesFrame> {
   try {
     yield* frames;
   } catch (error) {
@@ -97,13 +98,7 @@ async function* encodeMerged(merge: AsyncIterable<MergedBatch>, request: SeriesR
       const s = batch.series[source]!;
       encoder.beginSeries(frame.bytes.subarray(frame.seriesStart[s]!, frame.labelsEnd[s]!));
       mergeChunks(batch, series, rows);
-      let bytes = 0;
-      for (let row = 0; row < rows.count; row++) {
-        const from = batch.frames[rows.sources[row]!]!;
-        const chunk = rows.chunks[row]!;
-        encoder.copyField(from.bytes, from.chunkStart[chunk]!, from.chunkEnd[chunk]!);
-        bytes += from.chunkEnd[chunk]! - from.chunkStart[chunk]!;
-      }
+      const bytes = copyChunks(batch, rows, encoder);
       const full = encoder.endSeries();
       if (full !== undefined) frames.push(full);
       stats.resultSeries++;
@@ -119,4 +114,19 @@ async function* encodeMerged(merge: AsyncIterable<MergedBatch>, request: SeriesR
   }
   const last = encoder.flush();
   if (last !== undefined) yield [last];
+}
+
+/** Copies the chunks of a merged series, those that lie together at once. @returns their bytes */
+function copyChunks(batch: MergedBatch, rows: ChunkRows, encoder: SeriesFrameEncoder): number {
+  let bytes = 0;
+  for (let row = 0; row < rows.count;) {
+    const from = batch.frames[rows.sources[row]!]!;
+    const start = from.chunkStart[rows.chunks[row]!]!;
+    let end: number;
+    do end = from.chunkEnd[rows.chunks[row]!]!;
+    while (++row < rows.count && batch.frames[rows.sources[row]!] === from && from.chunkStart[rows.chunks[row]!] === end);
+    encoder.copyField(from.bytes, start, end);
+    bytes += end - start;
+  }
+  return bytes;
 }

@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import { buildIndexHeader, openIndexHeader } from '@gauntlet/block';
 import type { BlockAccess, BlockTarget } from './block-access.ts';
 import type { BlockIo } from './block-io.ts';
+import type { ChunkFields } from './chunk-fields.ts';
 import { headerBucket } from './header-bucket.ts';
 import type { HeaderCache } from './header-cache.ts';
 import { QueryLimits } from './query-limits.ts';
@@ -15,6 +16,7 @@ import type { StoreTask, TaskReport, TaskSettings } from './store-task.ts';
 export interface TaskDeps {
   readonly io: BlockIo;
   readonly headers: HeaderCache;
+  readonly fields: ChunkFields;
   readonly settings: TaskSettings;
   readonly clock: () => number;
   readonly throwIfCancelled: () => void;
@@ -26,9 +28,9 @@ export interface TaskDeps {
 export async function runTask(task: StoreTask, deps: TaskDeps): Promise<TaskReport> {
   const stats = createQueryStats();
   const limits = new QueryLimits(deps.settings.limits);
-  const { clock, io, headers, settings, throwIfCancelled } = deps;
-  const access = (target: BlockTarget): BlockAccess => ({ target, header: headers.open(target.id, target.header), io, limits, stats, clock, throwIfCancelled });
-  const call = (targets: readonly BlockTarget[]): SeriesCall => ({ accesses: targets.map(access), settings, limits, stats, clock });
+  const { clock, fields, io, headers, settings, throwIfCancelled } = deps;
+  const access = (target: BlockTarget): BlockAccess => ({ target, header: headers.open(target.id, target.header, target.headerLoad), io, limits, stats, clock, throwIfCancelled });
+  const call = (targets: readonly BlockTarget[]): SeriesCall => ({ accesses: targets.map(access), settings, limits, stats, clock, fields });
   const report = (value?: TaskReport['value']): TaskReport => ({ stats, dropped: limits.dropped, isMainThread, ...(value === undefined ? {} : { value }) });
   switch (task.kind) {
     case 'series':

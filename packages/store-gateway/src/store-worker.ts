@@ -2,7 +2,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import { poolData, serveTasks } from '@gauntlet/service-kit';
 import { createPortBlockIo } from './block-io-port.ts';
+import { ChunkFields } from './chunk-fields.ts';
 import { createHeaderCache } from './header-cache.ts';
+import { ReadBuffers } from './read-buffers.ts';
 import { runTask } from './run-task.ts';
 import type { StoreTask, TaskSettings } from './store-task.ts';
 
@@ -14,14 +16,17 @@ export interface WorkerRequest {
 
 const settings = poolData() as TaskSettings;
 const headers = createHeaderCache();
+const fields = new ChunkFields();
+const buffers = new ReadBuffers();
 
 serveTasks(async (request, task) => {
   const { task: job, port } = request as WorkerRequest;
-  const io = createPortBlockIo(port, task.signal);
+  const io = createPortBlockIo(port, task.signal, buffers);
   try {
     const value = await runTask(job, {
       io,
       headers,
+      fields,
       settings,
       clock: () => performance.now(),
       throwIfCancelled: () => task.throwIfCancelled(),

@@ -6,6 +6,7 @@ import { createWorkerPool, type Gate, type Logger, type MemoryLedger, WorkerTask
 import { StoreError, type StoreErrorCode } from '@gauntlet/storeapi';
 import { createBlockIo } from './block-io.ts';
 import { serveBlockIo } from './block-io-port.ts';
+import { ChunkFields } from './chunk-fields.ts';
 import { createHeaderCache } from './header-cache.ts';
 import type { IndexCache } from './index-cache.ts';
 import { runTask } from './run-task.ts';
@@ -65,11 +66,13 @@ export function createTaskRunner(deps: TaskRunnerDeps, module: URL): TaskRunner 
 /** Runs jobs in the calling thread: for tests of everything but the threads. */
 export function createInlineRunner(deps: TaskRunnerDeps): TaskRunner {
   const headers = createHeaderCache();
+  const fields = new ChunkFields();
   return {
     run: (task, onFrames, signal) => withIo(deps, task.kind, signal, (io) =>
       runTask(task, {
         io,
         headers,
+        fields,
         settings: deps.settings,
         clock: () => performance.now(),
         throwIfCancelled: () => signal.throwIfAborted(),

@@ -4,6 +4,7 @@
  *
  *   stream ──pump──► [frame frame frame] ──take()──► merge        frameTimeoutMs runs while the pump waits for the stream
  */
+import { SeriesFrame } from '@gauntlet/proto';
 import { StoreError } from './errors.ts';
 import { fromServiceError } from './grpc-status.ts';
 
@@ -12,6 +13,9 @@ export interface ByteCharge {
   reserve(bytes: number): void;
   release(bytes: number): void;
 }
+
+/** A frame as its bytes, or decoded already by who made it in this thread. */
+export type FrameItem = Uint8Array | SeriesFrame;
 
 /** Options of {@link FrameBuffer}. */
 export interface FrameBufferOptions {
@@ -22,6 +26,8 @@ export interface FrameBufferOptions {
   readonly charge?: ByteCharge;
   /** Ends the buffer as failed. */
   readonly signal?: AbortSignal;
+  /** Takes back frames that came decoded, once nobody reads them any more. */
+  readonly reuse?: (frame: SeriesFrame) => void;
 }
 
 /** How a stream ended. */
@@ -38,7 +44,7 @@ export type StreamEnd =
 export class FrameBuffer {
   readonly #options: FrameBufferOptions;
   readonly #abort: AbortController = new AbortController();
-  #frames: Uint8Array[] = [];
+  #frames: FrameItem[] = [];
   #head = 0;
   #bytes = 0;
   #wakeReader: (() => void) | undefined;
@@ -67,26 +73,27 @@ export class FrameBuffer {
   }
 
   /** Starts to drain `stream`; errors show up as {@link end}. */
-  start(stream: AsyncIterable<Uint8Array>): void {
+  start(stream: AsyncIterable<FrameItem>): void {
     void this.#pump(stream);
   }
 
   /** The next frame if one is there. The consumer gives its bytes back with {@link release}. */
-  take(): Uint8Array | undefined {
+  take(): FrameItem | undefined {
     if (this.#head === this.#frames.length) return undefined;
     const frame = this.#frames[this.#head++]!;
     if (this.#head === this.#frames.length) {
       this.#frames = [];
       this.#head = 0;
     }
-    this.#bytes -= frame.length;
+    this.#bytes -= bytesOf(frame);
     if (this.#wakePump !== undefined && this.#bytes < this.#options.bufferBytesMax) this.#wakePump();
     return frame;
   }
 
-  /** Takes the charge of a frame off again. */
-  release(frame: Uint8Array): void {
-    this.#options.charge?.release(frame.length);
+  /** Takes the charge of a frame off again, and gives one that came decoded back. */
+  release(frame: FrameItem): void {
+    this.#options.charge?.release(bytesOf(frame));
+    if (frame instanceof SeriesFrame) this.#options.reuse?.(frame);
   }
 
   /** Resolves when a frame is there or the stream has ended. One waiter at a time. */
@@ -107,7 +114,7 @@ export class FrameBuffer {
     this.#wakePump?.();
   }
 
-  async #pump(stream: AsyncIterable<Uint8Array>): Promise<void> {
+  async #pump(stream: AsyncIterable<FrameItem>): Promise<void> {
     const { frameTimeoutMs, bufferBytesMax, charge } = this.#options;
     const onTimeout = (): void => {
       this.#finish({ kind: 'silent', error: canceled() });
@@ -117,17 +124,18 @@ export class FrameBuffer {
     try {
       for await (const frame of stream) {
         if (this.#end !== undefined) break;
+        const frameBytes = bytesOf(frame);
         try {
-          charge?.reserve(frame.length);
+          charge?.reserve(frameBytes);
         } catch (error) {
           this.#finish({ kind: 'refused', error });
           this.#abort.abort();
           break;
         }
         this.#frames.push(frame);
-        this.#bytes += frame.length;
+        this.#bytes += frameBytes;
         this.frameCount++;
-        this.byteCount += frame.length;
+        this.byteCount += frameBytes;
         this.#wake();
         if (this.#bytes >= bufferBytesMax) {
           clearTimeout(timer);
@@ -156,6 +164,10 @@ export class FrameBuffer {
     this.#wakeReader = undefined;
     wake?.();
   }
+}
+
+function bytesOf(frame: FrameItem): number {
+  return frame instanceof SeriesFrame ? frame.bytes.length : frame.length;
 }
 
 function canceled(): StoreError {

@@ -9,7 +9,7 @@
  * `mergeChunks` then gives the chunks of one merged series sorted, identical ones once.
  */
 import { formatLabels } from '@gauntlet/model';
-import { compareFrameLabels, createSeriesFrame, decodeSeriesFrame, frameLabels, type SeriesFrame } from '@gauntlet/proto';
+import { compareFrameLabels, createSeriesFrame, decodeSeriesFrame, frameLabels, SeriesFrame } from '@gauntlet/proto';
 import { StoreError } from './errors.ts';
 import type { FrameBuffer, StreamEnd } from './frame-buffer.ts';
 import { errorText } from './grpc-status.ts';
@@ -52,6 +52,8 @@ class Cursor {
   readonly accepts: MergeInput['accepts'];
   frame: SeriesFrame | undefined = undefined;
   series = -1;
+  /** Whether the frame came decoded: it is given back as it is, and its tables are not the merge's to reuse. */
+  isDecoded = false;
   /** Last series of the frame before, until the first of the next one was compared with it. */
   previous: SeriesFrame | undefined = undefined;
   isDone = false;
@@ -70,7 +72,7 @@ export class SeriesMerge implements AsyncIterable<MergedBatch> {
   /** Cursors with a series, as a binary heap by labels, then input. */
   readonly #heap: Cursor[] = [];
   /** Frames of the current batch that no cursor stands on any more. */
-  readonly #retired: { readonly frame: SeriesFrame; readonly buffer: FrameBuffer }[] = [];
+  readonly #retired: { readonly frame: SeriesFrame; readonly buffer: FrameBuffer; readonly isDecoded: boolean }[] = [];
   readonly #pool: SeriesFrame[] = [];
   #frames: SeriesFrame[] = [];
   #series: Int32Array = new Int32Array(512);
@@ -96,7 +98,7 @@ export class SeriesMerge implements AsyncIterable<MergedBatch> {
     } finally {
       for (const cursor of this.#cursors) cursor.buffer.close();
       this.#recycle();
-      for (const cursor of this.#cursors) if (cursor.frame !== undefined) cursor.buffer.release(cursor.frame.bytes);
+      for (const cursor of this.#cursors) if (cursor.frame !== undefined) cursor.buffer.release(cursor.isDecoded ? cursor.frame : cursor.frame.bytes);
     }
   }
 
@@ -150,20 +152,21 @@ export class SeriesMerge implements AsyncIterable<MergedBatch> {
           if (!isInOrder(cursor, frame)) return this.#end(cursor, { kind: 'failed', error: unsorted(cursor, frame) });
           if (cursor.accepts === undefined || cursor.accepts(frame, cursor.series)) return true;
         }
-        this.#retired.push({ frame, buffer: cursor.buffer });
+        this.#retired.push({ frame, buffer: cursor.buffer, isDecoded: cursor.isDecoded });
         if (frame.seriesCount > 0) cursor.previous = frame;
         cursor.frame = undefined;
       }
-      const bytes = cursor.buffer.take();
-      if (bytes === undefined) {
+      const item = cursor.buffer.take();
+      if (item === undefined) {
         const end = cursor.buffer.end;
         return end === undefined ? false : this.#end(cursor, end);
       }
-      const next = this.#pool.pop() ?? createSeriesFrame();
+      cursor.isDecoded = item instanceof SeriesFrame;
+      const next = item instanceof SeriesFrame ? item : (this.#pool.pop() ?? createSeriesFrame());
       cursor.frame = next;
       cursor.series = -1;
       try {
-        decodeSeriesFrame(bytes, next);
+        if (!(item instanceof SeriesFrame)) decodeSeriesFrame(item, next);
       } catch (error) {
         return this.#end(cursor, { kind: 'failed', error: new StoreError('ERR_STORE_INTERNAL', errorText(error), { cause: error }) });
       }
@@ -174,7 +177,7 @@ export class SeriesMerge implements AsyncIterable<MergedBatch> {
   #end(cursor: Cursor, end: StreamEnd): true {
     cursor.isDone = true;
     if (cursor.frame !== undefined) {
-      this.#retired.push({ frame: cursor.frame, buffer: cursor.buffer });
+      this.#retired.push({ frame: cursor.frame, buffer: cursor.buffer, isDecoded: cursor.isDecoded });
       cursor.frame = undefined;
     }
     cursor.buffer.close();
@@ -184,9 +187,9 @@ export class SeriesMerge implements AsyncIterable<MergedBatch> {
 
   /** Gives frames back that the consumer has seen. */
   #recycle(): void {
-    for (const { frame, buffer } of this.#retired) {
-      buffer.release(frame.bytes);
-      this.#pool.push(frame);
+    for (const { frame, buffer, isDecoded } of this.#retired) {
+      buffer.release(isDecoded ? frame : frame.bytes);
+      if (!isDecoded) this.#pool.push(frame);
     }
     this.#retired.length = 0;
   }

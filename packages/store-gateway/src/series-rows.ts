@@ -1,0 +1,168 @@
+/**
+ * The matching series of one block as columns, with the labels that go out and in their order, before any of their chunks is read.
+ *
+ *   row r   labels   labelBytes[labelEnds[r-1] … labelEnds[r]]     fields of a Series message
+ *             ranges   rows labelOffsets[r] … labelOffsets[r+1]    as in a SeriesFrame, counted from the start of labelBytes
+ *           chunks   rows chunkOffsets[r] … chunkOffsets[r+1]      reference, first and last timestamp
+ *   order   the rows by their labels
+ *
+ * Putting external labels on and taking replica labels off breaks the order of a block only within a run of series that share their first label
+ * (storeapi, series-rewriter.ts): rows of one metric are held until its end, and no more.
+ */
+import { compareUtf8 } from '@gauntlet/bytes';
+import { compareLabels, extendLabels, formatLabels, type Labels, withoutLabels } from '@gauntlet/model';
+import { labelFieldsRoom, LABEL_STRIDE, putLabelFields, type SeriesRequest } from '@gauntlet/proto';
+import { createShardMatcher, StoreError } from '@gauntlet/storeapi';
+import type { SeriesEntry } from '@gauntlet/tsdb';
+
+/** Rows go out at the end of a run once there are so many. */
+const ROWS_TARGET = 512;
+
+/** See the head of this file. Read the columns up to the counts. */
+export class SeriesRows {
+  count = 0;
+  order: Int32Array = new Int32Array(ROWS_TARGET);
+  labelBytes: Uint8Array = new Uint8Array(128 * ROWS_TARGET);
+  labelEnds: Int32Array = new Int32Array(ROWS_TARGET);
+  labelOffsets: Int32Array = new Int32Array(ROWS_TARGET + 1);
+  labelRanges: Int32Array = new Int32Array(LABEL_STRIDE * 8 * ROWS_TARGET);
+  chunkOffsets: Int32Array = new Int32Array(ROWS_TARGET + 1);
+  refs: Float64Array = new Float64Array(4 * ROWS_TARGET);
+  mints: Float64Array = new Float64Array(4 * ROWS_TARGET);
+  maxts: Float64Array = new Float64Array(4 * ROWS_TARGET);
+
+  /** First byte of a row's labels. */
+  labelStart(row: number): number {
+    return row === 0 ? 0 : this.labelEnds[row - 1]!;
+  }
+
+  /** Appends a series with chunks [first, last) of its entry. */
+  add(labels: Labels, entry: SeriesEntry, first: number, last: number): void {
+    const row = this.count;
+    this.labelEnds = grown(this.labelEnds, row + 1);
+    this.order = grown(this.order, row + 1);
+    this.labelOffsets = grown(this.labelOffsets, row + 2);
+    this.chunkOffsets = grown(this.chunkOffsets, row + 2);
+    const label = this.labelOffsets[row]!;
+    const labelStart = this.labelStart(row);
+    this.labelBytes = grown(this.labelBytes, labelStart + labelFieldsRoom(labels));
+    this.labelRanges = grown(this.labelRanges, (label + labels.length / 2) * LABEL_STRIDE);
+    this.labelEnds[row] = putLabelFields(labels, this.labelBytes, labelStart, this.labelRanges, label);
+    const chunk = this.chunkOffsets[row]!;
+    const chunkEnd = chunk + last - first;
+    this.refs = grown(this.refs, chunkEnd);
+    this.mints = grown(this.mints, chunkEnd);
+    this.maxts = grown(this.maxts, chunkEnd);
+    for (let from = first, to = chunk; from < last; from++, to++) {
+      this.refs[to] = entry.refs[from]!;
+      this.mints[to] = entry.mint[from]!;
+      this.maxts[to] = entry.maxt[from]!;
+    }
+    this.order[row] = row;
+    this.labelOffsets[row + 1] = label + labels.length / 2;
+    this.chunkOffsets[row + 1] = chunkEnd;
+    this.count = row + 1;
+  }
+
+  /** Whether the labels of two rows are the same. */
+  hasEqualLabels(a: number, b: number): boolean {
+    let p = this.labelStart(a);
+    let q = this.labelStart(b);
+    const end = this.labelEnds[a]!;
+    if (end - p !== this.labelEnds[b]! - q) return false;
+    for (; p < end; p++, q++) if (this.labelBytes[p] !== this.labelBytes[q]) return false;
+    return true;
+  }
+}
+
+/** Makes room by doubling. */
+function grown<T extends Int32Array | Float64Array | Uint8Array>(column: T, wanted: number): T {
+  if (wanted <= column.length) return column;
+  const next = new (column.constructor as new (length: number) => T)(Math.max(wanted, 2 * column.length));
+  next.set(column);
+  return next;
+}
+
+/** What of a request decides labels and their order. */
+export type RowsRequest = Pick<SeriesRequest, 'withoutReplicaLabels' | 'shardInfo'>;
+
+/** Gathers rows: one `add` per series in the order of the block, `take` where rows may go out. */
+export class RowsBuilder {
+  readonly #external: Labels;
+  readonly #removed: ReadonlySet<string>;
+  readonly #shard: ReturnType<typeof createShardMatcher>;
+  /** Smallest name that is put on or taken off; `undefined` if labels stay as they are. */
+  readonly #firstChanged: string | undefined;
+  #isSorted = true;
+  #runName = '';
+  #runValue = '';
+  #isOutOfOrder = false;
+  #hasAny = false;
+  #rows = new SeriesRows();
+  /** Labels of the rows of the run that is open. */
+  #run: Labels[] = [];
+
+  constructor(externalLabels: Labels, request: RowsRequest) {
+    this.#removed = new Set(request.withoutReplicaLabels);
+    this.#external = withoutLabels(externalLabels, this.#removed);
+    this.#shard = createShardMatcher(request.shardInfo);
+    const changed = [...request.withoutReplicaLabels, ...this.#external.filter((_text, i) => i % 2 === 0)].toSorted(compareUtf8);
+    this.#firstChanged = changed[0];
+  }
+
+  /**
+   * Adds the next series of the block.
+   * @param labels as stored
+   * @returns rows that can go out now
+   * @throws StoreError ERR_STORE_FAILED_PRECONDITION for a late series that has no label left
+   */
+  add(labels: Labels, entry: SeriesEntry, first: number, last: number): SeriesRows | undefined {
+    const ready = this.#isSameRun(labels) ? undefined : this.#endRun(ROWS_TARGET);
+    const final = extendLabels(this.#removed.size === 0 ? labels : withoutLabels(labels, this.#removed), this.#external);
+    if (this.#shard !== undefined && !this.#shard.matchesLabels(final)) return ready;
+    if (final.length === 0 && this.#hasAny) {
+      // It belongs before everything that went out. Nothing but replica labels is no identity, so nobody should meet this.
+      throw new StoreError('ERR_STORE_FAILED_PRECONDITION', `remove labels ${[...this.#removed].join(', ')}: series ${formatLabels(labels)} has no other`);
+    }
+    this.#hasAny = true;
+    const previous = this.#run.at(-1);
+    if (previous !== undefined && compareLabels(previous, final) > 0) this.#isOutOfOrder = true;
+    this.#run.push(final);
+    this.#rows.add(final, entry, first, last);
+    return ready;
+  }
+
+  /** Ends the input. @returns the last rows */
+  finish(): SeriesRows | undefined {
+    return this.#endRun(1);
+  }
+
+  #isSameRun(labels: Labels): boolean {
+    // A series without labels comes first and may end anywhere: then nothing is certain before the end.
+    if (labels.length === 0) this.#isSorted = false;
+    if (!this.#isSorted) return true;
+    if (this.#firstChanged === undefined) return false;
+    const name = labels[0]!;
+    const isTail = compareUtf8(name, this.#firstChanged) >= 0;
+    const runName = isTail ? '' : name;
+    const runValue = isTail ? '' : labels[1]!;
+    if (runName === this.#runName && runValue === this.#runValue) return true;
+    this.#runName = runName;
+    this.#runValue = runValue;
+    return false;
+  }
+
+  #endRun(rowsMin: number): SeriesRows | undefined {
+    const rows = this.#rows;
+    const run = this.#run;
+    if (this.#isOutOfOrder) {
+      const from = rows.count - run.length;
+      rows.order.subarray(from, rows.count).sort((a, b) => compareLabels(run[a - from]!, run[b - from]!) || a - b);
+      this.#isOutOfOrder = false;
+    }
+    this.#run = [];
+    if (rows.count < rowsMin) return undefined;
+    this.#rows = new SeriesRows();
+    return rows;
+  }
+}
