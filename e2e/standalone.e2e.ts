@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { encodeMetricFamilies } from '@gauntlet/scrape/testing';
 import { type ApiSeries, getApi, instant, type QueryResult } from './harness/api.ts';
 import { runGauntlet, startGauntlet } from './harness/gauntlet.ts';
 import { type RunningProcess, temporaryDir, waitFor } from './harness/process.ts';
@@ -97,6 +98,43 @@ test('asked to end while it generates history it ends, and the next start comple
   const base = await address(second);
   const counts = await instant(base, 'count_over_time(up{origin="generated"}[49h])', Date.now() / 1000, { dedup: 'false' });
   expect(counts.map(({ value }) => value![1])).toEqual(Array.from({ length: 6 }, () => '11520'));
+}, TIMEOUT_MS);
+
+test('native histograms and exemplars of an own target are scraped over protobuf, queried and shown', async () => {
+  const dir = temporaryDir('standalone-native');
+  const startMs = Date.now();
+  let count = 10;
+  const target = createServer((_request, response) => {
+    count += 5;
+    const histogram = { count, sum: count * 0.75, schema: 0, positive: { spans: [[0, 1]] as const, deltas: [count] }, exemplars: [{ labels: { trace_id: 'abc' }, value: 0.75, timeMs: startMs }] };
+    response.writeHead(200, { 'content-type': 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited' });
+    response.end(encodeMetricFamilies([{ name: 'latency', type: 'histogram', metrics: [{ labels: { route: '/' }, histogram }] }]));
+  });
+  await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
+  try {
+    const own = `127.0.0.1:${(target.address() as { port: number }).port}`;
+    writeFileSync(join(dir, 'scrape.yml'), `global: {scrape_interval: 250ms}\nscrape_configs: [{job_name: own, scrape_native_histograms: true, static_configs: [{targets: ['${own}']}]}]\n`);
+    const flags = ['--no-backfill', '--no-sample-service', `--scrape.config-file=${join(dir, 'scrape.yml')}`, '--enable-feature=exemplar-storage'];
+    const process = start(join(dir, 'data'), ...flags);
+    const base = await address(process);
+    // All observations are in (0.5, 1].
+    const [quantile] = await values(base, 'histogram_quantile(1, sum(rate(latency[10s])))', process);
+    expect(Number(quantile!.value![1])).toBe(1);
+    const [average] = await values(base, 'histogram_avg(rate(latency{route="/"}[10s]))', process);
+    expect(Number(average!.value![1])).toBeCloseTo(0.75, 9);
+    const exemplars = await getApi<readonly { readonly seriesLabels: object; readonly exemplars: readonly object[] }[]>(base, 'query_exemplars', { query: 'rate(latency[5m])', start: startMs / 1000 - 60, end: startMs / 1000 + 60 });
+    // Both replicas have it; it is shown once.
+    expect(exemplars.data).toEqual([
+      {
+        seriesLabels: { __name__: 'latency', cluster: 'local', instance: own, job: 'own', route: '/' },
+        exemplars: [{ labels: { trace_id: 'abc' }, timestamp: startMs / 1000, value: '0.75' }],
+      },
+    ]);
+    expect((await getApi<readonly object[]>(base, 'query_exemplars', { query: 'latency{replica="none"}' })).data).toEqual([]);
+  } finally {
+    target.close();
+    target.closeAllConnections();
+  }
 }, TIMEOUT_MS);
 
 test('rules are evaluated over everything, seen through the querier, and kept over a restart', async () => {

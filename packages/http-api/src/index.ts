@@ -1,5 +1,5 @@
 /** The seam of http-api. README.md has the reading order. */
-export { answerNoExemplars, answerNoMetadata, answerNoTargets } from './absent-parts.ts';
+export { answerNoMetadata, answerNoTargets } from './absent-parts.ts';
 export { type AlertsOptions, answerAlerts } from './alerts.ts';
 export { type ApiAnswer, answerData, answerDataText, answerError, isPromqlRemark, TRUNCATED_WARNING } from './api-answer.ts';
 export { ApiParams, type ShardInfo, TIME_MAX_MS, TIME_MIN_MS } from './api-params.ts';
@@ -15,6 +15,7 @@ export {
 export { encodeQueryResult, type EncodeOptions, type ResultColumns } from './encode-query-result.ts';
 export { type ApiStyle, errorTypeOf, statusOf } from './error-type.ts';
 export { HttpApiError, type HttpApiErrorCode } from './errors.ts';
+export { answerExemplars, type ExemplarsCall, parseExemplarsCall, selectorsOfQuery } from './exemplars.ts';
 export { answerExplain, type ExplainDeps, parseExplainQuery, parseExplainRangeQuery } from './explain-query.ts';
 export { answerFormatQuery } from './format-query.ts';
 export { JsonBuffer, PIECE_BYTES, type PointKernels } from './json-buffer.ts';

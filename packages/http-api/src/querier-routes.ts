@@ -4,9 +4,11 @@
  */
 import type { RuleGroupState } from '@gauntlet/model';
 import type { ParserOptions } from '@gauntlet/promql';
-import { answerNoExemplars, answerNoMetadata, answerNoTargets } from './absent-parts.ts';
+import type { SeriesExemplars } from '@gauntlet/tsdb';
+import { answerNoMetadata, answerNoTargets } from './absent-parts.ts';
 import { answerAlerts } from './alerts.ts';
 import type { ApiAnswer } from './api-answer.ts';
+import { answerExemplars, type ExemplarsCall, parseExemplarsCall } from './exemplars.ts';
 import { parseExplainQuery, parseExplainRangeQuery } from './explain-query.ts';
 import { answerFormatQuery } from './format-query.ts';
 import type { MetadataDeps, MetadataQueryable } from './label-calls.ts';
@@ -36,6 +38,8 @@ export interface QuerierRoutesDeps {
   queryable(read: ReadOptions, request: ApiRequest): MetadataQueryable;
   /** Rule groups of all that have rules; absent: there are none. */
   ruleGroups?(request: ApiRequest): Promise<readonly RuleGroupState[]>;
+  /** Exemplars of all that have some; absent: there are none. */
+  exemplars?(call: ExemplarsCall, request: ApiRequest): Promise<readonly SeriesExemplars[]>;
   stores(): readonly StoreStatus[];
   readonly buildInfo: BuildInfoJson;
   runtimeInfo(): RuntimeInfoJson;
@@ -69,7 +73,10 @@ export function createQuerierRoutes(deps: QuerierRoutesDeps): readonly ApiRoute[
     route('/alerts', GET, 'alerts', async (request) => answerAlerts((await deps.ruleGroups?.(request)) ?? [], parseReplicaParams(request.params, deps.defaults))),
     route('/targets', GET, 'targets', ({ params }) => answerNoTargets(params)),
     route('/metadata', GET, 'metadata', ({ params }) => answerNoMetadata(params)),
-    route('/query_exemplars', GET_POST, 'exemplars', ({ params }) => answerNoExemplars(params, deps.parser)),
+    route('/query_exemplars', GET_POST, 'exemplars', async (request) => {
+      const call = parseExemplarsCall(request.params, deps.parser);
+      return answerExemplars((await deps.exemplars?.(call, request)) ?? [], deps.defaults.replicaLabels);
+    }),
     route('/status/tsdb', GET, 'status_tsdb', ({ params }) => answerEmptyTsdbStatus(params)),
     route('/status/buildinfo', GET, 'status_build', () => answerBuildInfo(deps.buildInfo)),
     route('/status/runtimeinfo', GET, 'status_runtime', () => answerRuntimeInfo(deps.runtimeInfo())),

@@ -45,6 +45,14 @@ export {
   type StoreInfoMessage,
   type TsdbInfoMessage,
 } from './info-messages.ts';
+export {
+  decodeExemplarsResponse,
+  encodeExemplarsResponse,
+  type ExemplarSeries,
+  type ExemplarsRequest,
+  exemplarsRequest,
+  type ExemplarsResponse,
+} from './exemplars-messages.ts';
 export { EMPTY_RULES_REQUEST, RULE_TYPE, type RulesRequest, rulesRequest, type RulesResponse, rulesResponse } from './rules-messages.ts';
 export { compareFrameLabels, createSeriesFrame, frameLabels, framePartData, LABEL_STRIDE, SeriesFrame } from './series-frame.ts';
 export { decodeSeriesFrame } from './series-frame-decode.ts';

@@ -8,8 +8,9 @@
  */
 import type { AlertInstance, AlertState, Labels, PartialResponseStrategy, RuleGroupState, RuleHealth, RuleState } from '@gauntlet/model';
 import type { LabelSetMessage } from './info-messages.ts';
+import { fromLabelSet, labelSet, toLabelSet } from './label-set.ts';
 import { type Codec, field, message, repeated } from './message-codec.ts';
-import { type Label, label, PARTIAL_RESPONSE } from './store-messages.ts';
+import { PARTIAL_RESPONSE } from './store-messages.ts';
 
 /** Wire numbers of what a request asks for. */
 export const RULE_TYPE = { all: 0, alerting: 1, recording: 2 } as const;
@@ -107,8 +108,6 @@ interface RulesResponseMessage {
 }
 
 const timestamp: Codec<Timestamp> = message<Timestamp>({ seconds: field(1, 'int64'), nanos: field(2, 'int32') });
-
-const labelSet: Codec<LabelSetMessage> = message<LabelSetMessage>({ labels: repeated(1, label) });
 
 const alertInstance: Codec<AlertInstanceMessage> = message<AlertInstanceMessage>({
   labels: field(1, labelSet),
@@ -256,14 +255,4 @@ function toTimestamp(timeMs: number | undefined): Timestamp {
 function fromTimestamp(time: Timestamp | undefined): number | undefined {
   if (time === undefined || time.seconds <= ZERO_TIME_SECONDS) return undefined;
   return (time.seconds * 1e6 + Math.floor(time.nanos / 1000)) / 1000;
-}
-
-function toLabelSet(labels: Labels): LabelSetMessage {
-  const out: Label[] = [];
-  for (let i = 0; i < labels.length; i += 2) out.push({ name: labels[i]!, value: labels[i + 1]! });
-  return { labels: out };
-}
-
-function fromLabelSet(set: LabelSetMessage | undefined): Labels {
-  return (set?.labels ?? []).flatMap((one) => [one.name, one.value]);
 }

@@ -78,6 +78,7 @@ interface Endpoint {
   componentType: string;
   labelSets: readonly Labels[];
   hasRules: boolean;
+  hasExemplars: boolean;
   lastGoodMs: number;
   firstSeenMs: number;
   lastError: string | undefined;
@@ -157,6 +158,17 @@ export class EndpointSet {
     return out;
   }
 
+  /** Endpoints that announced exemplars: those to ask, and those known but down. */
+  exemplarsSnapshot(): EndpointSnapshot[] {
+    const out: EndpointSnapshot[] = [];
+    for (const { target, info, labelSets, componentType, hasExemplars, isStrict, lastError } of this.#endpoints.values()) {
+      if (!hasExemplars) continue;
+      const known = info ?? { ...ANYTHING, labelSets, storeType: componentType };
+      out.push(lastError === undefined || isStrict ? { target, info: known } : { target, info: known, unavailable: lastError });
+    }
+    return out;
+  }
+
   /** Every endpoint, by address. */
   status(): EndpointStatus[] {
     return [...this.#endpoints.values()]
@@ -178,7 +190,7 @@ export class EndpointSet {
     for (const [address, { target, isStrict }] of targets) {
       const known = this.#endpoints.get(address);
       if (known === undefined) {
-        this.#endpoints.set(address, { target, isStrict, info: undefined, componentType: 'unknown', labelSets: [], hasRules: false, lastGoodMs: 0, firstSeenMs: clock(), lastError: undefined });
+        this.#endpoints.set(address, { target, isStrict, info: undefined, componentType: 'unknown', labelSets: [], hasRules: false, hasExemplars: false, lastGoodMs: 0, firstSeenMs: clock(), lastError: undefined });
       } else {
         known.target = target;
         known.isStrict = isStrict;
@@ -195,6 +207,7 @@ export class EndpointSet {
       endpoint.info = undefined;
       endpoint.labelSets = [];
       endpoint.hasRules = false;
+      endpoint.hasExemplars = false;
       if (endpoint.lastGoodMs > 0) log.warn('endpoint does not answer, forgetting what it announced', { address, lastError: endpoint.lastError });
       endpoint.lastGoodMs = 0;
     }
@@ -231,6 +244,7 @@ export class EndpointSet {
       endpoint.info = infoFromMessage(answer);
       endpoint.labelSets = endpoint.info?.labelSets ?? labelSetsOf(answer);
       endpoint.hasRules = answer.rules !== undefined;
+      endpoint.hasExemplars = answer.exemplars !== undefined;
       endpoint.componentType = answer.componentType === '' ? 'unknown' : answer.componentType;
       endpoint.lastGoodMs = clock();
       endpoint.lastError = undefined;

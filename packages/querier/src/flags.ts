@@ -91,7 +91,7 @@ const ownFlags = {
   rulePartialResponse: boolFlag('rule.partial-response', { default: true, hidden: true, help: 'Answer with the rules and alerts of the endpoints that have them when others fail; the parameter partial_response overrides it.' }) as Flag<boolean>,
   targetPartialResponse: boolFlag('target.partial-response', { default: true, hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,
   metadataPartialResponse: boolFlag('metric-metadata.partial-response', { default: true, hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,
-  exemplarPartialResponse: boolFlag('exemplar.partial-response', { default: true, hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,
+  exemplarPartialResponse: boolFlag('exemplar.partial-response', { default: true, hidden: true, help: 'Answer with the exemplars of the endpoints that have them when others fail.' }) as Flag<boolean>,
   statusPartialResponse: boolFlag('status.partial-response', { default: true, hidden: true, help: 'Accepted for compatibility.' }) as Flag<boolean>,
   profiling: boolFlag('debug.profiling', { help: 'Serves CPU and heap profiles under /debug/pprof.' }) as Flag<boolean>,
   store: removedFlag('store', 'use --endpoint') as Flag<undefined>,

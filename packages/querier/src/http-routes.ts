@@ -41,6 +41,7 @@ const COMPUTED: ReadonlyMap<string, ApiRoute> = new Map<string, ApiRoute>([
   ['/parse_query', 'parse_query'],
   ['/rules', 'rules'],
   ['/alerts', 'alerts'],
+  ['/query_exemplars', 'query_exemplars'],
 ]);
 
 /** Adds all API routes below the prefix. */
@@ -73,7 +74,7 @@ export function addApiRoutes(options: HttpRoutesOptions): void {
   let number = 0;
   const inWorker = (route: ApiRoute) => (request: ApiRequest): Promise<ApiAnswer> => {
     const tenant = request.header(options.tenantHeader) ?? options.defaultTenant;
-    const asked = route === 'rules' || route === 'alerts' ? endpoints.rulesSnapshot() : endpoints.snapshot();
+    const asked = route === 'rules' || route === 'alerts' ? endpoints.rulesSnapshot() : route === 'query_exemplars' ? endpoints.exemplarsSnapshot() : endpoints.snapshot();
     const task = { kind: 'api', route, name: `${route} ${++number}`, endpoints: asked, tenant, ...request.params.toTexts(), label: request.path['name'] ?? '' } as const;
     return answerOf(streamPieces(({ onPiece, signal }) => runner.run(task, onPiece, signal), request.signal));
   };

@@ -119,6 +119,7 @@ export async function createQuerier(config: QuerierConfig, deps: QuerierDeps): P
       engine: config.promqlEngine,
     },
     rulePartialResponse: config.rulePartialResponse,
+    exemplarPartialResponse: config.exemplarPartialResponse,
     dedupFunction: config.dedupFunction,
     timeoutMs: config.timeoutMs,
     maxSamples: config.maxSamples,

@@ -17,6 +17,8 @@ export interface WorkerSettings {
   readonly defaults: ApiDefaults;
   /** Whether an endpoint that fails is only a warning in rules and alerts. */
   readonly rulePartialResponse: boolean;
+  /** The same in exemplars. */
+  readonly exemplarPartialResponse: boolean;
   readonly dedupFunction: DedupFunction;
   readonly timeoutMs: number;
   readonly maxSamples: number;
@@ -37,12 +39,12 @@ export interface WorkerSettings {
 }
 
 /** HTTP endpoints whose answers are computed. */
-export type ApiRoute = 'query' | 'query_range' | 'query_explain' | 'query_range_explain' | 'series' | 'labels' | 'label_values' | 'format_query' | 'parse_query' | 'rules' | 'alerts';
+export type ApiRoute = 'query' | 'query_range' | 'query_explain' | 'query_range_explain' | 'series' | 'labels' | 'label_values' | 'format_query' | 'parse_query' | 'rules' | 'alerts' | 'query_exemplars';
 
 interface TaskBase {
   /** For messages and the ledger. */
   readonly name: string;
-  /** Of rules and alerts: those with rules. */
+  /** Of rules and alerts: those with rules; of exemplars: those with exemplars. */
   readonly endpoints: readonly EndpointSnapshot[];
   readonly tenant: string;
 }

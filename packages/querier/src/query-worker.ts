@@ -29,6 +29,7 @@ import { type Computer, ComputerPool } from './computer-pool.ts';
 import { QuerierError, explainMemory } from './errors.ts';
 import { lookbackFor } from './lookback.ts';
 import { type ApiTask, type AnswerHead, type QueryTask, type RulesTask, type StoreTask, type TaskReport, type WorkerSettings } from './query-task.ts';
+import { answerExemplarsOf, exemplarsEndpoints } from './exemplars-answer.ts';
 import { answerAlertsOf, answerRulesOf, rulesEndpoints } from './rules-answer.ts';
 import { createUnavailableStore } from './unavailable-store.ts';
 import { StoreClients } from './store-clients.ts';
@@ -71,6 +72,7 @@ function proxyOver(task: QueryTask): ProxyStore {
 
 const rulesOver = (task: QueryTask): ReturnType<typeof rulesEndpoints> => rulesEndpoints(task.endpoints, (target) => clients.get(target));
 const rulesDefaults = { replicaLabels: settings.defaults.replicaLabels, partialResponse: settings.rulePartialResponse };
+const exemplarsDefaults = { replicaLabels: settings.defaults.replicaLabels, partialResponse: settings.exemplarPartialResponse, selectorLabels, parser: parserOptions };
 const rulesOptions = ({ tenant }: QueryTask, { task, control }: Running): RulesFanOutOptions => ({ signal: task.signal, tenant, timeoutMs: settings.timeoutMs, charge: control });
 
 interface Running {
@@ -143,6 +145,8 @@ async function answerApi(request: ApiTask, computer: Computer, running: Running)
         return await answerRulesOf(rulesOver(request), params, rulesDefaults, rulesOptions(request, running));
       case 'alerts':
         return await answerAlertsOf(rulesOver(request), params, rulesDefaults, rulesOptions(request, running));
+      case 'query_exemplars':
+        return await answerExemplarsOf(exemplarsEndpoints(request.endpoints, (target) => clients.get(target)), params, exemplarsDefaults, rulesOptions(request, running));
     }
   } catch (error) {
     return answerError(error);

@@ -7,10 +7,9 @@
  * Source of behaviour: Thanos pkg/rules/proxy.go.
  */
 import type { RuleGroupState } from '@gauntlet/model';
-import { PARTIAL_RESPONSE, ProtoError, RULE_TYPE, type RulesRequest, rulesResponse } from '@gauntlet/proto';
-import { StoreError } from './errors.ts';
+import { PARTIAL_RESPONSE, RULE_TYPE, type RulesRequest, rulesResponse } from '@gauntlet/proto';
+import { type AskedEndpoint, askEndpoints } from './ask-endpoints.ts';
 import type { ByteCharge } from './frame-buffer.ts';
-import { errorCode, errorText } from './grpc-status.ts';
 import type { RulesClient } from './rules-service.ts';
 import type { CallOptions } from './store.ts';
 
@@ -44,7 +43,7 @@ const DECODED_FACTOR = 7;
 export async function fanOutRules(endpoints: readonly RulesEndpoint[], request: RulesRequest, options: RulesFanOutOptions = {}): Promise<RulesAnswer> {
   const groups: RuleGroupState[][] = endpoints.map(() => []);
   const warnings = new Set<string>();
-  await askAll(endpoints, request, options, {
+  await askEndpoints(clients(endpoints, request), { ...options, what: 'rules', aborts: request.partialResponseStrategy === PARTIAL_RESPONSE.abort }, {
     onFrame(frame, index) {
       options.charge?.reserve(frame.length * DECODED_FACTOR);
       const { group, warning } = rulesResponse.decode(frame);
@@ -54,6 +53,10 @@ export async function fanOutRules(endpoints: readonly RulesEndpoint[], request: 
     onWarning: (warning) => warnings.add(warning),
   });
   return { groups: groups.flat(), warnings: [...warnings] };
+}
+
+function clients(endpoints: readonly RulesEndpoint[], request: RulesRequest): AskedEndpoint[] {
+  return endpoints.map((endpoint) => ({ address: endpoint.address, ask: (options) => endpoint.rules(request, options) }));
 }
 
 /** A peer that does not know the type gives all. */
@@ -71,7 +74,7 @@ function ofType(group: RuleGroupState, type: number): RuleGroupState {
 export async function* proxyRules(endpoints: readonly RulesEndpoint[], request: RulesRequest, options: RulesFanOutOptions = {}): AsyncGenerator<Uint8Array, void> {
   const frames: Uint8Array[][] = endpoints.map(() => []);
   const warnings: string[] = [];
-  await askAll(endpoints, request, options, {
+  await askEndpoints(clients(endpoints, request), { ...options, what: 'rules', aborts: request.partialResponseStrategy === PARTIAL_RESPONSE.abort }, {
     onFrame(frame, index) {
       options.charge?.reserve(frame.length);
       frames[index]!.push(frame);
@@ -80,45 +83,4 @@ export async function* proxyRules(endpoints: readonly RulesEndpoint[], request: 
   });
   for (const warning of warnings) yield rulesResponse.encode({ group: undefined, warning });
   yield* frames.flat();
-}
-
-interface Receiver {
-  onFrame(frame: Uint8Array, index: number): void;
-  onWarning(warning: string): void;
-}
-
-async function askAll(endpoints: readonly RulesEndpoint[], request: RulesRequest, options: RulesFanOutOptions, receiver: Receiver): Promise<void> {
-  const { timeoutMs, tenant, signal } = options;
-  const stop = new AbortController();
-  const callOptions: CallOptions = {
-    signal: signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal]),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(tenant === undefined ? {} : { tenant }),
-  };
-  const ask = async (endpoint: RulesEndpoint, index: number): Promise<void> => {
-    let isAnswering = false;
-    try {
-      for await (const frame of endpoint.rules(request, callOptions)) {
-        isAnswering = true;
-        receiver.onFrame(frame, index);
-      }
-    } catch (error) {
-      signal?.throwIfAborted();
-      // Refused by the charge, or ended because another endpoint failed.
-      if (stop.signal.aborted || !(error instanceof StoreError || error instanceof ProtoError)) throw error;
-      const text = `${isAnswering ? 'receiving' : 'fetching'} rules from rules client ${endpoint.address}: ${errorText(error)}`;
-      if (request.partialResponseStrategy === PARTIAL_RESPONSE.abort) throw new StoreError(errorCode(error), text, { cause: error });
-      receiver.onWarning(text);
-    }
-  };
-  let first: { readonly error: unknown } | undefined;
-  await Promise.allSettled(
-    endpoints.map((endpoint, index) =>
-      ask(endpoint, index).catch((error: unknown) => {
-        first ??= { error };
-        stop.abort(new DOMException('another endpoint failed', 'AbortError'));
-      }),
-    ),
-  );
-  if (first !== undefined) throw first.error;
 }

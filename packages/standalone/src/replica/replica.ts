@@ -11,16 +11,17 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { createHandOver, createShipper } from '@gauntlet/block';
 import { createKernels } from '@gauntlet/kernels';
-import { extendLabels, type Labels, labelsFromMap, labelsFromPairs, MIN_TIME_MS } from '@gauntlet/model';
+import { extendLabels, type Labels, labelsFromMap, labelsFromPairs, MAX_TIME_MS, MIN_TIME_MS } from '@gauntlet/model';
 import { createFilesystemBucket } from '@gauntlet/objstore';
 import { createScrapeConfig, createScrapeMetrics, createScraper, parseScrapeFile, type ScrapeConfig } from '@gauntlet/scrape';
 import { BUILD_INFO, createGrpcServer, createNodeFileSystem, loadProtos, type Logger, type Metrics, renderMetrics } from '@gauntlet/service-kit';
-import { createInfoService, createStoreService, createTsdbStore, infoToMessage } from '@gauntlet/storeapi';
+import { createExemplarsService, createInfoService, createStoreService, createTsdbStore, infoToMessage } from '@gauntlet/storeapi';
 import { type BlockMeta, createDb, type Db, type DeletionReason, describeReplay } from '@gauntlet/tsdb';
 import type { BackfillPlan } from '../backfill/backfill-plan.ts';
 import { runBackfill } from '../backfill/run-backfill.ts';
 import { createAckLog } from './ack-log.ts';
 import type { BuiltInJob, ReplicaSettings } from './replica-protocol.ts';
+import { createReplicaExemplars } from './replica-exemplars.ts';
 import { dbOptionsOf, scrapeFeaturesOf } from './storage-options.ts';
 
 /** External label that tells replicas apart. */
@@ -95,8 +96,10 @@ export async function startReplica(settings: ReplicaSettings, { log, metrics, cl
   const scraper = createScraper(ownJobs, { appendable: ackLog ?? db, log, metrics: createScrapeMetrics(metrics), random, userAgent: `Gauntlet/${BUILD_INFO.version}` }, { offsetSeed: settings.name, features });
 
   const store = createTsdbStore({ queryable: db.chunkQueryable, externalLabels: () => externalLabels, mint: () => firstTimeMs(db, dbOptions.outOfOrderWindowMs ?? 0), storeType: 'sidecar' });
-  const grpc = createGrpcServer({ address: `${LOOPBACK}:0`, gracePeriodMs: GRPC_GRACE_MS, component: 'sidecar', log, metrics, protos: loadProtos(['store', 'info']), clock });
-  for (const service of [createStoreService(store), createInfoService(() => infoToMessage(store.info()))]) grpc.addService(service.methods, service.handlers);
+  const grpc = createGrpcServer({ address: `${LOOPBACK}:0`, gracePeriodMs: GRPC_GRACE_MS, component: 'sidecar', log, metrics, protos: loadProtos(['store', 'info', 'exemplars']), clock });
+  const withExemplars = features.exemplars ? { exemplars: { minTime: MIN_TIME_MS, maxTime: MAX_TIME_MS } } : {};
+  const info = createInfoService(() => ({ ...infoToMessage(store.info()), ...withExemplars }));
+  for (const service of [createStoreService(store), info, createExemplarsService(createReplicaExemplars(db, externalLabels))]) grpc.addService(service.methods, service.handlers);
   await grpc.start();
   const metricsServer = await serveMetrics(metrics);
 
