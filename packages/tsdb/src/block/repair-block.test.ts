@@ -62,6 +62,14 @@ describe('faults that lose nothing', () => {
   });
 });
 
+test.each([[['', '1', 'a']], [['1', 'a']]])('the new block has the symbols of the old one, as Thanos repairs: %j', (symbols) => {
+  const fs = written({ series: [series(['a', '1'], chunk(1, 5), chunk(1, 5))], symbols });
+  repaired(fs);
+  const block = openBlock(fs, `data/${OUT}`);
+  expect(Array.from({ length: block.index.symbols.count }, (_, i) => block.index.symbols.lookup(i))).toEqual(symbols);
+  block.close();
+});
+
 describe('what no query shows is left out', () => {
   test('chunks and samples outside of the range', () => {
     const fs = written({ minTime: 100, maxTime: 200, series: [series(['a', '1'], chunk(10, 20), chunk(90, 110), chunk(150, 210), chunk(200))] });

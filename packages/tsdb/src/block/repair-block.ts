@@ -115,7 +115,7 @@ function withoutFiles(thanos: unknown): unknown {
 
 function symbolsOf({ symbols }: IndexReader): string[] {
   const all = Array.from({ length: symbols.count }, (_, i) => symbols.lookup(i));
-  return [...new Set(['', ...all])].sort(compareUtf8);
+  return [...new Set(all)].sort(compareUtf8);
 }
 
 /** A series as it is to be: labels in order, and the entries its chunks come from. */
