@@ -76,3 +76,27 @@ test('an index without series and symbols has a checksum too', () => {
   const index = openIndex(createMemorySource(writeIndex([], {}, [])), 'b');
   expect([index.symbols.count, index.allPostings().length]).toEqual([0, 0]);
 });
+
+test('values far apart and close together: every series in the list of its value', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.constantFrom(1, 50, 700), fc.integer({ min: 1, max: 5 }), (series, apart, values) => {
+      // Symbols that no series has lie between the values.
+      const symbols = ['', 'n', 's', ...Array.from({ length: values * apart }, (_, i) => `v${String(i).padStart(6, '0')}`), ...Array.from({ length: series }, (_, i) => `w${String(i).padStart(3, '0')}`)].sort(compareUtf8);
+      const all = Array.from({ length: series }, (_, i): Labels => ['n', `v${String(((i * 7) % values) * apart).padStart(6, '0')}`, 's', `w${String(i).padStart(3, '0')}`]).sort(compareLabels);
+      const index = openIndex(createMemorySource(writeIndex(all, {}, symbols)), 'b');
+      const refs = [...index.allPostings()];
+      expect(refs).toHaveLength(series);
+      for (const value of index.labelValues('n')) expect([...index.postings('n', value)]).toEqual(refs.filter((_ref, i) => all[i]![1] === value));
+      expect(index.labelValues('n')).toEqual([...new Set(all.map(([, value]) => value!))].sort(compareUtf8));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('chunks that are no safe integers, or not numbers, are refused', () => {
+  for (const [mint, maxt] of [[0.5, 1], [NaN, 1], [0, NaN], [0, 2 ** 53], [-Infinity, 0]] as const) {
+    const writer = createIndexWriter(createMemoryFileSystem(), 'index', ['', 'a', 'b']);
+    expect(() => writer.addSeries(['a', 'b'], { count: 1, mint: Float64Array.of(mint), maxt: Float64Array.of(maxt), refs: Float64Array.of(8) })).toThrow(expect.objectContaining({ code: 'ERR_INDEX_WRITE' }));
+    writer.abandon();
+  }
+});
