@@ -7,13 +7,14 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ToolsError } from './errors.ts';
+import type { ThreadLogLine } from './thread-logger.ts';
 import type { QueryJob } from './promql-evaluate.ts';
 import type { ToolDeps } from './tool.ts';
 
 /** What the thread says. */
 export type ThreadMessage =
   | { readonly kind: 'print'; readonly text: string }
-  | { readonly kind: 'log'; readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly message: string; readonly fields: Readonly<Record<string, unknown>> | undefined }
+  | ThreadLogLine
   /** The end; without error everything was printed. */
   | { readonly kind: 'end'; readonly error: string | undefined };
 

@@ -1,8 +1,9 @@
 /** The other end of promql-thread.ts: evaluates the job it was started with, says so, and ends. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { createMetrics, errorText, type Logger, type LogFields } from '@gauntlet/service-kit';
+import { createMetrics, errorText } from '@gauntlet/service-kit';
 import { evaluateQuery, type QueryJob } from './promql-evaluate.ts';
 import type { ThreadMessage } from './promql-thread.ts';
+import { createThreadLogger } from './thread-logger.ts';
 
 /** Characters that are sent together. */
 const PRINT_CHARACTERS = 64 * 1024;
@@ -14,26 +15,10 @@ const flush = (): void => {
   unsent = '';
 };
 
-/** Fields as plain data, which alone can go to another thread. */
-function plainFields(fields: LogFields): Record<string, unknown> {
-  const plain: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(fields)) plain[key] = value instanceof Error ? errorText(value) : typeof value === 'object' ? JSON.stringify(value) : typeof value === 'function' || typeof value === 'symbol' ? String(value) : value;
-  return plain;
-}
-
-function createThreadLogger(inherited: LogFields): Logger {
-  const line =
-    (level: 'error' | 'warn' | 'info' | 'debug') =>
-    (message: string, fields: LogFields = {}): void =>
-      say({ kind: 'log', level, message, fields: plainFields({ ...inherited, ...fields }) });
-  // The main thread knows the level and leaves out what is below.
-  return { error: line('error'), warn: line('warn'), info: line('info'), debug: line('debug'), enabled: () => true, child: (fields) => createThreadLogger({ ...inherited, ...fields }) };
-}
-
 let error: string | undefined;
 try {
   await evaluateQuery(workerData as QueryJob, {
-    log: createThreadLogger({}),
+    log: createThreadLogger(say),
     metrics: createMetrics(),
     clock: Date.now,
     // Ended from outside.

@@ -7,6 +7,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ToolsError } from './errors.ts';
+import type { ThreadLogLine } from './thread-logger.ts';
 import type { ToolDeps } from './tool.ts';
 import type { TsdbJob } from './tsdb-job.ts';
 import { createProgressBar } from './tsdb-progress.ts';
@@ -20,7 +21,7 @@ export const PRINTS_AHEAD = 8;
 /** What the thread says. */
 export type TsdbMessage =
   | { readonly kind: 'print'; readonly text: string }
-  | { readonly kind: 'log'; readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly message: string; readonly fields: Readonly<Record<string, unknown>> }
+  | ThreadLogLine
   | { readonly kind: 'progress'; readonly label: string; readonly done: number; readonly total: number; readonly unit: string }
   /** The end; without error everything was printed. */
   | { readonly kind: 'end'; readonly error: string | undefined };

@@ -1,6 +1,7 @@
 /** The other end of tsdb-thread.ts: does the job it was started with, says so, and ends. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { errorText, type Logger, type LogFields } from '@gauntlet/service-kit';
+import { errorText } from '@gauntlet/service-kit';
+import { createThreadLogger } from './thread-logger.ts';
 import { runTsdbJob } from './tsdb-job.ts';
 import { CONTROL, PRINTS_AHEAD, type TsdbMessage, type TsdbWorkerData } from './tsdb-thread.ts';
 
@@ -34,27 +35,11 @@ const flush = (): void => {
   poll();
 };
 
-/** Fields as plain data, which alone can go to another thread. */
-function plainFields(fields: LogFields): Record<string, unknown> {
-  const plain: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(fields)) plain[key] = value instanceof Error ? errorText(value) : typeof value === 'object' ? JSON.stringify(value) : value;
-  return plain;
-}
-
-function createThreadLogger(inherited: LogFields): Logger {
-  const line =
-    (level: 'error' | 'warn' | 'info' | 'debug') =>
-    (message: string, fields: LogFields = {}): void =>
-      say({ kind: 'log', level, message, fields: plainFields({ ...inherited, ...fields }) });
-  // The main thread knows the level and leaves out what is below.
-  return { error: line('error'), warn: line('warn'), info: line('info'), debug: line('debug'), enabled: () => true, child: (fields) => createThreadLogger({ ...inherited, ...fields }) };
-}
-
 let drawnMs = 0;
 let error: string | undefined;
 try {
   await runTsdbJob(job, {
-    log: createThreadLogger({}),
+    log: createThreadLogger(say),
     clock: Date.now,
     random: Math.random,
     poll,
