@@ -153,10 +153,13 @@ export class Head {
     return slot;
   }
 
-  /** Adds a series, or another reference to the one that has these labels. Returns its slot. */
-  addSeries(ref: number, ids: Uint32Array, idCount: number): number {
+  /**
+   * Adds a series, or another reference to the one that has these labels. Returns its slot.
+   * @param isNew whether it is known that no series has these labels
+   */
+  addSeries(ref: number, ids: Uint32Array, idCount: number, isNew: boolean = false): number {
     this.reserveRef(ref);
-    let slot = this.table.find(ids, idCount);
+    let slot = isNew ? -1 : this.table.find(ids, idCount);
     if (slot < 0) {
       slot = this.table.add(ref, ids, idCount);
       this.postings.add(slot, ids, idCount);

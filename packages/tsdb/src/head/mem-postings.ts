@@ -115,6 +115,9 @@ class ValueTable {
 /** An empty index over the strings of `symbols`. */
 export function createMemPostings(symbols: SymbolTable): MemPostings {
   const byName = new Map<number, ValueTable>();
+  /** Name and table by place among the labels, of the series that was added last: the next one mostly has the same names. */
+  let lastNames: number[] = [];
+  let lastTables: ValueTable[] = [];
   let all: SlotList = { slots: new Uint32Array(1024), length: 0 };
 
   const tableOf = (name: string): ValueTable | undefined => byName.get(symbols.find(name));
@@ -122,16 +125,24 @@ export function createMemPostings(symbols: SymbolTable): MemPostings {
     add(slot, ids, idCount) {
       pushSlot(all, slot);
       for (let i = 0; i < idCount; i += 2) {
-        let table = byName.get(ids[i]!);
-        if (table === undefined) {
-          table = new ValueTable();
-          byName.set(ids[i]!, table);
+        const place = i >>> 1;
+        const name = ids[i]!;
+        if (lastNames[place] !== name) {
+          let table = byName.get(name);
+          if (table === undefined) {
+            table = new ValueTable();
+            byName.set(name, table);
+          }
+          lastNames[place] = name;
+          lastTables[place] = table;
         }
-        table.add(ids[i + 1]!, slot);
+        lastTables[place]!.add(ids[i + 1]!, slot);
       }
     },
     remove(isDead) {
       all = keepLiving(all, isDead);
+      lastNames = [];
+      lastTables = [];
       for (const [name, table] of byName) {
         const living = table.living(isDead);
         if (living.count === 0) byName.delete(name);

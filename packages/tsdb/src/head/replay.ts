@@ -108,10 +108,20 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
     }
     counts.samples += taken;
   };
+  const visitSeries = (record: Uint8Array): void => {
+    let known = head.symbols.count;
+    decodeSeriesRecord(record, head.symbols, (ref, ids, idCount) => {
+      // Labels with a string that came with them are those of no series: it need not be looked for, which mostly waits for memory.
+      let isNew = false;
+      for (let i = 0; i < idCount; i++) isNew ||= ids[i]! >= known;
+      known = head.symbols.count;
+      head.addSeries(ref, ids, idCount, isNew);
+    });
+  };
   const visit = (record: Uint8Array): void => {
     const type = record[0] ?? 0;
     if (type === RECORD.samples || type === RECORD.samplesWithStart) visitSamples(record);
-    else if (type === RECORD.series) decodeSeriesRecord(record, head.symbols, (ref, ids, idCount) => void head.addSeries(ref, ids, idCount));
+    else if (type === RECORD.series) visitSeries(record);
     else if (type === RECORD.tombstones) {
       const removed: number[] = [];
       decodeTombstonesRecord(record, (ref, low, high) => {

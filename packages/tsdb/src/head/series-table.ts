@@ -38,7 +38,7 @@ export function predictChunkEnd(startMs: number, lastMs: number, latestMs: numbe
   return chunksLeft <= 1 ? latestMs : Math.trunc(startMs + (latestMs - startMs) / Math.floor(chunksLeft));
 }
 
-/** Columns of 4,096 series. */
+/** Columns of a page of series. */
 class SlotPage {
   readonly length: number;
   readonly firstChunk: Int32Array;
@@ -64,7 +64,7 @@ class SlotPage {
   }
 }
 
-/** Columns of 4,096 chunks. */
+/** Columns of a page of chunks. */
 class ChunkPage {
   readonly length: number;
   readonly mint: Float64Array;
