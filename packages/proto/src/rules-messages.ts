@@ -6,7 +6,7 @@
  *               which, so that such a peer's states show one step too low
  *   rules       one that is neither alert nor recording rule is left out: a kind of the future
  */
-import type { AlertInstance, AlertState, Labels, PartialResponseStrategy, RuleGroupState, RuleHealth, RuleState } from '@gauntlet/model';
+import type { AlertInstance, AlertState, PartialResponseStrategy, RuleGroupState, RuleHealth, RuleState } from '@gauntlet/model';
 import type { LabelSetMessage } from './info-messages.ts';
 import { fromLabelSet, labelSet, toLabelSet } from './label-set.ts';
 import { type Codec, field, message, repeated } from './message-codec.ts';

@@ -61,6 +61,7 @@ export class ProtobufParser implements ExpositionReader {
   readonly #metric = new MetricReader();
   #familyCount = 0;
   #type: ProtoMetricType = 'unknown';
+  #nameBytes: Uint8Array = new Uint8Array(0);
   #help = '';
   #unit = '';
   /** Start and end of each metric of the family. */
@@ -105,10 +106,10 @@ export class ProtobufParser implements ExpositionReader {
   }
 
   labels(): [name: string, value: string][] {
-    const { labels } = this.#metric;
+    const { labels, labelsEnd } = this.#metric;
     const isBucket = this.#part === PART.bound && this.#isHistogram();
     const pairs: [string, string][] = [[METRIC_NAME, `${this.family}${isBucket ? '_bucket' : SUFFIX[this.#part!]}`]];
-    for (let i = 0; i < labels.length; i += 4) pairs.push([this.#string(labels[i]!, labels[i + 1]!, 'label name'), this.#string(labels[i + 2]!, labels[i + 3]!, 'label value')]);
+    for (let i = 0; i < labelsEnd; i += 4) pairs.push([this.#string(labels[i]!, labels[i + 1]!, 'label name'), this.#string(labels[i + 2]!, labels[i + 3]!, 'label value')]);
     if (this.#part === PART.bound) pairs.push([isBucket ? 'le' : 'quantile', formatOpenMetricsFloat(this.#boundValue())]);
     return pairs;
   }
@@ -177,6 +178,7 @@ export class ProtobufParser implements ExpositionReader {
     const known = PROTO_METRIC_TYPES[type];
     if (known === undefined) throw new ScrapeError('ERR_SCRAPE_PARSE', `unknown metric type ${type}`);
     this.#type = known;
+    this.#nameBytes = utf8Encode(this.family);
     this.#metadataLeft = 3;
     return true;
   }
@@ -251,13 +253,13 @@ export class ProtobufParser implements ExpositionReader {
 
   /** Writes name and labels in front of the series text. */
   #putPrefix(): void {
-    const { labels } = this.#metric;
-    const name = utf8Encode(this.family);
+    const { labels, labelsEnd } = this.#metric;
+    const name = this.#nameBytes;
     let size = LENGTH_DIGITS + name.length + 1 + DOUBLE_DIGITS;
-    for (let i = 0; i < labels.length; i += 2) size += LENGTH_DIGITS + labels[i + 1]! - labels[i]!;
+    for (let i = 0; i < labelsEnd; i += 2) size += LENGTH_DIGITS + labels[i + 1]! - labels[i]!;
     if (size > this.seriesBytes.length) this.seriesBytes = new Uint8Array(size * 2);
     let at = this.#putBytes(name, 0, name.length, 0);
-    for (let i = 0; i < labels.length; i += 2) at = this.#putBytes(this.#bytes, labels[i]!, labels[i + 1]!, at);
+    for (let i = 0; i < labelsEnd; i += 2) at = this.#putBytes(this.#bytes, labels[i]!, labels[i + 1]!, at);
     this.#prefixEnd = at;
   }
 
@@ -308,7 +310,7 @@ export class ProtobufParser implements ExpositionReader {
     for (let tag = wire.tag(); tag !== 0; tag = wire.tag()) {
       if (tag === ((1 << 3) | BYTES)) {
         const outer = wire.enter();
-        readLabelPair(wire, offsets);
+        readLabelPair(wire, offsets, offsets.length);
         wire.leave(outer);
       } else if (tag === ((2 << 3) | 1)) value = wire.double();
       else if (tag === ((3 << 3) | BYTES)) timeMs = readTimestamp(wire);

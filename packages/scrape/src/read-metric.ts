@@ -36,8 +36,9 @@ export interface BucketSide {
 
 /** See the head of this file. Arrays are reused; all bytes are offsets into the exposition. */
 export class MetricReader {
-  /** Per label: name start, name end, value start, value end. */
+  /** Per label: name start, name end, value start, value end; as far as `labelsEnd`, what follows is of an earlier metric. */
   readonly labels: number[] = [];
+  labelsEnd = 0;
   /** 0 = none. */
   timestampMs = 0;
   /** Of a counter, gauge or untyped metric. */
@@ -100,7 +101,7 @@ export class MetricReader {
   }
 
   #reset(): void {
-    this.labels.length = 0;
+    this.labelsEnd = 0;
     this.timestampMs = 0;
     this.value = 0;
     this.startMs = 0;
@@ -108,23 +109,23 @@ export class MetricReader {
     this.countIsExact = true;
     this.countFloat = 0;
     this.sum = 0;
-    this.bounds.length = 0;
-    this.boundValues.length = 0;
-    this.bucketExemplars.length = 0;
+    // Emptying an array gives its memory away, even if it has none in use.
+    if (this.bounds.length > 0) this.bounds.length = this.boundValues.length = this.bucketExemplars.length = 0;
     this.schema = 0;
     this.zeroThreshold = 0;
     this.zeroCount = 0;
     this.zeroCountIsExact = true;
     this.zeroCountFloat = 0;
-    for (const side of [this.positive, this.negative]) side.offsets.length = side.lengths.length = side.deltas.length = side.counts.length = 0;
-    this.nativeExemplars.length = 0;
+    emptySide(this.positive);
+    emptySide(this.negative);
+    if (this.nativeExemplars.length > 0) this.nativeExemplars.length = 0;
     this.exemplar.start = this.exemplar.end = -1;
   }
 
   /** Offsets of name and value; an absent one is empty. */
   #readLabel(wire: WireReader): void {
     const outer = wire.enter();
-    readLabelPair(wire, this.labels);
+    this.labelsEnd = readLabelPair(wire, this.labels, this.labelsEnd);
     wire.leave(outer);
   }
 
@@ -132,7 +133,7 @@ export class MetricReader {
     for (;;) {
       const tag = wire.tag();
       if (tag === 0) return;
-      if (tag === ((1 << 3) | FIXED64)) this.value = wire.double();
+      if (tag === ((1 << 3) | FIXED64)) this.value = readDouble(wire);
       else if (isCounter && tag === ((2 << 3) | BYTES)) takeRange(wire, this.exemplar);
       else if (isCounter && tag === ((3 << 3) | BYTES)) this.startMs = readTimestamp(wire);
       else passOver(wire, tag, isCounter ? 0b1110 : 0b10);
@@ -144,7 +145,7 @@ export class MetricReader {
       const tag = wire.tag();
       if (tag === 0) return;
       if (tag === ((1 << 3) | VARINT)) this.count = readCount(wire);
-      else if (tag === ((2 << 3) | FIXED64)) this.sum = wire.double();
+      else if (tag === ((2 << 3) | FIXED64)) this.sum = readDouble(wire);
       else if (tag === ((3 << 3) | BYTES)) {
         const outer = wire.enter();
         this.#readQuantile(wire);
@@ -158,8 +159,8 @@ export class MetricReader {
     let quantile = 0;
     let value = 0;
     for (let tag = wire.tag(); tag !== 0; tag = wire.tag()) {
-      if (tag === ((1 << 3) | FIXED64)) quantile = wire.double();
-      else if (tag === ((2 << 3) | FIXED64)) value = wire.double();
+      if (tag === ((1 << 3) | FIXED64)) quantile = readDouble(wire);
+      else if (tag === ((2 << 3) | FIXED64)) value = readDouble(wire);
       else passOver(wire, tag, 0b110);
     }
     this.bounds.push(quantile);
@@ -177,7 +178,7 @@ export class MetricReader {
           this.countIsExact = isExact(wire);
           break;
         case (2 << 3) | FIXED64:
-          this.sum = wire.double();
+          this.sum = readDouble(wire);
           break;
         case (3 << 3) | BYTES: {
           const outer = wire.enter();
@@ -186,20 +187,20 @@ export class MetricReader {
           break;
         }
         case (4 << 3) | FIXED64:
-          this.countFloat = wire.double();
+          this.countFloat = readDouble(wire);
           break;
         case (5 << 3) | VARINT:
           this.schema = wire.sint32();
           break;
         case (6 << 3) | FIXED64:
-          this.zeroThreshold = wire.double();
+          this.zeroThreshold = readDouble(wire);
           break;
         case (7 << 3) | VARINT:
           this.zeroCount = readCount(wire);
           this.zeroCountIsExact = isExact(wire);
           break;
         case (8 << 3) | FIXED64:
-          this.zeroCountFloat = wire.double();
+          this.zeroCountFloat = readDouble(wire);
           break;
         case (9 << 3) | BYTES:
           readSpan(wire, this.negative);
@@ -245,9 +246,9 @@ export class MetricReader {
     const exemplar = { start: -1, end: -1 };
     for (let tag = wire.tag(); tag !== 0; tag = wire.tag()) {
       if (tag === ((1 << 3) | VARINT)) count = readCount(wire);
-      else if (tag === ((2 << 3) | FIXED64)) bound = wire.double();
+      else if (tag === ((2 << 3) | FIXED64)) bound = readDouble(wire);
       else if (tag === ((3 << 3) | BYTES)) takeRange(wire, exemplar);
-      else if (tag === ((4 << 3) | FIXED64)) countFloat = wire.double();
+      else if (tag === ((4 << 3) | FIXED64)) countFloat = readDouble(wire);
       else passOver(wire, tag, 0b11110);
     }
     this.bounds.push(bound);
@@ -256,8 +257,14 @@ export class MetricReader {
   }
 }
 
-/** Reads a LabelPair, to `wire.end`: pushes name start, name end, value start, value end. @throws ProtoError */
-export function readLabelPair(wire: WireReader, out: number[]): void {
+function emptySide(side: BucketSide): void {
+  if (side.offsets.length > 0) side.offsets.length = side.lengths.length = 0;
+  if (side.deltas.length > 0) side.deltas.length = 0;
+  if (side.counts.length > 0) side.counts.length = 0;
+}
+
+/** Reads a LabelPair, to `wire.end`: name start, name end, value start, value end from `out[at]` on. @returns the end of these @throws ProtoError */
+export function readLabelPair(wire: WireReader, out: number[], at: number): number {
   let nameStart = wire.pos;
   let nameEnd = nameStart;
   let valueStart = nameStart;
@@ -277,7 +284,11 @@ export function readLabelPair(wire: WireReader, out: number[]): void {
       valueEnd = start + bytes;
     }
   }
-  out.push(nameStart, nameEnd, valueStart, valueEnd);
+  out[at] = nameStart;
+  out[at + 1] = nameEnd;
+  out[at + 2] = valueStart;
+  out[at + 3] = valueEnd;
+  return at + 4;
 }
 
 /** Reads a google.protobuf.Timestamp. @returns ms since 1970, what is below a millisecond cut off @throws ProtoError */
@@ -314,6 +325,20 @@ function isExact(wire: WireReader): boolean {
   return wire.hi < 0x20_0000;
 }
 
+const double = new Float64Array(1);
+const words = new Uint32Array(double.buffer);
+double[0] = 1;
+/** Index of the high word of a double in memory. */
+const HIGH = words[1] === 0 ? 0 : 1;
+
+/** A double without a view of its own: called per sample and bucket. */
+function readDouble(wire: WireReader): number {
+  wire.fixed64Words();
+  words[1 - HIGH] = wire.lo;
+  words[HIGH] = wire.hi;
+  return double[0]!;
+}
+
 function takeRange(wire: WireReader, range: ByteRange): void {
   const bytes = wire.length();
   range.start = wire.skipBytes(bytes);
@@ -339,10 +364,10 @@ function readNumbers(wire: WireReader, tag: number, out: number[]): void {
   const number = tag >>> 3;
   const areDoubles = number === 11 || number === 14;
   if ((tag & 7) !== BYTES) {
-    out.push(areDoubles ? wire.double() : wire.sint64());
+    out.push(areDoubles ? readDouble(wire) : wire.sint64());
     return;
   }
   const outer = wire.enter();
-  while (wire.pos < wire.end) out.push(areDoubles ? wire.double() : wire.sint64());
+  while (wire.pos < wire.end) out.push(areDoubles ? readDouble(wire) : wire.sint64());
   wire.leave(outer);
 }
