@@ -12,8 +12,8 @@ const SAFE_MAX: i64 = 9007199254740991;
 /** What `uvarint` gives for one that is cut or beyond SAFE_MAX. */
 const NONE: i64 = -1;
 
-/** Where the next varint begins. */
-let at: usize = 0;
+/** Where the varint that `uvarint` has read ends. In the loops below the place is a variable of theirs: a global is stored and loaded each time. */
+let varintEnd: usize = 0;
 
 /** See Kernels.decodeSeriesEntries. */
 export function decodeSeriesEntries(
@@ -34,32 +34,49 @@ export function decodeSeriesEntries(
   let symbols: i32 = 0;
   let chunks: i32 = 0;
   for (let i: i32 = 0; i < count; i++, offsetsPtr += 4, endsPtr += 8) {
-    at = bytesPtr + <usize>load<u32>(offsetsPtr);
-    const bodyBytes = uvarint(end);
+    let at = bytesPtr + <usize>load<u32>(offsetsPtr);
+    const bodyBytes = uvarint(at, end);
+    at = varintEnd;
     if (bodyBytes < 0 || bodyBytes + 4 > <i64>end - <i64>at) return i;
     const bodyEnd = at + <usize>bodyBytes;
-    const sum = (<u32>load<u8>(bodyEnd) << 24) | (<u32>load<u8>(bodyEnd, 1) << 16) | (<u32>load<u8>(bodyEnd, 2) << 8) | <u32>load<u8>(bodyEnd, 3);
-    if (!hasChecksum(at, <u32>bodyBytes, sum)) return i;
+    if (!hasChecksum(at, <u32>bodyBytes, bswap(load<u32>(bodyEnd)))) return i;
 
-    const labelCount = uvarint(bodyEnd);
+    const labelCount = uvarint(at, bodyEnd);
+    at = varintEnd;
     if (labelCount < 0 || labelCount * 2 > <i64>bodyEnd - <i64>at || labelCount * 2 > <i64>(symbolMax - symbols)) return i;
     let symbol = symbolsPtr + (<usize>symbols << 2);
-    for (let left = <i32>labelCount * 2; left > 0; left--, symbol += 4) {
-      const ordinal = uvarint(bodyEnd);
-      if (ordinal < 0 || ordinal > 0xffffffff) return i;
-      store<u32>(symbol, <u32>ordinal);
+    for (const stop = symbol + (<usize>labelCount << 3); symbol < stop; symbol += 4) {
+      // Most ordinals have one or two bytes. The checksum lies behind the body, so two may be read.
+      if (at >= bodyEnd) return i;
+      const pair = load<u16>(at);
+      if ((pair & 0x80) == 0) {
+        store<u32>(symbol, pair & 0x7f);
+        at++;
+      } else if ((pair & 0x8000) == 0 && at + 1 < bodyEnd) {
+        store<u32>(symbol, (pair & 0x7f) | ((pair >> 1) & 0x3f80));
+        at += 2;
+      } else {
+        const ordinal = uvarint(at, bodyEnd);
+        at = varintEnd;
+        if (ordinal < 0 || ordinal > 0xffffffff) return i;
+        store<u32>(symbol, <u32>ordinal);
+      }
     }
 
-    const chunkCount = uvarint(bodyEnd);
+    const chunkCount = uvarint(at, bodyEnd);
+    at = varintEnd;
     if (chunkCount < 0 || chunkCount * 3 > <i64>bodyEnd - <i64>at) return i;
     let from: i64 = 0;
     let to: i64 = 0;
     let ref: i64 = 0;
     let kept = chunks;
     for (let left = <i32>chunkCount, isFirst = true; left > 0; left--, isFirst = false) {
-      const a = uvarint(bodyEnd);
-      const b = uvarint(bodyEnd);
-      const c = uvarint(bodyEnd);
+      const a = uvarint(at, bodyEnd);
+      at = varintEnd;
+      const b = uvarint(at, bodyEnd);
+      at = varintEnd;
+      const c = uvarint(at, bodyEnd);
+      at = varintEnd;
       if (a < 0 || b < 0 || c < 0) return i;
       from = isFirst ? zigzag(a) : to + a;
       to = from + b;
@@ -81,27 +98,17 @@ export function decodeSeriesEntries(
   return count;
 }
 
-/** Reads a varint of at most eight bytes and SAFE_MAX that ends before `limit`; NONE for any other. */
-// @ts-ignore: decorator
-@inline
-function uvarint(limit: usize): i64 {
-  if (at < limit) {
-    const byte = load<u8>(at);
-    if (byte < 0x80) {
-      at++;
-      return <i64>byte;
-    }
-  }
-  return longUvarint(limit);
-}
-
-function longUvarint(limit: usize): i64 {
+/** Reads a varint of at most eight bytes and SAFE_MAX that ends before `limit`; NONE for any other. Sets `varintEnd`. */
+function uvarint(ptr: usize, limit: usize): i64 {
   let value: i64 = 0;
   for (let shift: i64 = 0; shift < 56; shift += 7) {
-    if (at >= limit) return NONE;
-    const byte = <i64>load<u8>(at++);
+    if (ptr >= limit) return NONE;
+    const byte = <i64>load<u8>(ptr++);
     value |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return value > SAFE_MAX ? NONE : value;
+    if (byte < 0x80) {
+      varintEnd = ptr;
+      return value > SAFE_MAX ? NONE : value;
+    }
   }
   return NONE;
 }

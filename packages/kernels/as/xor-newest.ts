@@ -112,13 +112,15 @@ function newest(chunkPtr: usize, chunkBytes: u32, mint: f64, limit: i64, timesta
           delta += change;
           if (delta > SMALL_DELTA || delta < -SMALL_DELTA) return REFUSED;
         }
-        if (bit >= endBit) return REFUSED;
         window = peek(top, bit + 1) >> 1;
       }
       timestamp += delta;
     }
-    // Back from the sample that lies behind the range.
-    if (left > 0) timestamp -= delta;
+    if (left > 0) {
+      // Back from the sample that lies behind the range, whose timestamp may be cut off.
+      if (bit >= endBit) return REFUSED;
+      timestamp -= delta;
+    }
   }
   if (<f64>timestamp < mint) return 0;
   store<f64>(timestampPtr, <f64>timestamp);

@@ -58,14 +58,15 @@ export class ChunkBatch {
 
   #add(source: number, cursor: SeriesCursor): void {
     const request = this.requests[source]!;
-    while (this.count + cursor.chunkCount > this.source.length) this.#grow();
-    for (let i = 0; i < cursor.chunkCount; i++) {
+    const { chunkCount, intervals, mint, maxt, refs } = cursor;
+    while (this.count + chunkCount > this.source.length) this.#grow();
+    for (let i = 0; i < chunkCount; i++) {
       const chunk = this.count++;
       this.source[chunk] = source;
-      this.mint[chunk] = cursor.mint[i]!;
-      this.maxt[chunk] = cursor.maxt[i]!;
-      this.place[chunk] = pushChunk(request, cursor.refs[i]!);
-      if (cursor.intervals.length > 0 && overlapsIntervals(cursor.intervals, cursor.mint[i]!, cursor.maxt[i]!)) this.intervals.set(chunk, cursor.intervals);
+      this.mint[chunk] = mint[i]!;
+      this.maxt[chunk] = maxt[i]!;
+      this.place[chunk] = pushChunk(request, refs[i]!);
+      if (intervals.length > 0 && overlapsIntervals(intervals, mint[i]!, maxt[i]!)) this.intervals.set(chunk, intervals);
     }
   }
 
