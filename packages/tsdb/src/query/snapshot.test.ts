@@ -105,3 +105,20 @@ describe.each([['samples', readFloats], ['chunks', readChunks]])('%s', (_what, r
     writer.db.close();
   });
 });
+
+test('the newest sample alone is that of the beginning, too', async () => {
+  const writer = new Writer();
+  for (let i = 0; i < 118; i++) writer.commit();
+  const until = writer.timeMs;
+  const seen = new Set<number>();
+  let series = 0;
+  for await (const { labels, offsets, timestampsMs } of writer.db.queryable.select({ ...EVERYTHING, hints: { stepMs: 0, func: '', rangeMs: 0, grouping: [], by: false, newestOnly: true } })) {
+    for (let i = 0; i < labels.length; i++) seen.add(timestampsMs[offsets[i + 1]! - 1]!);
+    series += labels.length;
+    writer.commit();
+  }
+  expect([...seen]).toEqual([until]);
+  expect(series).toBe(SERIES);
+  expect(writer.timeMs).toBeGreaterThan(until);
+  writer.db.close();
+});
