@@ -29,6 +29,8 @@ export interface SeriesFrameEncoderOptions {
   readonly batchSize?: number;
   /** A batch is closed once it has so many bytes. Default 1 MiB. */
   readonly frameBytesTarget?: number;
+  /** Gives the memory of a frame, exactly so many bytes. Default: new memory. */
+  readonly allocate?: (bytes: number) => Uint8Array;
 }
 
 /** Encodes labels as the `labels` fields of a Series message, to be given to `beginSeries`. */
@@ -99,10 +101,11 @@ export function encodeHintsFrame(hints: Any): Uint8Array {
   return w.take();
 }
 
-/** See the head of this file. Frames returned are fresh memory that belongs to the caller. */
+/** See the head of this file. Frames returned belong to the caller. */
 export class SeriesFrameEncoder {
   readonly #batchSize: number;
   readonly #frameBytesTarget: number;
+  readonly #allocate: SeriesFrameEncoderOptions['allocate'];
   readonly #w: WireWriter = new WireWriter(64 * 1024);
   #seriesInFrame = 0;
   /** Where the open series' fields begin; -1 outside a series. */
@@ -112,6 +115,7 @@ export class SeriesFrameEncoder {
   constructor(options: SeriesFrameEncoderOptions = {}) {
     this.#batchSize = Math.max(1, options.batchSize ?? 0);
     this.#frameBytesTarget = options.frameBytesTarget ?? DEFAULT_FRAME_BYTES_TARGET;
+    this.#allocate = options.allocate;
     this.#w.pos = FRAME_GAP;
   }
 
@@ -187,7 +191,9 @@ export class SeriesFrameEncoder {
       w.buffer[start] = BATCH_TAG;
       putUint32(w.buffer, start + 1, length);
     }
-    const frame = w.buffer.slice(start, w.pos);
+    const encoded = w.buffer.subarray(start, w.pos);
+    const frame = this.#allocate?.(encoded.length) ?? encoded.slice();
+    if (this.#allocate !== undefined) frame.set(encoded);
     this.#seriesInFrame = 0;
     w.pos = FRAME_GAP;
     return frame;

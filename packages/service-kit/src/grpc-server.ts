@@ -22,6 +22,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import type { SecureContextOptions } from 'node:tls';
 import { errorText } from './errors.ts';
 import { type FileWatch, watchFiles } from './file-watch.ts';
+import { FramedMessage } from './framed-message.ts';
 import { GRPC_MESSAGE_BYTES_MAX } from './grpc-channel.ts';
 import { createGrpcMetrics, grpcCodeLevel, grpcCodeName } from './grpc-metrics.ts';
 import { listenError, parseListenAddress } from './http-server.ts';
@@ -37,6 +38,16 @@ import type { Tracing } from './tracing.ts';
 
 /** Metadata key of the request id. */
 export const REQUEST_ID_KEY = 'request-id';
+
+/**
+ * Lets a call send {@link FramedMessage}s as they lie. grpc-js has no way to hand it a message with its header; where a version of it works differently,
+ * the message takes the usual way through the method's `responseSerialize`.
+ */
+function sendFramed(call: object): void {
+  const inner = call as { serializeMessage?: (value: unknown) => Buffer };
+  const serialize = inner.serializeMessage;
+  if (serialize !== undefined) inner.serializeMessage = (value) => (value instanceof FramedMessage ? value.frame() : serialize.call(call, value));
+}
 
 /** What {@link createGrpcServer} needs. */
 export interface GrpcServerOptions {
@@ -215,6 +226,7 @@ export class GrpcServer {
     const { tracing } = this.#options;
     const clock = this.#options.clock ?? Date.now;
     return (method, call) => {
+      sendFramed(call);
       const meter = this.#grpcMetrics.start(method);
       const isLogged = ruleMatches(rule, method.path);
       const startMs = clock();

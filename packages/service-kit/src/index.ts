@@ -113,6 +113,7 @@ export { digestFiles, watchFiles, type FileWatch, type FileWatchOptions } from '
 export { createGate, type Gate, type GateOptions } from './gate.ts';
 export { GRPC_MESSAGE_BYTES_MAX, GRPC_WINDOW_BYTES, openGrpcChannel, type CallSettings, type GrpcChannel, type GrpcChannelOptions } from './grpc-channel.ts';
 export { GRPC_CODE_NAMES, GrpcMetrics, createGrpcMetrics, grpcCodeName, type CallMeter, type MethodShape } from './grpc-metrics.ts';
+export { FramedMessage, GRPC_HEADER_BYTES } from './framed-message.ts';
 export { GrpcServer, REQUEST_ID_KEY, createGrpcServer, metadataText, type GrpcServerOptions } from './grpc-server.ts';
 export { createHttpClient, httpAuthorization, type HttpClient, type HttpClientAnswer, type HttpClientDeps, type HttpClientRequest } from './http-client.ts';
 export { DEFAULT_HTTP_CLIENT, httpClientSchema, type HttpClientSettings, type HttpCredentials } from './http-client-config.ts';

@@ -5,6 +5,7 @@
 export { formatDurationText, parseDurationText, parseSizeText } from './duration-text.ts';
 export { ServiceKitError, errorText, systemErrorCode, type ServiceKitErrorCode } from './errors.ts';
 export { createNodeFileSystem, type NodeFileHandle, type NodeFileStat, type NodeFileSystem, type NodeFileSystemOptions } from './file-system.ts';
+export { FramedMessage, GRPC_HEADER_BYTES } from './framed-message.ts';
 export { httpAuthorization } from './http-client.ts';
 export type { HttpCredentials } from './http-client-config.ts';
 export { createGate, type Gate, type GateOptions } from './gate.ts';

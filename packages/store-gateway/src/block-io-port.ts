@@ -4,10 +4,11 @@
  *
  *   worker  {id, op: 'read', key, start, target}  ─►         {id, op: 'cached', item, keys} ─►     {op: 'cache' | 'release', …} ─►
  *   owner   ◄─ {id, value: bytes read} or {id, error}        ◄─ {id, value: entries}               (no answer)
+ *           ◄─ {back: memory of frames that were sent}
  */
 import type { MessagePort } from 'node:worker_threads';
 import { ObjstoreError, type ObjstoreErrorCode } from '@gauntlet/objstore';
-import { taskErrorData, type TaskErrorData } from '@gauntlet/service-kit';
+import { taskErrorData, type TaskErrorData } from '@gauntlet/service-kit/worker';
 import type { BlockIo, TargetBlockIo } from './block-io.ts';
 import { StoreGatewayError } from './errors.ts';
 import type { IndexItem } from './index-cache.ts';
@@ -19,7 +20,16 @@ type Ask =
   | { readonly op: 'cache'; readonly item: IndexItem; readonly entries: readonly (readonly [string, Uint8Array])[] }
   | { readonly op: 'release'; readonly bytes: number };
 
+interface Back {
+  readonly back: readonly ArrayBuffer[];
+}
+
 type Answer = { readonly id: number; readonly value: number | readonly (Uint8Array | undefined)[] } | { readonly id: number; readonly error: TaskErrorData };
+
+/** Frees for the worker the memory of frames that were sent; see frame-memory.ts. */
+export function returnBuffers(port: MessagePort, buffers: readonly ArrayBuffer[]): void {
+  port.postMessage({ back: buffers } satisfies Back, buffers);
+}
 
 /** Answers what comes over the port from `io`, until the port is closed. */
 export function serveBlockIo(port: MessagePort, io: TargetBlockIo): void {
@@ -58,8 +68,9 @@ interface Pending {
  * The worker's end.
  * @param signal fails what is pending when the job is cancelled
  * @param buffers where reads go
+ * @param onBack takes memory of frames that were sent
  */
-export function createPortBlockIo(port: MessagePort, signal: AbortSignal, buffers: ReadBuffers): BlockIo & { close(): void } {
+export function createPortBlockIo(port: MessagePort, signal: AbortSignal, buffers: ReadBuffers, onBack: (buffers: readonly ArrayBuffer[]) => void): BlockIo & { close(): void } {
   const pending = new Map<number, Pending>();
   let nextId = 1;
   let failure: unknown;
@@ -68,7 +79,11 @@ export function createPortBlockIo(port: MessagePort, signal: AbortSignal, buffer
     for (const { reject } of pending.values()) reject(failure);
     pending.clear();
   };
-  port.on('message', (answer: Answer) => {
+  port.on('message', (answer: Answer | Back) => {
+    if ('back' in answer) {
+      onBack(answer.back);
+      return;
+    }
     const waiting = pending.get(answer.id);
     pending.delete(answer.id);
     if ('error' in answer) waiting?.reject(errorOf(answer.error));

@@ -8,7 +8,7 @@ import { getLabel, type Labels, type Matcher } from '@gauntlet/model';
 import { AGGREGATE, decodeSeriesFrame, LABEL_STRIDE, SeriesFrame, SeriesFrameEncoder, type SeriesRequest } from '@gauntlet/proto';
 import { createSeriesEntry, type SeriesEntry } from '@gauntlet/tsdb';
 import type { BlockAccess } from './block-access.ts';
-import type { ChunkFields } from './chunk-fields.ts';
+import { ChunkFields } from './chunk-fields.ts';
 import { encodeChunk } from './encode-chunk.ts';
 import type { ExpandedPostings } from './expand-postings.ts';
 import { chunkPayloads, type ChunkReads, readChunks, SEGMENT_UNIT } from './load-chunks.ts';
@@ -24,11 +24,35 @@ const ROUND_CHUNKS_MAX = 2048;
 const ROUND_SERIES_MAX = 512;
 const CANCEL_POLL_SERIES = 256;
 
-/** What blocks make frames with: one per thread and call. */
-export interface FrameTools {
+/** Frames that nobody reads any more, kept per thread: their tables and memory are most of what a call would allocate. */
+const SPARE_FRAMES_MAX = 48;
+const SPARE_BYTES_MAX = 24 << 20;
+
+/** What blocks make frames with; one per thread. */
+export class FrameTools {
   readonly fields: ChunkFields;
-  /** Frames that nobody reads any more. */
-  readonly spare: SeriesFrame[];
+  readonly #spare: SeriesFrame[] = [];
+  #spareBytes = 0;
+
+  constructor(fields: ChunkFields = new ChunkFields()) {
+    this.fields = fields;
+  }
+
+  /** A frame to be filled. */
+  take(): SeriesFrame {
+    const frame = this.#spare.pop();
+    if (frame === undefined) return new SeriesFrame();
+    this.#spareBytes -= frame.bytes.buffer.byteLength;
+    return frame;
+  }
+
+  /** Takes a frame back that nobody refers to. */
+  giveBack(frame: SeriesFrame): void {
+    const { byteLength } = frame.bytes.buffer;
+    if (this.#spare.length === SPARE_FRAMES_MAX || this.#spareBytes + byteLength > SPARE_BYTES_MAX) return;
+    this.#spare.push(frame);
+    this.#spareBytes += byteLength;
+  }
 }
 
 /** Series of a round: positions [first, last) of the order of `rows`, with columns of their chunks. */
@@ -194,8 +218,9 @@ function fillRound(round: Round, end: number, skipChunks: boolean): void {
 }
 
 /** Loads the chunks of a round and makes its frame. */
-async function emitRound(access: BlockAccess, round: Round, { aggregates, skipChunks }: BlockSeriesRequest, { fields, spare }: FrameTools): Promise<SeriesFrame> {
-  const frame = spare.pop() ?? new SeriesFrame();
+async function emitRound(access: BlockAccess, round: Round, { aggregates, skipChunks }: BlockSeriesRequest, tools: FrameTools): Promise<SeriesFrame> {
+  const frame = tools.take();
+  const { fields } = tools;
   if (skipChunks) {
     fields.begin();
     buildFrame(round, fields, frame, true);

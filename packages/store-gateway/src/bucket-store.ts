@@ -3,7 +3,7 @@
  *
  *   request ─► gate ─► choose blocks ─► worker (run-task.ts) ─► frames, one piece waiting at a time
  */
-import { compileMatchers, type CallOptions, type Store, StoreError, type StoreInfo } from '@gauntlet/storeapi';
+import { compileMatchers, type CallOptions, type FrameSender, type Store, StoreError, type StoreInfo } from '@gauntlet/storeapi';
 import type { Matcher } from '@gauntlet/model';
 import { type Any, type HintType, hintsAny, type LabelNamesResponse, type LabelValuesResponse, MAX_TIME_MS, MIN_TIME_MS, requestHints, responseHints, type SeriesRequest } from '@gauntlet/proto';
 import { errorText, type Gate } from '@gauntlet/service-kit';
@@ -55,7 +55,15 @@ class BucketStore implements Store {
     this.#options = options;
   }
 
-  async *series(request: SeriesRequest, options: CallOptions = {}): AsyncGenerator<Uint8Array> {
+  series(request: SeriesRequest, options: CallOptions = {}): AsyncGenerator<Uint8Array> {
+    return this.#series(request, options, undefined);
+  }
+
+  lendSeries(request: SeriesRequest, options: CallOptions, sender: FrameSender): AsyncGenerator<Uint8Array> {
+    return this.#series(request, options, sender);
+  }
+
+  async *#series(request: SeriesRequest, options: CallOptions, sender: FrameSender | undefined): AsyncGenerator<Uint8Array> {
     const { gate, metrics, clock } = this.#deps;
     const signal = signalOf(options);
     const waitedMs = clock();
@@ -69,7 +77,7 @@ class BucketStore implements Store {
       const chosen = this.#deps.blocks.select(clamped.minTime, clamped.maxTime, request.maxResolutionWindow, matchers, blockMatchers);
       if (chosen.length === 0) return;
       const targets = await this.#targets(chosen);
-      yield* this.#frames({ kind: 'series', request: clamped, targets }, options, signal);
+      yield* this.#frames({ kind: 'series', request: clamped, targets }, options, signal, sender);
     } finally {
       leave();
     }
@@ -140,7 +148,7 @@ class BucketStore implements Store {
   async #ask(task: StoreTask, options: CallOptions): Promise<TaskReport['value']> {
     const tenant = options.tenant ?? DEFAULT_TENANT;
     try {
-      const report = await this.#deps.runner.run(task, () => {}, signalOf(options));
+      const report = await this.#deps.runner.run(task, () => Promise.resolve(false), signalOf(options));
       this.#deps.metrics.observeCall(report, 'labels', tenant);
       return report.value;
     } catch (error) {
@@ -150,16 +158,16 @@ class BucketStore implements Store {
   }
 
   /** Pieces come by callback, the reader pulls: one piece waits at a time, and the worker waits until it is taken. */
-  async *#frames(task: StoreTask, options: CallOptions, outer: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *#frames(task: StoreTask, options: CallOptions, outer: AbortSignal, sender: FrameSender | undefined): AsyncGenerator<Uint8Array> {
     const tenant = options.tenant ?? DEFAULT_TENANT;
     const stop = new AbortController();
     const signal = AbortSignal.any([outer, stop.signal]);
     let piece: readonly Uint8Array[] | undefined;
-    let taken = (): void => {};
+    let taken = (_isSent: boolean): void => {};
     let wake = (): void => {};
     let outcome: { readonly error?: unknown } | undefined;
     const running = this.#deps.runner
-      .run(task, (frames) => new Promise<void>((resolve) => {
+      .run(task, (frames) => new Promise<boolean>((resolve) => {
         piece = frames;
         taken = resolve;
         wake();
@@ -181,7 +189,8 @@ class BucketStore implements Store {
           const frames = piece;
           piece = undefined;
           yield* frames;
-          taken();
+          // Without a sender frames may be kept by whoever took them.
+          taken(sender !== undefined && (await sender.sent()));
         } else if (outcome !== undefined) {
           if ('error' in outcome) throw outcome.error;
           return;
@@ -195,7 +204,7 @@ class BucketStore implements Store {
       if (outcome === undefined) {
         stop.abort(new StoreError('ERR_STORE_CANCELED', 'series: the reader went away'));
         // The job may be waiting for its piece to be taken.
-        taken();
+        taken(false);
         await running;
       }
     }

@@ -123,12 +123,12 @@ export class HeaderStore {
   }
 
   async #check(block: string, header: SharedArrayBuffer, signal: AbortSignal): Promise<void> {
-    await this.#deps.runner.run({ kind: 'checkHeader', block, header }, () => {}, signal);
+    await this.#deps.runner.run({ kind: 'checkHeader', block, header }, () => Promise.resolve(false), signal);
   }
 
   async #build(block: string, indexBytes: number, signal: AbortSignal): Promise<Uint8Array> {
     const startMs = this.#deps.clock();
-    const { value } = await this.#deps.runner.run({ kind: 'buildHeader', block, indexBytes }, () => {}, signal);
+    const { value } = await this.#deps.runner.run({ kind: 'buildHeader', block, indexBytes }, () => Promise.resolve(false), signal);
     this.#metrics.downloadSeconds.observe((this.#deps.clock() - startMs) / 1000);
     return value as Uint8Array;
   }

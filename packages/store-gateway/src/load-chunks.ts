@@ -81,10 +81,8 @@ export async function readChunks(access: BlockAccess, refs: Float64Array, count:
     parts: done,
     readAgain: read,
     release() {
-      for (const bytes of held) {
-        io.release(bytes.length);
-        io.reuse(bytes);
-      }
+      io.release(held.reduce((sum, bytes) => sum + bytes.length, 0));
+      for (const bytes of held) io.reuse(bytes);
       held.length = 0;
     },
   };

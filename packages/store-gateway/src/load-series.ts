@@ -108,10 +108,8 @@ export async function loadSeries(access: BlockAccess, refs: Uint32Array): Promis
     },
     release() {
       entryBytes.length = 0;
-      for (const bytes of held) {
-        io.release(bytes.length);
-        io.reuse(bytes);
-      }
+      io.release(held.reduce((sum, bytes) => sum + bytes.length, 0));
+      for (const bytes of held) io.reuse(bytes);
       held.length = 0;
     },
   };

@@ -45,7 +45,7 @@ describe('read buffers', () => {
     const { port1, port2 } = new MessageChannel();
     serveBlockIo(port1, io);
     const buffers = new ReadBuffers();
-    const worker = createPortBlockIo(port2, new AbortController().signal, buffers);
+    const worker = createPortBlockIo(port2, new AbortController().signal, buffers, () => {});
     try {
       const found = await worker.read('block/index', 49_000, 5000);
       expect(found).toEqual(content.slice(49_000));

@@ -9,9 +9,9 @@ import type { Matcher } from '@gauntlet/model';
 import { type SeriesFrame, SeriesFrameEncoder, type SeriesRequest } from '@gauntlet/proto';
 import { type ChunkRows, compileMatchers, createChunkRows, FrameBuffer, mergeChunks, type MergedBatch, SeriesMerge, splitExternalMatchers, type StreamEnd } from '@gauntlet/storeapi';
 import type { BlockAccess } from './block-access.ts';
-import { blockFrames } from './block-series.ts';
-import type { ChunkFields } from './chunk-fields.ts';
+import { blockFrames, type FrameTools } from './block-series.ts';
 import { type ExpandedPostings, expandPostings } from './expand-postings.ts';
+import type { FrameSlabs } from './frame-memory.ts';
 import { type QueryLimits, wrapError } from './query-limits.ts';
 import { type QueryStats, SENT_SIZES_MAX } from './query-stats.ts';
 import type { TaskSettings } from './store-task.ts';
@@ -28,14 +28,16 @@ export interface SeriesCall {
   readonly stats: QueryStats;
   readonly clock: () => number;
   /** Of the thread. */
-  readonly fields: ChunkFields;
+  readonly tools: FrameTools;
+  /** Where frames of the answer lie. */
+  readonly slabs: FrameSlabs;
 }
 
 /**
- * Frames of the answer, in arrays as they come.
+ * Frames of the answer, in arrays as they come; their memory goes away with them.
  * @throws StoreError: ABORTED if a block could not be prepared, UNKNOWN if it failed later, both with its id; RESOURCE_EXHAUSTED for limits
  */
-export async function* runSeries({ accesses, settings, limits, stats, clock, fields }: SeriesCall, request: SeriesRequest): AsyncGenerator<Uint8Array[]> {
+export async function* runSeries({ accesses, settings, limits, stats, clock, tools, slabs }: SeriesCall, request: SeriesRequest): AsyncGenerator<Uint8Array[]> {
   const matchers = compileMatchers(request.matchers);
   const startMs = clock();
   const expanded = await Promise.all(accesses.map(async (access): Promise<ExpandedPostings> => {
@@ -49,7 +51,6 @@ export async function* runSeries({ accesses, settings, limits, stats, clock, fie
   stats.blocksQueried = accesses.length;
   stats.preloadMs = clock() - startMs;
 
-  const tools = { fields, spare: [] as SeriesFrame[] };
   const bufferBytesMax = Math.max(BUFFERED_BYTES_MIN, BUFFERED_BYTES_MAX / Math.max(1, accesses.length));
   const inputs = [];
   for (const [i, access] of accesses.entries()) {
@@ -57,7 +58,7 @@ export async function* runSeries({ accesses, settings, limits, stats, clock, fie
       stats.emptyPostings++;
       continue;
     }
-    const buffer = new FrameBuffer({ frameTimeoutMs: 0, bufferBytesMax, reuse: (frame) => tools.spare.push(frame) });
+    const buffer = new FrameBuffer({ frameTimeoutMs: 0, bufferBytesMax, reuse: (frame) => tools.giveBack(frame) });
     buffer.start(named(access.target.id, blockFrames(access, expanded[i]!, request, settings.batchSeries, tools)));
     inputs.push({ buffer });
   }
@@ -65,7 +66,7 @@ export async function* runSeries({ accesses, settings, limits, stats, clock, fie
     if (end.kind !== 'done') throw end.error;
   };
   const mergeMs = clock();
-  yield* encodeMerged(new SeriesMerge(inputs, { onWarning: () => {}, onEnd }), request, stats);
+  yield* encodeMerged(new SeriesMerge(inputs, { onWarning: () => {}, onEnd }), request, stats, slabs);
   stats.mergeMs = clock() - mergeMs;
 }
 
@@ -87,8 +88,8 @@ async function* named(id: string, frames: AsyncIterable<SeriesFrame>): AsyncGene
   }
 }
 
-async function* encodeMerged(merge: AsyncIterable<MergedBatch>, request: SeriesRequest, stats: QueryStats): AsyncGenerator<Uint8Array[]> {
-  const encoder = new SeriesFrameEncoder({ batchSize: request.responseBatchSize });
+async function* encodeMerged(merge: AsyncIterable<MergedBatch>, request: SeriesRequest, stats: QueryStats, slabs: FrameSlabs): AsyncGenerator<Uint8Array[]> {
+  const encoder = new SeriesFrameEncoder({ batchSize: request.responseBatchSize, allocate: (bytes) => slabs.allocate(bytes) });
   const rows = createChunkRows();
   for await (const batch of merge) {
     const frames: Uint8Array[] = [];
@@ -110,7 +111,10 @@ async function* encodeMerged(merge: AsyncIterable<MergedBatch>, request: SeriesR
         return;
       }
     }
-    if (frames.length > 0) yield frames;
+    if (frames.length > 0) {
+      slabs.next();
+      yield frames;
+    }
   }
   const last = encoder.flush();
   if (last !== undefined) yield [last];

@@ -3,7 +3,8 @@ import { isMainThread } from 'node:worker_threads';
 import { buildIndexHeader, openIndexHeader } from '@gauntlet/block';
 import type { BlockAccess, BlockTarget } from './block-access.ts';
 import type { BlockIo } from './block-io.ts';
-import type { ChunkFields } from './chunk-fields.ts';
+import type { FrameTools } from './block-series.ts';
+import type { FrameMemory } from './frame-memory.ts';
 import { headerBucket } from './header-bucket.ts';
 import type { HeaderCache } from './header-cache.ts';
 import { QueryLimits } from './query-limits.ts';
@@ -16,7 +17,8 @@ import type { StoreTask, TaskReport, TaskSettings } from './store-task.ts';
 export interface TaskDeps {
   readonly io: BlockIo;
   readonly headers: HeaderCache;
-  readonly fields: ChunkFields;
+  readonly tools: FrameTools;
+  readonly frames: FrameMemory;
   readonly settings: TaskSettings;
   readonly clock: () => number;
   readonly throwIfCancelled: () => void;
@@ -28,15 +30,15 @@ export interface TaskDeps {
 export async function runTask(task: StoreTask, deps: TaskDeps): Promise<TaskReport> {
   const stats = createQueryStats();
   const limits = new QueryLimits(deps.settings.limits);
-  const { clock, fields, io, headers, settings, throwIfCancelled } = deps;
+  const { clock, tools, frames, io, headers, settings, throwIfCancelled } = deps;
   const access = (target: BlockTarget): BlockAccess => ({ target, header: headers.open(target.id, target.header, target.headerLoad), io, limits, stats, clock, throwIfCancelled });
-  const call = (targets: readonly BlockTarget[]): SeriesCall => ({ accesses: targets.map(access), settings, limits, stats, clock, fields });
+  const call = (targets: readonly BlockTarget[]): SeriesCall => ({ accesses: targets.map(access), settings, limits, stats, clock, tools, slabs: frames.open() });
   const report = (value?: TaskReport['value']): TaskReport => ({ stats, dropped: limits.dropped, isMainThread, ...(value === undefined ? {} : { value }) });
   switch (task.kind) {
     case 'series':
-      for await (const frames of runSeries(call(task.targets), task.request)) {
+      for await (const piece of runSeries(call(task.targets), task.request)) {
         throwIfCancelled();
-        await deps.send(frames);
+        await deps.send(piece);
       }
       return report();
     case 'labelNames':

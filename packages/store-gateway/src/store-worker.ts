@@ -1,8 +1,9 @@
 /** The worker thread of the store gateway: one module, started by the pool of task-runner.ts. */
 import type { MessagePort } from 'node:worker_threads';
-import { poolData, serveTasks } from '@gauntlet/service-kit';
+import { poolData, serveTasks } from '@gauntlet/service-kit/worker';
 import { createPortBlockIo } from './block-io-port.ts';
-import { ChunkFields } from './chunk-fields.ts';
+import { FrameTools } from './block-series.ts';
+import { FrameMemory } from './frame-memory.ts';
 import { createHeaderCache } from './header-cache.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { runTask } from './run-task.ts';
@@ -16,21 +17,23 @@ export interface WorkerRequest {
 
 const settings = poolData() as TaskSettings;
 const headers = createHeaderCache();
-const fields = new ChunkFields();
+const tools = new FrameTools();
 const buffers = new ReadBuffers();
+const frames = new FrameMemory();
 
 serveTasks(async (request, task) => {
   const { task: job, port } = request as WorkerRequest;
-  const io = createPortBlockIo(port, task.signal, buffers);
+  const io = createPortBlockIo(port, task.signal, buffers, (back) => frames.giveBack(back));
   try {
     const value = await runTask(job, {
       io,
       headers,
-      fields,
+      tools,
+      frames,
       settings,
       clock: () => performance.now(),
       throwIfCancelled: () => task.throwIfCancelled(),
-      send: (frames) => task.send(frames, [...new Set(frames.map((frame) => frame.buffer as ArrayBuffer))]),
+      send: (piece) => task.send(piece, [...new Set(piece.map((frame) => frame.buffer as ArrayBuffer))]),
     });
     return { value };
   } finally {

@@ -1,12 +1,13 @@
 /** Gives jobs to worker threads, and each job its way to the bucket: a port served by this thread, a memory account, a signal. */
 import { availableParallelism } from 'node:os';
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Bucket } from '@gauntlet/objstore';
 import { createWorkerPool, type Gate, type Logger, type MemoryLedger, WorkerTaskError } from '@gauntlet/service-kit';
 import { StoreError, type StoreErrorCode } from '@gauntlet/storeapi';
 import { createBlockIo } from './block-io.ts';
-import { serveBlockIo } from './block-io-port.ts';
-import { ChunkFields } from './chunk-fields.ts';
+import { FrameTools } from './block-series.ts';
+import { returnBuffers, serveBlockIo } from './block-io-port.ts';
+import { FrameMemory } from './frame-memory.ts';
 import { createHeaderCache } from './header-cache.ts';
 import type { IndexCache } from './index-cache.ts';
 import { runTask } from './run-task.ts';
@@ -20,10 +21,11 @@ const IDLE_MS = 10 * 60_000;
 /** Runs jobs. */
 export interface TaskRunner {
   /**
-   * @param onFrames takes frames in order; what it returns is waited for
+   * @param onFrames takes frames in order, each with GRPC_HEADER_BYTES of room before it; what it returns is waited for: true once nobody refers to
+   *   them any more, then their memory is used again
    * @throws StoreError as the job threw it; other errors of the job by name and code; the signal's reason
    */
-  run(task: StoreTask, onFrames: (frames: readonly Uint8Array[]) => Promise<void> | void, signal: AbortSignal): Promise<TaskReport>;
+  run(task: StoreTask, onFrames: (frames: readonly Uint8Array[]) => Promise<boolean>, signal: AbortSignal): Promise<TaskReport>;
   close(): Promise<void>;
 }
 
@@ -52,7 +54,7 @@ export function createTaskRunner(deps: TaskRunnerDeps, module: URL): TaskRunner 
       const { port1, port2 } = new MessageChannel();
       serveBlockIo(port1, io);
       try {
-        return (await pool.run('shared', { task, port: port2 }, { transfer: [port2], signal: jobSignal, onPiece: (frames) => onFrames(frames as Uint8Array[]) })) as TaskReport;
+        return (await pool.run('shared', { task, port: port2 }, { transfer: [port2], signal: jobSignal, onPiece: (frames) => giveBack(port1, frames as Uint8Array[], onFrames) })) as TaskReport;
       } catch (error) {
         throw taskError(error);
       } finally {
@@ -66,20 +68,26 @@ export function createTaskRunner(deps: TaskRunnerDeps, module: URL): TaskRunner 
 /** Runs jobs in the calling thread: for tests of everything but the threads. */
 export function createInlineRunner(deps: TaskRunnerDeps): TaskRunner {
   const headers = createHeaderCache();
-  const fields = new ChunkFields();
+  const tools = new FrameTools();
   return {
     run: (task, onFrames, signal) => withIo(deps, task.kind, signal, (io) =>
       runTask(task, {
         io,
         headers,
-        fields,
+        tools,
+        frames: new FrameMemory(),
         settings: deps.settings,
         clock: () => performance.now(),
         throwIfCancelled: () => signal.throwIfAborted(),
-        send: async (frames) => onFrames(frames),
+        send: async (frames) => void (await onFrames(frames)),
       })),
     close: () => Promise.resolve(),
   };
+}
+
+/** Hands frames on and, when they are done with, their memory back to the worker. */
+async function giveBack(port: MessagePort, frames: readonly Uint8Array[], onFrames: (frames: readonly Uint8Array[]) => Promise<boolean>): Promise<void> {
+  if (await onFrames(frames)) returnBuffers(port, [...new Set(frames.map((frame) => frame.buffer as ArrayBuffer))]);
 }
 
 /** An account and a signal for the life of a job; reads that are under way when it ends are ended too. */

@@ -20,6 +20,7 @@ import {
   type SeriesRequest,
   seriesRequest,
 } from '@gauntlet/proto';
+import { FramedMessage } from '@gauntlet/service-kit/worker';
 
 /** A method definition from two codecs. */
 export function grpcMethod<Request, Response>(
@@ -48,13 +49,13 @@ function buffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-const series: MethodDefinition<SeriesRequest, Uint8Array> = {
+const series: MethodDefinition<SeriesRequest, Uint8Array | FramedMessage> = {
   path: '/thanos.Store/Series',
   requestStream: false,
   responseStream: true,
   requestSerialize: (value) => buffer(seriesRequest.encode(value)),
   requestDeserialize: (bytes) => seriesRequest.decode(plain(bytes)),
-  responseSerialize: buffer,
+  responseSerialize: (frame) => buffer(frame instanceof FramedMessage ? frame.bytes : frame),
   responseDeserialize: plain,
 };
 
@@ -64,7 +65,7 @@ export const STORE_METHODS: {
   readonly LabelNames: MethodDefinition<LabelNamesRequest, LabelNamesResponse>;
   readonly LabelValues: MethodDefinition<LabelValuesRequest, LabelValuesResponse>;
 } = {
-  Series: series,
+  Series: series as MethodDefinition<SeriesRequest, Uint8Array>,
   LabelNames: grpcMethod('/thanos.Store/LabelNames', labelNamesRequest, labelNamesResponse),
   LabelValues: grpcMethod('/thanos.Store/LabelValues', labelValuesRequest, labelValuesResponse),
 };

@@ -6,10 +6,11 @@ import type { EventEmitter } from 'node:events';
 import type { Metadata, sendUnaryData, ServerUnaryCall, ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { InfoResponse, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, Present, SeriesRequest } from '@gauntlet/proto';
 import type { GrpcService as GrpcMethods } from '@gauntlet/service-kit';
+import { FramedMessage } from '@gauntlet/service-kit/worker';
 import { StoreError } from './errors.ts';
 import { INFO_METHODS, STORE_METHODS } from './grpc-methods.ts';
 import { toGrpcStatus } from './grpc-status.ts';
-import type { CallOptions, Store } from './store.ts';
+import type { CallOptions, FrameSender, Store } from './store.ts';
 
 /** A service, ready for `GrpcServer.addService(service.methods, service.handlers)`. */
 export interface GrpcService {
@@ -42,7 +43,7 @@ export function createStoreService(store: Store): GrpcService {
     handlers: {
       Series: (call: ServerWritableStream<SeriesRequest, Uint8Array>) => {
         // Never rejects: what goes wrong becomes the status of the call.
-        void streamAnswer(call, (request, options) => store.series(request, options));
+        void (store.lendSeries === undefined ? streamAnswer(call, (request, options) => store.series(request, options)) : streamLent(call, store.lendSeries.bind(store)));
       },
       LabelNames: unary<LabelNamesRequest, LabelNamesResponse>((request, options) => store.labelNames(request, options)),
       LabelValues: unary<LabelValuesRequest, LabelValuesResponse>((request, options) => store.labelValues(request, options)),
@@ -83,17 +84,57 @@ export function unary<Request, Response>(
   };
 }
 
+/** Writes lent frames to the call, at the pace of its reader, from where they lie. */
+function streamLent(call: ServerWritableStream<SeriesRequest, Uint8Array | FramedMessage>, lendSeries: NonNullable<Store['lendSeries']>): Promise<void> {
+  let unsent = 0;
+  let isOver = false;
+  let wake = (): void => {};
+  const end = (): void => {
+    isOver = true;
+    wake();
+  };
+  call.once('close', end);
+  call.once('cancelled', end);
+  const sender: FrameSender = {
+    async sent() {
+      while (unsent > 0 && !isOver) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      return unsent === 0;
+    },
+  };
+  const write = (frame: Uint8Array): boolean => {
+    unsent++;
+    return call.write(new FramedMessage(frame), () => {
+      unsent--;
+      wake();
+    });
+  };
+  return pump(call, (request, options) => lendSeries(request, options, sender), write);
+}
+
 /** Writes what `answer` yields to the call, at the pace of its reader. */
-export async function streamAnswer<Request, Response>(
+export function streamAnswer<Request, Response>(
   call: ServerWritableStream<Request, Response>,
   answer: (request: Request, options: CallOptions) => AsyncIterable<Response>,
+): Promise<void> {
+  return pump(call, answer, (message) => call.write(message));
+}
+
+/** @param write gives a message to the call; false if it is to wait */
+async function pump<Request, Message>(
+  call: ServerWritableStream<Request, unknown>,
+  answer: (request: Request, options: CallOptions) => AsyncIterable<Message>,
+  write: (message: Message) => boolean,
 ): Promise<void> {
   const options = callOptions(call);
   const signal = options.signal!;
   try {
     for await (const message of answer(call.request, options)) {
       if (signal.aborted) return;
-      if (!call.write(message)) await drained(call, signal);
+      if (!write(message)) await drained(call, signal);
     }
     call.end();
   } catch (error) {

@@ -1,7 +1,7 @@
 /** The seam of storeapi. README.md has the reading order. */
 export { StoreError, type StoreErrorCode } from './errors.ts';
 export {
-  type CallOptions,
+  type CallOptions, type FrameSender,
   infoFromMessage,
   infoToMessage,
   labelsFromMessage,

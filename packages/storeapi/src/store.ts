@@ -37,6 +37,12 @@ export interface StoreInfo {
   readonly tsdbInfos: readonly TsdbInfo[];
 }
 
+/** Tells a store when frames it lent are free again. */
+export interface FrameSender {
+  /** Resolves once nobody refers to the frames yielded so far, or the call is over. @returns false in the latter case */
+  sent(): Promise<boolean>;
+}
+
 /** Options of every call. */
 export interface CallOptions {
   /** Ends the call; it then throws. */
@@ -51,6 +57,11 @@ export interface CallOptions {
 export interface Store {
   /** Encoded SeriesResponse messages, see the head of this file. A frame belongs to the consumer. */
   series(request: SeriesRequest, options?: CallOptions): AsyncIterable<Uint8Array>;
+  /**
+   * As `series`, for a server that sends each frame at once: frames stay the store's, which uses their memory again once the sender says so, and the
+   * GRPC_HEADER_BYTES before each are free to be written over. For stores that send much; stores over stores leave it out.
+   */
+  lendSeries?(request: SeriesRequest, options: CallOptions, sender: FrameSender): AsyncIterable<Uint8Array>;
   labelNames(request: LabelNamesRequest, options?: CallOptions): Promise<LabelNamesResponse>;
   labelValues(request: LabelValuesRequest, options?: CallOptions): Promise<LabelValuesResponse>;
   /** The current announcement; cheap, may differ from call to call. */
