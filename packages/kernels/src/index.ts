@@ -3,7 +3,9 @@ export { createKernels, type KernelOptions } from './create-kernels.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
 export {
   KEY_ENTRY_BYTES,
+  KEY_HEADER_BYTES,
   KEY_PROBES_MAX,
+  keyRecordBytes,
   type KeyTableKernels,
   SNAPPY_SLACK_BYTES,
   SNAPPY_TABLE_BYTES,

@@ -57,16 +57,27 @@ export interface WriteRequestKernels {
   scanWriteRequest(bytesPtr: number, length: number, rowsPtr: number, rowMax: number, timesPtr: number, valuesPtr: number, sampleMax: number, statePtr: number): number;
 }
 
-/** Bytes of an entry of a table of keys. */
-export const KEY_ENTRY_BYTES = 24;
+/** Bytes of an entry of a table of keys: where the record of a key lies, 0 for none, and the key's hash, 32 bits each. */
+export const KEY_ENTRY_BYTES = 8;
+
+/** Bytes of a key's record before the key: its reference, a Float64; its bytes, 32 bits; four unused. */
+export const KEY_HEADER_BYTES = 16;
+
+/** Entries that are looked at for a key: one of them has it, or none. */
+export const KEY_PROBES_MAX = 64;
+
+/** Bytes of a record and what lies between it and the next one: records begin at multiples of 16. */
+export function keyRecordBytes(keyBytes: number): number {
+  return KEY_HEADER_BYTES + ((keyBytes + 15) & ~15);
+}
 
 /**
- * References by the bytes of a key: a table with open addressing. An entry is three 32-bit integers, where its key lies or 0 for none, the key's
- * bytes, and its hash; then four unused bytes, and its reference, a Float64. It is at `hash & (entries − 1)` or the first free place behind. Keys are compared in full.
+ * References by the bytes of a key. Records of keys lie one behind the other, 8-byte aligned, in any number of runs, each with KEY_HEADER_BYTES of zeros
+ * at its end; entries of a table with open addressing lead to them, from `hash & (entries − 1)` to the first free one. Keys are compared in full.
  */
 export interface KeyTableKernels {
   /**
-   * Looks series up.
+   * Looks series up. Those that come in the order of their records are compared without being hashed.
    * @param rowsPtr as of `scanWriteRequest`
    * @param sampleFrom the first sample of the first row
    * @param tablePtr `entries` · KEY_ENTRY_BYTES; zeros at first
@@ -79,15 +90,12 @@ export interface KeyTableKernels {
   findKeys(bytesPtr: number, rowsPtr: number, count: number, sampleFrom: number, tablePtr: number, entries: number, seed: number, refsPtr: number): number;
 
   /**
-   * Sets the reference of a key, or adds it. The table must have an entry free.
-   * @param keyPtr kept, if the key is added
+   * Adds the key of a record, or sets the reference of the record that has it.
+   * @param recordPtr complete, and kept if the key is added
    * @returns 1 when it was added, 0 when it was there; −1 when the next KEY_PROBES_MAX entries are taken, then nothing changes
    */
-  putKey(keyPtr: number, keyBytes: number, tablePtr: number, entries: number, seed: number, ref: number): number;
+  putKey(recordPtr: number, tablePtr: number, entries: number, seed: number): number;
 }
-
-/** Entries that are looked at for a key: one of them has it, or none. */
-export const KEY_PROBES_MAX = 64;
 
 /** All kernels of this file. */
 export interface IngestKernels extends SnappyKernels, WriteRequestKernels, KeyTableKernels {}

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { BytesError, GrowableBytes, snappyBoundBytes, snappyDecode, snappyEncode, snappyPlainLength } from '@gauntlet/bytes';
 import { createKernels } from './create-kernels.ts';
-import { KEY_ENTRY_BYTES, KEY_PROBES_MAX, SNAPPY_SLACK_BYTES, SNAPPY_TABLE_BYTES, WRITE_ROW_BYTES, WRITE_SCAN, WRITE_STATE_BYTES } from './ingest-kernels.ts';
+import { KEY_ENTRY_BYTES, KEY_HEADER_BYTES, KEY_PROBES_MAX, keyRecordBytes, SNAPPY_SLACK_BYTES, SNAPPY_TABLE_BYTES, WRITE_ROW_BYTES, WRITE_SCAN, WRITE_STATE_BYTES } from './ingest-kernels.ts';
 import type { Kernels } from './kernels.ts';
 
 const both: readonly Kernels[] = (['wasm', 'js'] as const).map((backend) => createKernels({ backend }));
@@ -280,32 +280,50 @@ describe('write requests', () => {
 describe('table of keys', () => {
   const SEED = 1.25;
 
-  test('finds what was put, by all its bytes', () => {
+  /** Writes a record and puts its key. @returns what `putKey` does, and the bytes of the record when it was kept */
+  function put(kernels: Kernels, recordPtr: number, key: Uint8Array, ref: number, tablePtr: number, entries: number): { readonly answer: number; readonly bytes: number } {
+    const { memory } = kernels;
+    memory.f64(recordPtr, 1)[0] = ref;
+    memory.i32(recordPtr, 4)[2] = key.length;
+    memory.u8(recordPtr + KEY_HEADER_BYTES, key.length).set(key);
+    const answer = kernels.putKey(recordPtr, tablePtr, entries, SEED);
+    if (answer !== 1) memory.i32(recordPtr, 4)[2] = 0;
+    return { answer, bytes: answer === 1 ? keyRecordBytes(key.length) : 0 };
+  }
+
+  test('finds what was put, by all its bytes, in any order', () => {
     const key = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.tuple(fc.nat(3), fc.nat(70)).map(([byte, length]) => new Uint8Array(length).fill(byte)));
     fc.assert(
-      fc.property(fc.array(fc.record({ key, ref: fc.integer({ min: 1, max: 2 ** 50 }), isPut: fc.boolean() }), { maxLength: 30 }), (all) => {
+      fc.property(fc.array(fc.record({ key, ref: fc.integer({ min: 1, max: 2 ** 50 }), isPut: fc.boolean() }), { maxLength: 30 }), fc.array(fc.nat(29), { maxLength: 10 }), (all, order) => {
         for (const kernels of both) {
           const { memory } = kernels;
           const entries = 64;
-          const bytes = joined(all.map((one) => one.key));
-          allocated(kernels, [bytes.length + 16, all.length * WRITE_ROW_BYTES, entries * KEY_ENTRY_BYTES, all.length * 16], (bytesPtr, rowsPtr, tablePtr, refsPtr) => {
+          // In the order in which they were put, and mixed.
+          const asked = [...all, ...all, ...order.flatMap((i) => all[i] ?? [])];
+          const bytes = joined(asked.map((one) => one.key));
+          allocated(kernels, [bytes.length + 16, asked.length * WRITE_ROW_BYTES, entries * KEY_ENTRY_BYTES, asked.length * 16, all.length * 128 + 16], (bytesPtr, rowsPtr, tablePtr, refsPtr, recordsPtr) => {
             memory.u8(bytesPtr!, bytes.length).set(bytes);
             memory.u8(tablePtr!, entries * KEY_ENTRY_BYTES).fill(0);
+            memory.u8(recordsPtr!, all.length * 128 + 16).fill(0);
             const known = new Map<string, number>();
-            let at = 0;
-            all.forEach((one, i) => {
+            let record = recordsPtr!;
+            for (const one of all) {
+              if (!one.isPut) continue;
               const name = Buffer.from(one.key).toString('hex');
+              const got = put(kernels, record, one.key, one.ref, tablePtr!, entries);
+              expect(got.answer).toBe(known.has(name) ? 0 : 1);
+              record += got.bytes;
+              known.set(name, one.ref);
+            }
+            let at = 0;
+            for (const [i, one] of asked.entries()) {
               // Two samples each.
               memory.i32(rowsPtr! + i * WRITE_ROW_BYTES, 3).set([at, at + one.key.length, 100 + i * 2 + 2]);
-              if (one.isPut) {
-                expect(kernels.putKey(bytesPtr! + at, one.key.length, tablePtr!, entries, SEED, one.ref)).toBe(known.has(name) ? 0 : 1);
-                known.set(name, one.ref);
-              }
               at += one.key.length;
-            });
-            const expected = all.map((one) => known.get(Buffer.from(one.key).toString('hex')) ?? 0);
-            expect(kernels.findKeys(bytesPtr!, rowsPtr!, all.length, 100, tablePtr!, entries, SEED, refsPtr!)).toBe(expected.filter((ref) => ref === 0).length);
-            expect(Array.from(memory.f64(refsPtr!, all.length * 2))).toEqual(expected.flatMap((ref) => [ref, ref]));
+            }
+            const expected = asked.map((one) => known.get(Buffer.from(one.key).toString('hex')) ?? 0);
+            expect(kernels.findKeys(bytesPtr!, rowsPtr!, asked.length, 100, tablePtr!, entries, SEED, refsPtr!)).toBe(expected.filter((ref) => ref === 0).length);
+            expect(Array.from(memory.f64(refsPtr!, asked.length * 2))).toEqual(expected.flatMap((ref) => [ref, ref]));
           });
         }
       }),
@@ -315,12 +333,11 @@ describe('table of keys', () => {
   test('gives up after so many entries', () => {
     for (const kernels of both) {
       const { memory } = kernels;
-      allocated(kernels, [KEY_PROBES_MAX * 4 + 20, KEY_PROBES_MAX * KEY_ENTRY_BYTES, 16], (keysPtr, tablePtr) => {
+      const recordBytes = keyRecordBytes(1);
+      allocated(kernels, [(KEY_PROBES_MAX + 2) * recordBytes, KEY_PROBES_MAX * KEY_ENTRY_BYTES], (recordsPtr, tablePtr) => {
         memory.u8(tablePtr!, KEY_PROBES_MAX * KEY_ENTRY_BYTES).fill(0);
-        const keys = memory.i32(keysPtr!, KEY_PROBES_MAX + 1);
-        for (let i = 0; i <= KEY_PROBES_MAX; i++) keys[i] = i;
-        for (let i = 0; i < KEY_PROBES_MAX; i++) expect(kernels.putKey(keysPtr! + i * 4, 4, tablePtr!, KEY_PROBES_MAX, SEED, i + 1)).toBe(1);
-        expect(kernels.putKey(keysPtr! + KEY_PROBES_MAX * 4, 4, tablePtr!, KEY_PROBES_MAX, SEED, 9)).toBe(-1);
+        const answers = Array.from({ length: KEY_PROBES_MAX + 1 }, (_none, i) => put(kernels, recordsPtr! + i * recordBytes, Uint8Array.of(i), i + 1, tablePtr!, KEY_PROBES_MAX).answer);
+        expect(answers).toEqual([...Array.from({ length: KEY_PROBES_MAX }, () => 1), -1]);
       });
     }
   });

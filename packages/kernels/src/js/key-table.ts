@@ -1,5 +1,5 @@
 /** Twin of as/key-table.ts, with a hash of its own: a table that one of them filled is no table for the other. */
-import { KEY_ENTRY_BYTES, KEY_PROBES_MAX, type KeyTableKernels } from '../ingest-kernels.ts';
+import { KEY_ENTRY_BYTES, KEY_HEADER_BYTES, KEY_PROBES_MAX, keyRecordBytes, type KeyTableKernels } from '../ingest-kernels.ts';
 import type { LinearMemory } from '../kernel-memory.ts';
 
 /** Key table kernels in TypeScript. */
@@ -21,15 +21,14 @@ export function createKeyTableTwin(memory: LinearMemory): KeyTableKernels {
     for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false;
     return true;
   };
-  const search = (ptr: number, length: number, tablePtr: number, entries: number, hash: number): boolean => {
+  const search = (key: number, length: number, tablePtr: number, entries: number, hash: number): boolean => {
     const { words } = memory;
     let place = hash & (entries - 1);
     for (let probe = 0; probe < KEY_PROBES_MAX; probe++) {
-      const at = (tablePtr + place * KEY_ENTRY_BYTES) >>> 2;
-      const key = words[at]! >>> 0;
-      found = (at << 2) >>> 0;
-      if (key === 0) return false;
-      if (words[at + 2] === hash && words[at + 1] === length && isSame(key, ptr, length)) return true;
+      found = tablePtr + place * KEY_ENTRY_BYTES;
+      const record = words[found >>> 2]! >>> 0;
+      if (record === 0) return false;
+      if (words[(found >>> 2) + 1] === hash && words[(record >>> 2) + 2] === length && isSame(record + KEY_HEADER_BYTES, key, length)) return true;
       place = (place + 1) & (entries - 1);
     }
     found = 0;
@@ -41,27 +40,34 @@ export function createKeyTableTwin(memory: LinearMemory): KeyTableKernels {
       const { doubles, words } = memory;
       let unknown = 0;
       let sample = sampleFrom;
+      let next = 0;
       for (let i = 0; i < count; i++) {
         const row = (rowsPtr >>> 2) + i * 3;
-        const start = words[row]!;
-        const length = words[row + 1]! - start;
-        const isKnown = search(bytesPtr + start, length, tablePtr, entries, hashOf(bytesPtr + start, length, seed));
-        const ref = isKnown ? doubles[(found + 16) >>> 3]! : 0;
-        if (!isKnown) unknown++;
+        const key = bytesPtr + words[row]!;
+        const length = words[row + 1]! - words[row]!;
+        let record = next;
+        if (next === 0 || length === 0 || words[(next >>> 2) + 2] !== length || !isSame(next + KEY_HEADER_BYTES, key, length)) {
+          record = search(key, length, tablePtr, entries, hashOf(key, length, seed)) ? words[found >>> 2]! >>> 0 : 0;
+        }
+        if (record === 0) unknown++;
+        else next = record + keyRecordBytes(length);
+        const ref = record === 0 ? 0 : doubles[record >>> 3]!;
         for (const end = words[row + 2]!; sample < end; sample++) doubles[(refsPtr >>> 3) + sample - sampleFrom] = ref;
       }
       return unknown;
     },
-    putKey(keyPtr, keyBytes, tablePtr, entries, seed, ref) {
-      const hash = hashOf(keyPtr, keyBytes, seed);
-      const isThere = search(keyPtr, keyBytes, tablePtr, entries, hash);
-      if (found === 0) return -1;
+    putKey(recordPtr, tablePtr, entries, seed) {
       const { doubles, words } = memory;
-      doubles[(found + 16) >>> 3] = ref;
-      if (isThere) return 0;
-      words[found >>> 2] = keyPtr;
-      words[(found >>> 2) + 1] = keyBytes;
-      words[(found >>> 2) + 2] = hash;
+      const key = recordPtr + KEY_HEADER_BYTES;
+      const length = words[(recordPtr >>> 2) + 2]!;
+      const hash = hashOf(key, length, seed);
+      if (search(key, length, tablePtr, entries, hash)) {
+        doubles[words[found >>> 2]! >>> 3] = doubles[recordPtr >>> 3]!;
+        return 0;
+      }
+      if (found === 0) return -1;
+      words[found >>> 2] = recordPtr;
+      words[(found >>> 2) + 1] = hash;
       return 1;
     },
   };

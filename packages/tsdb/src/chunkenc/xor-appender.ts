@@ -71,11 +71,9 @@ function putShort(page: Uint8Array, at: number, bits: number, width: number): nu
   return at + width;
 }
 
-/** As `putShort`, up to 32 bits; bits above are passed over. */
-function putBits(page: Uint8Array, at: number, bits: number, width: number): number {
-  if (width <= 16) return putShort(page, at, bits & (0xffff >>> (16 - width)), width);
-  at = putShort(page, at, (bits >>> 16) & (0xffff >>> (32 - width)), width - 16);
-  return putShort(page, at, bits & 0xffff, 16);
+/** As `putShort`, 32 bits. */
+function putWord(page: Uint8Array, at: number, bits: number): number {
+  return putShort(page, putShort(page, at, bits >>> 16, 16), bits & 0xffff, 16);
 }
 
 /** Writes whole bytes at a bit position. */
@@ -86,49 +84,77 @@ function putByteRun(page: Uint8Array, at: number, bytes: Uint8Array, count: numb
 
 const TWO_32 = 4294967296;
 
-function putTimeCode(page: Uint8Array, at: number, dod: number): number {
-  if (dod === 0) return putBits(page, at, 0, 1);
-  if (dod >= -8191 && dod <= 8192) return putBits(page, at, (0b10 << 14) | (dod & 0x3fff), 16);
-  if (dod >= -65535 && dod <= 65536) return putBits(page, at, (0b110 << 17) | (dod & 0x1ffff), 20);
-  if (dod >= -524287 && dod <= 524288) return putBits(page, at, (0b1110 << 20) | (dod & 0xfffff), 24);
-  at = putBits(page, at, 0b1111, 4);
-  at = putBits(page, at, Math.floor(dod / TWO_32) >>> 0, 32);
-  return putBits(page, at, dod >>> 0, 32);
+/** Time code of a difference of differences that is neither 0 nor fits into 14 bits. */
+function putLongTimeCode(page: Uint8Array, at: number, dod: number): number {
+  if (dod >= -65535 && dod <= 65536) return putShort(page, at, (0b110 << 17) | (dod & 0x1ffff), 20);
+  if (dod >= -524287 && dod <= 524288) return putShort(page, at, (0b1110 << 20) | (dod & 0xfffff), 24);
+  at = putShort(page, at, 0b1111, 4);
+  at = putWord(page, at, Math.floor(dod / TWO_32) >>> 0);
+  return putWord(page, at, dod >>> 0);
 }
 
 function countTrailing(word: number): number {
   return 31 - Math.clz32(word & -word);
 }
 
-function putValueCode(page: Uint8Array, at: number, state: XorAppendState, row: number, high: number, low: number): number {
-  const deltaHigh = (high ^ state.high[row]!) >>> 0;
-  const deltaLow = (low ^ state.low[row]!) >>> 0;
-  if (deltaHigh === 0 && deltaLow === 0) return putBits(page, at, 0, 1);
+/**
+ * Writes a value code behind `count` ≤ 16 bits that are still to be written, those of `before`.
+ * Returns the bit after. The one loop over meaningful bits takes 16 at a time, so that with what is left of a byte they fit a word.
+ */
+function putValueCode(page: Uint8Array, at: number, before: number, count: number, state: XorAppendState, row: number, high: number, low: number): number {
+  const deltaHigh = high ^ state.high[row]!;
+  const deltaLow = low ^ state.low[row]!;
+  if ((deltaHigh | deltaLow) === 0) return putShort(page, at, before << 1, count + 1);
   let leading = deltaHigh !== 0 ? Math.clz32(deltaHigh) : 32;
   let trailing = deltaLow !== 0 ? countTrailing(deltaLow) : 32 + countTrailing(deltaHigh);
   // Five bits hold at most 31.
   if (leading > 31) leading = 31;
   const oldLeading = state.leading[row]!;
   if (oldLeading !== NO_WINDOW && leading >= oldLeading && trailing >= state.trailing[row]!) {
-    at = putBits(page, at, 0b10, 2);
+    at = putShort(page, at, (before << 2) | 0b10, count + 2);
     leading = oldLeading;
     trailing = state.trailing[row]!;
   } else {
     state.leading[row] = leading;
     state.trailing[row] = trailing;
-    at = putBits(page, at, (0b11 << 11) | (leading << 6) | ((64 - leading - trailing) & 63), 13);
+    const header = (0b11 << 11) | (leading << 6) | ((64 - leading - trailing) & 63);
+    if (count <= 12) at = putShort(page, at, (before << 13) | header, count + 13);
+    else at = putShort(page, putShort(page, at, before, count), header, 13);
   }
-  // The meaningful bits, shifted down by `trailing`: high part first.
+  // The meaningful bits, shifted down by `trailing`.
   const width = 64 - leading - trailing;
-  if (trailing >= 32) return putBits(page, at, deltaHigh >>> (trailing - 32), width);
-  const bottom = trailing === 0 ? deltaLow : (deltaLow >>> trailing) | (deltaHigh << (32 - trailing));
-  if (width > 32) {
-    at = putBits(page, at, deltaHigh >>> trailing, width - 32);
-    return putBits(page, at, bottom, 32);
+  let top = 0;
+  let bottom = 0;
+  if (trailing >= 32) bottom = deltaHigh >>> (trailing - 32);
+  else if (trailing === 0) {
+    top = deltaHigh;
+    bottom = deltaLow;
+  } else {
+    top = deltaHigh >>> trailing;
+    bottom = (deltaLow >>> trailing) | (deltaHigh << (32 - trailing));
   }
-  return putBits(page, at, bottom, width);
+  let byte = at >>> 3;
+  let left = at & 7;
+  let word = page[byte]! >>> (8 - left);
+  for (let rest = width; rest > 0; ) {
+    const part = ((rest - 1) & 15) + 1;
+    rest -= part;
+    const bits = rest >= 32 ? top >>> (rest - 32) : bottom >>> rest;
+    word = (word << part) | (bits & ((1 << part) - 1));
+    left += part;
+    if (left >= 16) {
+      left -= 16;
+      page[byte] = word >>> (left + 8);
+      page[byte + 1] = word >>> left;
+      byte += 2;
+    } else if (left >= 8) {
+      left -= 8;
+      page[byte++] = word >>> left;
+    }
+  }
+  if (left > 0) page[byte] = word << (8 - left);
+  return at + width;
 }
-
 
 /** Makes the function that appends; it owns a few scratch bytes. */
 export function createXorAppend(): (page: Uint8Array, chunkAt: number, state: XorAppendState, row: number, timeMs: number, high: number, low: number) => void {
@@ -138,23 +164,25 @@ export function createXorAppend(): (page: Uint8Array, chunkAt: number, state: Xo
     const base = chunkAt * 8;
     let at: number;
     let delta = 0;
-    if (count === 0) {
-      at = base + XOR_HEADER_BYTES * 8;
-      at = putByteRun(page, at, scratch, writeVarint(scratch, 0, timeMs));
-      at = putBits(page, at, high, 32);
-      at = putBits(page, at, low, 32);
-      state.leading[row] = NO_WINDOW;
-      state.trailing[row] = 0;
+    if (count > 1) {
+      at = base + state.bits[row]!;
+      delta = timeMs - state.timeMs[row]!;
+      const dod = delta - state.delta[row]!;
+      if (dod === 0) at = putValueCode(page, at, 0, 1, state, row, high, low);
+      else if (dod >= -8191 && dod <= 8192) at = putValueCode(page, at, (0b10 << 14) | (dod & 0x3fff), 16, state, row, high, low);
+      else at = putValueCode(page, putLongTimeCode(page, at, dod), 0, 0, state, row, high, low);
     } else if (count === 1) {
       at = base + state.bits[row]!;
       delta = timeMs - state.timeMs[row]!;
       at = putByteRun(page, at, scratch, writeUvarint(scratch, 0, delta));
-      at = putValueCode(page, at, state, row, high, low);
+      at = putValueCode(page, at, 0, 0, state, row, high, low);
     } else {
-      at = base + state.bits[row]!;
-      delta = timeMs - state.timeMs[row]!;
-      at = putTimeCode(page, at, delta - state.delta[row]!);
-      at = putValueCode(page, at, state, row, high, low);
+      at = base + XOR_HEADER_BYTES * 8;
+      at = putByteRun(page, at, scratch, writeVarint(scratch, 0, timeMs));
+      at = putWord(page, at, high);
+      at = putWord(page, at, low);
+      state.leading[row] = NO_WINDOW;
+      state.trailing[row] = 0;
     }
     state.bits[row] = at - base;
     state.timeMs[row] = timeMs;

@@ -65,8 +65,7 @@ export interface Appender {
   tryAppendStale(ref: number, labels: Labels, timeMs: number): number;
   /**
    * Adds samples of columns in order, as long as they are ordinary: of a known series, newer than its last sample and not too old, no end of a
-   * series. The first that is not so is to be given to `appendBits`, which takes or refuses it; then this may go on behind it. About a third of the
-   * time of `append` by reference.
+   * series. The first that is not so is to be given to `appendBits`, which takes or refuses it; then this may go on behind it.
    * @param refs what earlier appends of the series returned, or 0
    * @param words values as little-endian words, two per sample
    * @returns index of the first sample in [from, to) that was not taken; `to` when all were

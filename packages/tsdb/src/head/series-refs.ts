@@ -1,14 +1,14 @@
 /**
  * References of series by the bytes that their labels have on the wire.
  *
- *   table    open addressing, in kernel memory: where the key lies, its bytes, its hash, the reference
- *   keys     in segments of 1 MiB, one behind the other, never moved
+ *   table    open addressing, in kernel memory: where the record of a key lies, the key's hash
+ *   records  reference, key; in segments of 1 MiB, one behind the other, never moved
  *
  * Labels that were judged sound and found in the head once are neither decoded nor judged again as long as the same bytes come. The table is a
  * memory of what is true anyway: when it is full it forgets everything and begins anew. A reference may be out of date, its series removed
  * meanwhile: the head does not know it any more, and never gives it to another one.
  */
-import { KernelError, type Kernels, KEY_ENTRY_BYTES } from '@gauntlet/kernels';
+import { KernelError, type Kernels, KEY_ENTRY_BYTES, KEY_HEADER_BYTES, keyRecordBytes } from '@gauntlet/kernels';
 import type { Random } from '../block/ulid.ts';
 
 /** What a table works with, and how large it gets. */
@@ -25,8 +25,6 @@ const ENTRIES_FIRST = 2048;
 const SEGMENT_BYTES = (1 << 20) - 16;
 /** Keys beyond this are not remembered; their series are looked up by their labels. */
 const KEY_BYTES_MAX = 16 * 1024;
-/** Behind each key, so that it can be read by 16 bytes. */
-const KEY_SLACK_BYTES = 16;
 
 /** References of one database by key; see the head of this file. */
 export class SeriesRefs {
@@ -73,12 +71,16 @@ export class SeriesRefs {
   put(keyPtr: number, keyBytes: number, ref: number): void {
     if (keyBytes > KEY_BYTES_MAX) return;
     try {
-      const ptr = this.#room(keyBytes);
+      const ptr = this.#room(keyRecordBytes(keyBytes));
       const { memory } = this.#kernels;
-      memory.u8(ptr, keyBytes).set(memory.u8(keyPtr, keyBytes));
-      if (this.#kernels.putKey(ptr, keyBytes, this.#tablePtr, this.#entries, this.#seed, ref) !== 1) return;
-      this.#taken += keyBytes;
-      this.#count++;
+      memory.f64(ptr, 1)[0] = ref;
+      memory.i32(ptr, 4)[2] = keyBytes;
+      memory.u8(ptr + KEY_HEADER_BYTES, keyBytes).set(memory.u8(keyPtr, keyBytes));
+      const put = this.#kernels.putKey(ptr, this.#tablePtr, this.#entries, this.#seed);
+      if (put === 1) {
+        this.#taken += keyRecordBytes(keyBytes);
+        this.#count++;
+      } else memory.i32(ptr, 4)[2] = 0;
     } catch (error) {
       // Without room in memory nothing is remembered, and nothing is lost.
       if (!(error instanceof KernelError)) throw error;
@@ -98,18 +100,22 @@ export class SeriesRefs {
     this.#taken = SEGMENT_BYTES;
   }
 
-  /** Makes room for one more key. @returns where its bytes go */
-  #room(keyBytes: number): number {
+  /** Makes room for one more record. @returns where it goes */
+  #room(recordBytes: number): number {
     const isTableFull = (this.#count + 1) * 2 > this.#entries;
-    const isSegmentFull = this.#taken + keyBytes + KEY_SLACK_BYTES > SEGMENT_BYTES;
+    const isSegmentFull = this.#taken + recordBytes + KEY_HEADER_BYTES > SEGMENT_BYTES;
     const more = (isTableFull ? this.#entries * KEY_ENTRY_BYTES : 0) + (isSegmentFull ? SEGMENT_BYTES : 0);
     if (more > 0 && this.bytes + more > this.#bytesMax && this.#count > 0) {
       this.clear();
-      return this.#room(keyBytes);
+      return this.#room(recordBytes);
     }
     if (isTableFull) this.#growTable();
     if (isSegmentFull) {
-      this.#segments.push(this.#kernels.memory.alloc(SEGMENT_BYTES));
+      const { memory } = this.#kernels;
+      const ptr = memory.alloc(SEGMENT_BYTES);
+      // A header of zeros is no record.
+      memory.u8(ptr, SEGMENT_BYTES).fill(0);
+      this.#segments.push(ptr);
       this.#taken = 0;
     }
     return this.#segments.at(-1)! + this.#taken;
@@ -131,7 +137,7 @@ export class SeriesRefs {
     const bigger = memory.i32(ptr, entries * stride);
     for (let at = 0; at < old.length; at += stride) {
       if (old[at] === 0) continue;
-      let to = (old[at + 2]! & (entries - 1)) * stride;
+      let to = (old[at + 1]! & (entries - 1)) * stride;
       while (bigger[to] !== 0) to = (to + stride) % bigger.length;
       for (let i = 0; i < stride; i++) bigger[to + i] = old[at + i]!;
     }
