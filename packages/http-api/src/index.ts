@@ -16,6 +16,7 @@ export { encodeQueryResult, type EncodeOptions, type ResultColumns } from './enc
 export { type ApiStyle, errorTypeOf, statusOf } from './error-type.ts';
 export { HttpApiError, type HttpApiErrorCode } from './errors.ts';
 export { answerExemplars, type ExemplarsCall, parseExemplarsCall, selectorsOfQuery } from './exemplars.ts';
+export { readExemplars } from './exemplars-json.ts';
 export { answerExplain, type ExplainDeps, parseExplainQuery, parseExplainRangeQuery } from './explain-query.ts';
 export { answerFormatQuery } from './format-query.ts';
 export { JsonBuffer, PIECE_BYTES, type PointKernels } from './json-buffer.ts';

@@ -7,6 +7,7 @@ export { type ApiAnswer, answerError } from './api-answer.ts';
 export { ApiParams } from './api-params.ts';
 export { HttpApiError } from './errors.ts';
 export { answerExemplars, type ExemplarsCall, parseExemplarsCall, selectorsOfQuery } from './exemplars.ts';
+export { readExemplars } from './exemplars-json.ts';
 export { answerExplain, type ExplainDeps, parseExplainQuery, parseExplainRangeQuery } from './explain-query.ts';
 export { answerFormatQuery } from './format-query.ts';
 export { answerLabelValues } from './label-values.ts';

@@ -105,7 +105,7 @@ describe('a sidecar', () => {
       supportsWithoutReplicaLabels: true,
       tsdbInfos: [{ labels: ['cluster', 'eu', 'replica', 'a'], mint: 1_234_000, maxt: Number.MAX_SAFE_INTEGER }],
     });
-    expect([message.rules, message.targets, message.exemplars, message.query]).toEqual([{}, undefined, undefined, undefined]);
+    expect([message.rules, message.targets, message.exemplars, message.query]).toEqual([{}, undefined, { minTime: 1_234_000, maxTime: Number.MAX_SAFE_INTEGER }, undefined]);
     expect(await running.metric('thanos_sidecar_prometheus_up')).toBe('1');
     const { port } = running.sidecar.http.address();
     expect((await fetch(`http://127.0.0.1:${port}/-/ready`)).status).toBe(200);

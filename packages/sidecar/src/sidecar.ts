@@ -36,7 +36,7 @@ import {
   type RunPart,
   type Tracing,
 } from '@gauntlet/service-kit';
-import { createInfoService, createRulesFrameService, createStoreService, infoToMessage, type Store } from '@gauntlet/storeapi';
+import { createExemplarsFrameService, createInfoService, createRulesFrameService, createStoreService, infoToMessage, type Store } from '@gauntlet/storeapi';
 import { SidecarError } from './errors.ts';
 import { type SidecarConfig, sidecarFlags } from './flags.ts';
 import { readTransportSettings } from './http-client-config.ts';
@@ -129,10 +129,14 @@ export async function createSidecar(config: SidecarConfig, deps: SidecarDeps): P
   const grpc = createGrpcServer({
     ...grpcServerSettings(config),
     ...shared,
-    protos: loadProtos(['store', 'rules', 'info']),
+    protos: loadProtos(['store', 'rules', 'exemplars', 'info']),
   });
-  const info = createInfoService(() => (probe.isReady ? { ...infoToMessage(store.info()), rules: {} } : undefined));
-  for (const service of [createStoreService(store), createRulesFrameService(workers.rules), info]) grpc.addService(service.methods, service.handlers);
+  const info = createInfoService(() => {
+    if (!probe.isReady) return undefined;
+    const { mint: minTime, maxt: maxTime } = store.info();
+    return { ...infoToMessage(store.info()), rules: {}, exemplars: { minTime, maxTime } };
+  });
+  for (const service of [createStoreService(store), createRulesFrameService(workers.rules), createExemplarsFrameService(workers.exemplars), info]) grpc.addService(service.methods, service.handlers);
 
   const reloader = createReloader(
     { log, metrics, clock, trigger: (signal) => reloadPrometheus(client, signal) },

@@ -5,7 +5,7 @@
  *                └─► StoreReport on a channel of its own: a call that was cancelled counts too
  */
 import type { Labels } from '@gauntlet/model';
-import type { RulesRequest } from '@gauntlet/proto';
+import type { ExemplarsRequest, RulesRequest } from '@gauntlet/proto';
 import type { SeriesLimits, StoreCall } from '@gauntlet/storeapi';
 import type { ReadCost } from './prometheus-store.ts';
 import type { TransportSettings } from './prometheus-transport.ts';
@@ -30,9 +30,9 @@ export interface PrometheusFacts {
   readonly version: string;
 }
 
-/** One call: of the Store API, or of the Rules API. */
+/** One call: of the Store API, of the Rules API, or of the Exemplars API. */
 export interface StoreTask {
-  readonly call: StoreCall | { readonly kind: 'rules'; readonly request: RulesRequest };
+  readonly call: StoreCall | { readonly kind: 'rules'; readonly request: RulesRequest } | { readonly kind: 'exemplars'; readonly request: ExemplarsRequest };
   readonly facts: PrometheusFacts;
 }
 

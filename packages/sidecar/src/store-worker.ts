@@ -1,5 +1,5 @@
 /**
- * Entry of the store workers: a call of the Store or Rules API runs here whole, from the request to Prometheus to frames. The main thread only moves
+ * Entry of the store workers: a call of the Store, Rules or Exemplars API runs here whole, from the request to Prometheus to frames. The main thread only moves
  * what comes out. Loads nothing of the servers.
  */
 import { BroadcastChannel } from 'node:worker_threads';
@@ -7,6 +7,7 @@ import { createKernels, type Kernels } from '@gauntlet/kernels';
 import { poolData, serveTasks } from '@gauntlet/service-kit/worker';
 import { limitSeries, sendFrames, type Store } from '@gauntlet/storeapi';
 import { PrometheusClient } from './prometheus-client.ts';
+import { prometheusExemplars } from './prometheus-exemplars.ts';
 import { prometheusRules } from './prometheus-rules.ts';
 import { createPrometheusStore } from './prometheus-store.ts';
 import { openTransport } from './prometheus-transport.ts';
@@ -43,6 +44,12 @@ serveTasks(async (request, task) => {
     // Comes with the HTTP API: 1.4 MB and 40 ms that most workers never need.
     const { readRuleGroups } = await import('@gauntlet/http-api/worker');
     const frames = prometheusRules({ client, externalLabels: facts.externalLabels, readRuleGroups }, call.request, task.signal);
+    await sendFrames(frames, (piece, transfer) => task.send(piece, transfer), () => task.throwIfCancelled());
+    return { value: undefined };
+  }
+  if (call.kind === 'exemplars') {
+    const { readExemplars } = await import('@gauntlet/http-api/worker');
+    const frames = prometheusExemplars({ client, externalLabels: facts.externalLabels, readExemplars }, call.request, task.signal);
     await sendFrames(frames, (piece, transfer) => task.send(piece, transfer), () => task.throwIfCancelled());
     return { value: undefined };
   }

@@ -1,5 +1,5 @@
 /**
- * The sidecar's Store, and its rules: each call runs in a worker thread (store-worker.ts), with what is known of Prometheus at that moment. Counts
+ * The sidecar's Store, its rules and exemplars: each call runs in a worker thread (store-worker.ts), with what is known of Prometheus at that moment. Counts
  * what the workers report.
  *
  *   call ─► pool ─► worker ─► Prometheus
@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { BroadcastChannel } from 'node:worker_threads';
 import { createWorkerPool, type Logger, type WorkerPoolStats } from '@gauntlet/service-kit';
-import { createWorkerStore, type FramesPiece, type RulesFrames, type Store, type StoreInfo, streamPieces, unpackFrames, workerStoreError } from '@gauntlet/storeapi';
+import { createWorkerStore, type ExemplarsFrames, type FramesPiece, type RulesFrames, type Store, type StoreInfo, streamPieces, unpackFrames, workerStoreError } from '@gauntlet/storeapi';
 import type { SidecarMetrics } from './metrics.ts';
 import type { PrometheusFacts, StoreReport, StoreTask, WorkerSettings } from './store-task.ts';
 
@@ -38,6 +38,8 @@ export interface StoreWorkers {
   readonly store: Store;
   /** The rules of Prometheus, as encoded messages. */
   readonly rules: RulesFrames;
+  /** The exemplars of Prometheus, likewise. */
+  readonly exemplars: ExemplarsFrames;
   stats(): WorkerPoolStats;
   /** Ends all workers; running calls fail. */
   close(): Promise<void>;
@@ -57,6 +59,15 @@ export function createStoreWorkers({ log, metrics, module, facts, info }: StoreW
     endMs: CANCEL_MS,
     log,
   });
+  /** The messages of a call that runs in a worker. */
+  async function* frames(call: StoreTask['call'], signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+    const task: StoreTask = { call, facts: facts() };
+    try {
+      for await (const piece of streamPieces((transport) => pool.run('store', task, transport), signal)) yield* unpackFrames(piece as FramesPiece);
+    } catch (error) {
+      throw workerStoreError(error);
+    }
+  }
   return {
     store: createWorkerStore({
       run: (call, transport) => {
@@ -65,14 +76,8 @@ export function createStoreWorkers({ log, metrics, module, facts, info }: StoreW
       },
       info,
     }),
-    async *rules(request, { signal }) {
-      const task: StoreTask = { call: { kind: 'rules', request }, facts: facts() };
-      try {
-        for await (const piece of streamPieces((transport) => pool.run('store', task, transport), signal)) yield* unpackFrames(piece as FramesPiece);
-      } catch (error) {
-        throw workerStoreError(error);
-      }
-    },
+    rules: (request, { signal }) => frames({ kind: 'rules', request }, signal),
+    exemplars: (request, { signal }) => frames({ kind: 'exemplars', request }, signal),
     stats: () => pool.stats(),
     async close() {
       await pool.close();

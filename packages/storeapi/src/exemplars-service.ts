@@ -1,4 +1,4 @@
-/** The Exemplars API over gRPC, both ends: `createExemplarsService` serves series with exemplars, `createExemplarsClient` asks. */
+/** The Exemplars API over gRPC, both ends: `createExemplarsService` serves series with exemplars, `createExemplarsFrameService` encoded messages; `createExemplarsClient` asks. */
 import type { MethodDefinition, ServerWritableStream } from '@grpc/grpc-js';
 import { encodeExemplarsResponse, type ExemplarSeries, type ExemplarsRequest, exemplarsRequest } from '@gauntlet/proto';
 import type { GrpcService as GrpcMethods } from '@gauntlet/service-kit';
@@ -25,17 +25,28 @@ export const EXEMPLARS_METHODS: { readonly Exemplars: MethodDefinition<Exemplars
 /** Where a server has its exemplars from. External labels are to be in the series' labels. */
 export type ExemplarsSource = (request: ExemplarsRequest, options: CallOptions) => Promise<readonly ExemplarSeries[]>;
 
+/** Messages of an answer, encoded. */
+export type ExemplarsFrames = (request: ExemplarsRequest, options: CallOptions) => AsyncIterable<Uint8Array>;
+
 /** Service `thanos.Exemplars`, one message per series. */
 export function createExemplarsService(source: ExemplarsSource): GrpcService {
+  return createExemplarsFrameService((request, options) => encodeExemplars(source(request, options)));
+}
+
+/** Series as messages. */
+export async function* encodeExemplars(found: Promise<readonly ExemplarSeries[]>): AsyncGenerator<Uint8Array, void> {
+  for (const series of await found) yield encodeExemplarsResponse({ series, warning: '' });
+}
+
+/** Service `thanos.Exemplars` that passes messages on. */
+export function createExemplarsFrameService(frames: ExemplarsFrames): GrpcService {
   return {
     name: 'thanos.Exemplars',
     methods: EXEMPLARS_METHODS as unknown as GrpcMethods,
     handlers: {
       Exemplars: (call: ServerWritableStream<ExemplarsRequest, Uint8Array>) => {
         // Never rejects: what goes wrong becomes the status of the call.
-        void streamAnswer(call, async function* (request, options) {
-          for (const series of await source(request, options)) yield encodeExemplarsResponse({ series, warning: '' });
-        });
+        void streamAnswer(call, frames);
       },
     },
   };

@@ -47,6 +47,6 @@ export { grpcMethod, INFO_METHODS, STORE_METHODS } from './grpc-methods.ts';
 export { createInfoService, createStoreService, type GrpcService, streamAnswer, TENANT_METADATA, unary } from './grpc-server.ts';
 export { GrpcStoreClient } from './grpc-client.ts';
 export { type ExemplarsAnswer, type ExemplarsEndpoint, type ExemplarsQuestion, fanOutExemplars } from './exemplars-fan-out.ts';
-export { createExemplarsClient, createExemplarsService, EXEMPLARS_METHODS, type ExemplarsClient, type ExemplarsSource } from './exemplars-service.ts';
+export { createExemplarsClient, createExemplarsFrameService, createExemplarsService, encodeExemplars, EXEMPLARS_METHODS, type ExemplarsClient, type ExemplarsFrames, type ExemplarsSource } from './exemplars-service.ts';
 export { fanOutRules, proxyRules, type RulesAnswer, type RulesEndpoint, type RulesFanOutOptions } from './rules-fan-out.ts';
 export { createRulesClient, createRulesFrameService, createRulesService, encodeRuleGroups, RULES_METHODS, type RulesClient, type RulesFrames, type RulesSource } from './rules-service.ts';
