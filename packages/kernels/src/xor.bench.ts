@@ -86,6 +86,8 @@ for (const shape of Object.keys(shapes)) {
     console.log(`${what.padEnd(8)} ${shape.padEnd(14)} wasm ${wasm!.toFixed(2).padStart(7)} ns   js ${js!.toFixed(2).padStart(7)} ns   ratio ${(js! / wasm!).toFixed(1)}`);
   };
   measure('decode', total, ({ kernels, descriptorPtr, timestampsPtr, valuesPtr }) => kernels.decodeXorChunks(descriptorPtr, chunkCount, timestampsPtr, valuesPtr, total), hashOf);
+  // Per sample passed over; the last one of each chunk is kept.
+  measure('newest', total, ({ kernels, descriptorPtr, outPtr }) => kernels.decodeXorChunksNewest(descriptorPtr, chunkCount, 0, 2e12, outPtr, outPtr + 8 * chunkCount, outPtr + 16 * chunkCount), (on) => on.kernels.crc32c(on.outPtr, 20 * chunkCount, 0));
   measure('encode', total, encodeAll, (on) => on.kernels.crc32c(on.outPtr, encodeAll(on), 0));
   measure(
     'json',
