@@ -20,6 +20,10 @@ import { QuerierError } from './errors.ts';
 import { KernelBuffer, type MemoryCharge } from './kernel-buffer.ts';
 import { type SampleStream, type UniteStreams, lowerBound } from './unite-streams.ts';
 
+/** Rows to begin with: those of most batches. */
+const SERIES_ROOM = 512;
+const CHUNK_ROOM = 4096;
+
 export interface AssemblerOptions {
   readonly kernels: Kernels;
   readonly charge: MemoryCharge;
@@ -38,13 +42,22 @@ export class SeriesAssembler {
   readonly #columns: KernelBuffer;
   #stagedBytes = 0;
   #labels: Labels[] = [];
-  /** First chunk of each series; chunks of series i are [chunkStart[i], chunkStart[i + 1]). */
-  #chunkStart: number[] = [];
-  #chunkOffset: number[] = [];
-  #chunkBytes: number[] = [];
-  #chunkMint: number[] = [];
-  #chunkMaxt: number[] = [];
-  #chunkEncoding: number[] = [];
+  /** First chunk of each series; chunks of series i are [chunkStart[i], chunkStart[i + 1]). Columns are kept from batch to batch. */
+  #chunkStart: Int32Array = new Int32Array(SERIES_ROOM);
+  #chunkCount = 0;
+  #chunkOffset: Int32Array = new Int32Array(CHUNK_ROOM);
+  #chunkBytes: Int32Array = new Int32Array(CHUNK_ROOM);
+  #chunkMint: Float64Array = new Float64Array(CHUNK_ROOM);
+  #chunkMaxt: Float64Array = new Float64Array(CHUNK_ROOM);
+  #chunkEncoding: Uint8Array = new Uint8Array(CHUNK_ROOM);
+  /** Chunks in decoding order, and the first sample of each there. */
+  #order: Int32Array = new Int32Array(CHUNK_ROOM);
+  #sampleStart: Float64Array = new Float64Array(CHUNK_ROOM + 1);
+  /** Streams as ranges of that order, by series. */
+  #streamCount = 0;
+  #streamSeries: Int32Array = new Int32Array(SERIES_ROOM);
+  #streamFirst: Int32Array = new Int32Array(SERIES_ROOM);
+  #streamEnd: Int32Array = new Int32Array(SERIES_ROOM);
   /** Chunks that are not XOR. */
   #otherChunks = 0;
   readonly #side: SideColumns;
@@ -71,8 +84,9 @@ export class SeriesAssembler {
 
   /** Begins the next series; labels in ascending order, each once. */
   add(labels: Labels): void {
+    this.#chunkStart = withRoom(this.#chunkStart, this.#labels.length + 2);
+    this.#chunkStart[this.#labels.length] = this.#chunkCount;
     this.#labels.push(labels);
-    this.#chunkStart.push(this.#chunkOffset.length);
   }
 
   /**
@@ -81,21 +95,54 @@ export class SeriesAssembler {
    * @throws QuerierError ERR_CHUNK_ENCODING for aggregate chunks and what nobody knows
    */
   addChunk(mint: number, maxt: number, encoding: number, data: Uint8Array): void {
-    if (maxt < this.#options.mint || mint > this.#options.maxt) return;
+    if (this.isOutside(mint, maxt)) return;
+    this.addStaged(mint, maxt, encoding, this.stage(data, 0, data.length), data.length);
+  }
+
+  /** Whether a chunk has no sample that is wanted. */
+  isOutside(mint: number, maxt: number): boolean {
+    return maxt < this.#options.mint || mint > this.#options.maxt;
+  }
+
+  /**
+   * Copies bytes [start, end), in which chunks lie; once for all that lie near each other.
+   * @returns where they are, for {@link addStaged}
+   */
+  stage(bytes: Uint8Array, start: number, end: number): number {
+    const offset = this.#stagedBytes;
+    const length = end - start;
+    this.#staging.ensure(offset + length + CHUNK_SLACK_BYTES, offset);
+    this.#kernels.memory.u8(this.#staging.ptr + offset, length).set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+    this.#stagedBytes = offset + length;
+    return offset;
+  }
+
+  /** As {@link addChunk} for a chunk whose data was staged at `offset`. */
+  addStaged(mint: number, maxt: number, encoding: number, offset: number, length: number): void {
     if (encoding !== CHUNK_ENCODING.xor && !isDecodable(encoding)) {
       const series = formatLabels(this.#labels[this.#labels.length - 1]!);
       throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${series}: invalid chunk encoding "${encoding}"`);
     }
-    if (data.length < 2) throw this.#damaged(this.#labels.length - 1, mint);
-    this.#staging.ensure(this.#stagedBytes + data.length + CHUNK_SLACK_BYTES, this.#stagedBytes);
-    this.#kernels.memory.u8(this.#staging.ptr + this.#stagedBytes, data.length).set(data);
-    this.#chunkOffset.push(this.#stagedBytes);
-    this.#chunkBytes.push(data.length);
-    this.#chunkMint.push(mint);
-    this.#chunkMaxt.push(maxt);
-    this.#chunkEncoding.push(encoding);
+    if (length < 2) throw this.#damaged(this.#labels.length - 1, mint);
+    const chunk = this.#chunkCount++;
+    if (chunk === this.#chunkOffset.length) this.#growChunks();
+    this.#chunkOffset[chunk] = offset;
+    this.#chunkBytes[chunk] = length;
+    this.#chunkMint[chunk] = mint;
+    this.#chunkMaxt[chunk] = maxt;
+    this.#chunkEncoding[chunk] = encoding;
     if (encoding !== CHUNK_ENCODING.xor) this.#otherChunks++;
-    this.#stagedBytes += data.length;
+  }
+
+  #growChunks(): void {
+    const wanted = this.#chunkOffset.length + 1;
+    this.#chunkOffset = withRoom(this.#chunkOffset, wanted);
+    this.#chunkBytes = withRoom(this.#chunkBytes, wanted);
+    this.#chunkMint = withRoom(this.#chunkMint, wanted);
+    this.#chunkMaxt = withRoom(this.#chunkMaxt, wanted);
+    this.#chunkEncoding = withRoom(this.#chunkEncoding, wanted);
+    this.#order = withRoom(this.#order, wanted);
+    this.#sampleStart = withRoom(this.#sampleStart, wanted + 1);
   }
 
   #damaged(series: number, mint: number, cause?: Error): QuerierError {
@@ -109,49 +156,59 @@ export class SeriesAssembler {
    */
   finish(): SeriesBatch {
     const labels = this.#labels;
-    const chunkCount = this.#chunkOffset.length;
-    this.#chunkStart.push(chunkCount);
-    const { streams, order } = this.#splitStreams();
+    const chunkCount = this.#chunkCount;
+    this.#chunkStart = withRoom(this.#chunkStart, labels.length + 1);
+    this.#chunkStart[labels.length] = chunkCount;
+    this.#splitStreams();
+    const order = this.#order;
+    const sampleStart = this.#sampleStart;
     const { memory } = this.#kernels;
     // First sample of each chunk in decoding order, from the chunks' own counts.
     const staged = memory.u8(this.#staging.ptr, this.#stagedBytes);
-    const sampleStart: number[] = [];
     let total = 0;
-    for (const chunk of order) {
-      sampleStart.push(total);
+    for (let index = 0; index < chunkCount; index++) {
+      const chunk = order[index]!;
+      sampleStart[index] = total;
       const at = this.#chunkOffset[chunk]!;
       const encoding = this.#chunkEncoding[chunk]!;
       total += encoding === CHUNK_ENCODING.xor ? (staged[at]! << 8) | staged[at + 1]! : SideColumns.samplesOf(encoding, staged.subarray(at, at + this.#chunkBytes[chunk]!));
     }
-    sampleStart.push(total);
-    const side = this.#decode(order, sampleStart);
+    sampleStart[chunkCount] = total;
+    const side = this.#decode(chunkCount);
 
     const timestampsMs = memory.f64(this.#columns.ptr, total);
     const values = memory.f64(this.#columns.ptr + 8 * total, total);
     const kept: Labels[] = [];
-    const offsets: number[] = [0];
+    const offsets = new Int32Array(labels.length + 1);
+    const { mint, maxt } = this.#options;
     const forgetHint = (id: number): void => this.#side.histograms.forgetHint(id);
     let out = 0;
     for (let series = 0, stream = 0; series < labels.length; series++) {
       const first = stream;
-      while (stream < streams.length && streams[stream]!.series === series) stream++;
+      while (stream < this.#streamCount && this.#streamSeries[stream] === series) stream++;
       if (first === stream) continue;
       const start = out;
       if (stream - first === 1) {
-        const [low, high] = this.#bounds(timestampsMs, sampleStart[streams[first]!.firstChunk]!, sampleStart[streams[first]!.endChunk]!);
-        timestampsMs.copyWithin(out, low, high);
-        values.copyWithin(out, low, high);
-        side?.copyWithin(out, low, high);
+        const from = sampleStart[this.#streamFirst[first]!]!;
+        const to = sampleStart[this.#streamEnd[first]!]!;
+        const low = lowerBound(timestampsMs, from, to, mint);
+        const high = lowerBound(timestampsMs, low, to, maxt + 1);
+        if (low !== out) {
+          timestampsMs.copyWithin(out, low, high);
+          values.copyWithin(out, low, high);
+          side?.copyWithin(out, low, high);
+        }
         out += high - low;
       } else {
         const parts: SampleStream[] = [];
         for (let index = first; index < stream; index++) {
-          const from = sampleStart[streams[index]!.firstChunk]!;
-          const to = sampleStart[streams[index]!.endChunk]!;
+          const from = sampleStart[this.#streamFirst[index]!]!;
+          const to = sampleStart[this.#streamEnd[index]!]!;
           parts.push({ timestampsMs: timestampsMs.subarray(from, to), values: values.subarray(from, to), ...sidesOf(side, from, to) });
         }
         const merged = this.#options.unite(parts, forgetHint);
-        const [low, high] = this.#bounds(merged.timestampsMs, 0, merged.timestampsMs.length);
+        const low = lowerBound(merged.timestampsMs, 0, merged.timestampsMs.length, mint);
+        const high = lowerBound(merged.timestampsMs, low, merged.timestampsMs.length, maxt + 1);
         timestampsMs.set(merged.timestampsMs.subarray(low, high), out);
         values.set(merged.values.subarray(low, high), out);
         putSide(side?.ids, merged.ids?.subarray(low, high), -1, out, high - low);
@@ -160,20 +217,15 @@ export class SeriesAssembler {
       }
       if (out > start) {
         kept.push(labels[series]!);
-        offsets.push(out);
+        offsets[kept.length] = out;
       }
     }
 
     this.#labels = [];
-    this.#chunkStart = [];
-    this.#chunkOffset = [];
-    this.#chunkBytes = [];
-    this.#chunkMint = [];
-    this.#chunkMaxt = [];
-    this.#chunkEncoding = [];
+    this.#chunkCount = 0;
     this.#otherChunks = 0;
     this.#stagedBytes = 0;
-    const batch = { labels: kept, offsets: Int32Array.from(offsets), timestampsMs: timestampsMs.subarray(0, out), values: values.subarray(0, out), kernelColumns: { timestampsPtr: timestampsMs.byteOffset, valuesPtr: values.byteOffset } };
+    const batch = { labels: kept, offsets: offsets.subarray(0, kept.length + 1), timestampsMs: timestampsMs.subarray(0, out), values: values.subarray(0, out), kernelColumns: { timestampsPtr: timestampsMs.byteOffset, valuesPtr: values.byteOffset } };
     if (side === undefined) return batch;
     const { ids, starts, histograms } = side;
     return {
@@ -192,9 +244,10 @@ export class SeriesAssembler {
   }
 
   /** Chunk numbers in decoding order, and the streams as ranges of that order. */
-  #splitStreams(): { readonly order: readonly number[]; readonly streams: readonly { readonly series: number; readonly firstChunk: number; readonly endChunk: number }[] } {
-    const order: number[] = [];
-    const streams: { series: number; firstChunk: number; endChunk: number }[] = [];
+  #splitStreams(): void {
+    const order = this.#order;
+    let count = 0;
+    this.#streamCount = 0;
     for (let series = 0; series < this.#labels.length; series++) {
       const from = this.#chunkStart[series]!;
       const to = this.#chunkStart[series + 1]!;
@@ -202,50 +255,60 @@ export class SeriesAssembler {
       let ordered = true;
       for (let chunk = from + 1; chunk < to && ordered; chunk++) ordered = this.#chunkMint[chunk]! > this.#chunkMaxt[chunk - 1]!;
       if (ordered) {
-        const firstChunk = order.length;
-        for (let chunk = from; chunk < to; chunk++) order.push(chunk);
-        streams.push({ series, firstChunk, endChunk: order.length });
+        for (let chunk = from; chunk < to; chunk++) order[count++] = chunk;
+        this.#addStream(series, count - (to - from), count);
         continue;
       }
       const sorted = Array.from({ length: to - from }, (_unused, index) => from + index);
       sorted.sort((a, b) => this.#chunkMint[a]! - this.#chunkMint[b]! || this.#chunkMaxt[a]! - this.#chunkMaxt[b]! || a - b);
       const streamOf = new Int32Array(sorted.length);
-      const count = splitOverlappingChunks(sorted.map((chunk) => this.#chunkMint[chunk]!), sorted.map((chunk) => this.#chunkMaxt[chunk]!), streamOf);
-      for (let number = 0; number < count; number++) {
-        const firstChunk = order.length;
-        sorted.forEach((chunk, index) => streamOf[index] === number && order.push(chunk));
-        streams.push({ series, firstChunk, endChunk: order.length });
+      const streams = splitOverlappingChunks(sorted.map((chunk) => this.#chunkMint[chunk]!), sorted.map((chunk) => this.#chunkMaxt[chunk]!), streamOf);
+      for (let number = 0; number < streams; number++) {
+        const first = count;
+        for (let index = 0; index < sorted.length; index++) if (streamOf[index] === number) order[count++] = sorted[index]!;
+        this.#addStream(series, first, count);
       }
     }
-    return { order, streams };
+  }
+
+  #addStream(series: number, first: number, end: number): void {
+    const stream = this.#streamCount++;
+    this.#streamSeries = withRoom(this.#streamSeries, stream + 1);
+    this.#streamFirst = withRoom(this.#streamFirst, stream + 1);
+    this.#streamEnd = withRoom(this.#streamEnd, stream + 1);
+    this.#streamSeries[stream] = series;
+    this.#streamFirst[stream] = first;
+    this.#streamEnd[stream] = end;
   }
 
   /**
-   * Decodes chunks one behind the other into the columns.
-   * @param sampleStart first sample of each chunk of the order, and the number of samples
+   * Decodes the chunks of the order one behind the other into the columns.
    * @returns what lies beside the samples; undefined if all chunks are XOR
    */
-  #decode(order: readonly number[], sampleStart: readonly number[]): SideColumns | undefined {
+  #decode(count: number): SideColumns | undefined {
     const { memory } = this.#kernels;
-    const total = sampleStart[order.length]!;
-    this.#descriptors.ensure(8 * order.length);
+    const order = this.#order;
+    const sampleStart = this.#sampleStart;
+    const total = sampleStart[count]!;
+    this.#descriptors.ensure(8 * count);
     this.#columns.ensure(16 * total);
-    const descriptors = memory.i32(this.#descriptors.ptr, 2 * order.length);
-    order.forEach((chunk, index) => {
+    const descriptors = memory.i32(this.#descriptors.ptr, 2 * count);
+    for (let index = 0; index < count; index++) {
+      const chunk = order[index]!;
       descriptors[2 * index] = this.#staging.ptr + this.#chunkOffset[chunk]!;
       descriptors[2 * index + 1] = this.#chunkBytes[chunk]!;
-    });
-    this.decodedChunks += order.length;
+    }
+    this.decodedChunks += count;
     const side = this.#side;
     side.reset(total);
     if (this.#otherChunks === 0) {
-      this.#decodeXor(order, 0, order.length, sampleStart);
+      this.#decodeXor(0, count, total);
       return undefined;
     }
-    for (let first = 0; first < order.length; ) {
+    for (let first = 0; first < count; ) {
       let end = first;
-      while (end < order.length && this.#chunkEncoding[order[end]!] === CHUNK_ENCODING.xor) end++;
-      if (end > first) this.#decodeXor(order, first, end, sampleStart);
+      while (end < count && this.#chunkEncoding[order[end]!] === CHUNK_ENCODING.xor) end++;
+      if (end > first) this.#decodeXor(first, end, total);
       else {
         this.#decodeOther(order[end]!, sampleStart[end]!, sampleStart[end + 1]! - sampleStart[end]!, total);
         end++;
@@ -255,14 +318,14 @@ export class SeriesAssembler {
     return side;
   }
 
-  /** Decodes chunks [first, end) of the order, all XOR. */
-  #decodeXor(order: readonly number[], first: number, end: number, sampleStart: readonly number[]): void {
-    const from = sampleStart[first]!;
-    const wanted = sampleStart[end]! - from;
+  /** Decodes chunks [first, end) of the order, all XOR. @param total samples of the columns */
+  #decodeXor(first: number, end: number, total: number): void {
+    const from = this.#sampleStart[first]!;
+    const wanted = this.#sampleStart[end]! - from;
     const timesPtr = this.#columns.ptr + 8 * from;
-    const decoded = this.#kernels.decodeXorChunks(this.#descriptors.ptr + 8 * first, end - first, timesPtr, timesPtr + 8 * sampleStart[order.length]!, wanted);
+    const decoded = this.#kernels.decodeXorChunks(this.#descriptors.ptr + 8 * first, end - first, timesPtr, timesPtr + 8 * total, wanted);
     if (decoded === wanted) return;
-    const chunk = order[decoded < 0 ? first - 1 - decoded : first] ?? 0;
+    const chunk = this.#order[decoded < 0 ? first - 1 - decoded : first] ?? 0;
     throw this.#damaged(this.#seriesOf(chunk), this.#chunkMint[chunk]!);
   }
 
@@ -289,12 +352,6 @@ export class SeriesAssembler {
     while (this.#chunkStart[series + 1]! <= chunk) series++;
     return series;
   }
-
-  /** [low, high) of samples inside [mint, maxt] within [from, to) of ascending timestamps. */
-  #bounds(timestampsMs: Float64Array, from: number, to: number): [number, number] {
-    const { mint, maxt } = this.#options;
-    return [lowerBound(timestampsMs, from, to, mint), lowerBound(timestampsMs, from, to, maxt + 1)];
-  }
 }
 
 /** The part of the side columns that belongs to a stream; histograms only if it has any. */
@@ -308,4 +365,12 @@ function sidesOf(side: SideColumns | undefined, from: number, to: number): Pick<
 function putSide<T extends Int32Array | Float64Array>(column: T | undefined, merged: T | undefined, none: number, out: number, count: number): void {
   if (merged === undefined) column?.fill(none, out, out + count);
   else column?.set(merged, out);
+}
+
+/** Makes room by doubling. */
+function withRoom<T extends Int32Array | Float64Array | Uint8Array>(column: T, wanted: number): T {
+  if (wanted <= column.length) return column;
+  const grown = new (column.constructor as new (length: number) => T)(Math.max(wanted, 2 * column.length));
+  grown.set(column);
+  return grown;
 }

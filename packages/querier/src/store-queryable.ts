@@ -7,8 +7,8 @@
 import { isCounterFunction } from '@gauntlet/dedup';
 import type { Kernels } from '@gauntlet/kernels';
 import { type LabelAnswer, type LabelQuery, type Labels, type Matcher, type Queryable, type SelectRequest, type SeriesBatch, type SeriesSet, formatLabels } from '@gauntlet/model';
-import { AGGREGATE, EMPTY_LABEL_NAMES_REQUEST, EMPTY_SERIES_REQUEST, type LabelNamesRequest, PARTIAL_RESPONSE, type SeriesRequest, type ShardInfo, frameLabels, framePartData } from '@gauntlet/proto';
-import { type MergedBatch, type ProxyCallOptions, type ProxyStore, StoreError, createChunkRows, errorText, matcherToMessage, mergeChunks } from '@gauntlet/storeapi';
+import { AGGREGATE, EMPTY_LABEL_NAMES_REQUEST, EMPTY_SERIES_REQUEST, type LabelNamesRequest, PARTIAL_RESPONSE, type SeriesRequest, type ShardInfo, frameLabels } from '@gauntlet/proto';
+import { type ChunkRows, type MergedBatch, type ProxyCallOptions, type ProxyStore, StoreError, createChunkRows, errorText, matcherToMessage, mergeChunks } from '@gauntlet/storeapi';
 import { QuerierError } from './errors.ts';
 import type { MemoryCharge } from './kernel-buffer.ts';
 import { SeriesAssembler } from './series-assembler.ts';
@@ -126,7 +126,7 @@ export class StoreQueryable implements Queryable {
           if (assembler.stagedBytes >= BATCH_BYTES) yield this.#finish(assembler);
           assembler.add(labelsOf(merged, series));
           mergeChunks(merged, series, rows);
-          for (let row = 0; row < rows.count; row++) addChunk(assembler, merged, rows.sources[row]!, rows.chunks[row]!);
+          addChunks(assembler, merged, rows);
         }
         counters.series += merged.seriesCount;
         // Chunk bytes are copied by now; columns are made per merged batch (up to 256 series).
@@ -208,13 +208,38 @@ function labelsOf(batch: MergedBatch, series: number): Labels {
   return frameLabels(batch.frames[source]!, batch.series[source]!);
 }
 
-function addChunk(assembler: SeriesAssembler, batch: MergedBatch, source: number, chunk: number): void {
-  const frame = batch.frames[source]!;
-  const part = frame.partOffsets[chunk]!;
-  if (part === frame.partOffsets[chunk + 1]!) return;
-  if (frame.partAggregate[part] !== AGGREGATE.raw) {
-    const labels = formatLabels(frameLabels(frame, batch.series[source]!));
-    throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${labels}: downsampled data is not supported yet; ask for raw data with max_source_resolution=0s`);
+/** Bytes between the data of two neighbouring chunks that are copied with them: tags, times, hash. */
+const GAP_BYTES_MAX = 64;
+
+/** Adds the chunks of a merged series; those that lie together are copied at once. */
+function addChunks(assembler: SeriesAssembler, batch: MergedBatch, rows: ChunkRows): void {
+  for (let row = 0; row < rows.count; ) {
+    const source = rows.sources[row]!;
+    const frame = batch.frames[source]!;
+    const first = row;
+    const start = frame.partStart[frame.partOffsets[rows.chunks[row]!]!]!;
+    let end = start;
+    for (; row < rows.count && rows.sources[row] === source; row++) {
+      const chunk = rows.chunks[row]!;
+      const part = frame.partOffsets[chunk]!;
+      if (part === frame.partOffsets[chunk + 1]! || assembler.isOutside(frame.chunkMint[chunk]!, frame.chunkMaxt[chunk]!)) break;
+      if (frame.partAggregate[part] !== AGGREGATE.raw) {
+        const labels = formatLabels(frameLabels(frame, batch.series[source]!));
+        throw new QuerierError('ERR_CHUNK_ENCODING', `decode chunks of ${labels}: downsampled data is not supported yet; ask for raw data with max_source_resolution=0s`);
+      }
+      const from = frame.partStart[part]!;
+      if (row > first && (from < end || from - end > GAP_BYTES_MAX)) break;
+      end = from + frame.partBytes[part]!;
+    }
+    if (row === first) {
+      row++;
+      continue;
+    }
+    const staged = assembler.stage(frame.bytes, start, end) - start;
+    for (let at = first; at < row; at++) {
+      const chunk = rows.chunks[at]!;
+      const part = frame.partOffsets[chunk]!;
+      assembler.addStaged(frame.chunkMint[chunk]!, frame.chunkMaxt[chunk]!, frame.partEncoding[part]!, staged + frame.partStart[part]!, frame.partBytes[part]!);
+    }
   }
-  assembler.addChunk(frame.chunkMint[chunk]!, frame.chunkMaxt[chunk]!, frame.partEncoding[part]!, framePartData(frame, part));
 }
