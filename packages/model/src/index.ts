@@ -30,7 +30,7 @@ export {
   withResetHint,
 } from './histogram/float-histogram.ts';
 export { formatGoFloat, formatHistogram, formatHistogramLiteral } from './histogram/format-histogram.ts';
-export { type HistogramRun, histogramOfRun, isRunBeyondZero, isSameRunLayout } from './histogram/histogram-run.ts';
+export { bucketsBefore, hasSameRunSpans, type HistogramRun, histogramOfRun, isRunBeyondZero, isSameRunScale } from './histogram/histogram-run.ts';
 export { HistogramMean, HistogramSum } from './histogram/histogram-sum.ts';
 export { compactHistogram, histogramsAlmostEqual, histogramsEqual, reduceResolution } from './histogram/layout.ts';
 export { parseHistogramLiteral, type ParsedHistogram } from './histogram/parse-literal.ts';

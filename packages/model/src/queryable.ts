@@ -60,7 +60,7 @@ export interface HistogramColumn {
    */
   get(id: number): FloatHistogram;
   /**
-   * The run of histograms that one belongs to, at place `id − firstId`; absent where storage has objects only. It may be read as long as the batch is
+   * The run of histograms that one belongs to; absent where storage has objects only. It may be read as long as the batch is
    * valid. Hints are those of `get`.
    */
   runOf?(id: number): HistogramRun;

@@ -33,7 +33,8 @@ export {
   splitAggregateChunk,
 } from './chunkenc/aggregate-chunk.ts';
 export type { FloatColumns } from './chunkenc/float-chunks.ts';
-export { CUSTOM_BUCKETS_SCHEMA, decodeHistogramChunk, type HistogramColumns, isHistogramEncoding, RESET_HINT } from './chunkenc/histogram-chunk.ts';
+export { decodeHistogramChunk, type HistogramColumns, isHistogramEncoding, RESET_HINT } from './chunkenc/histogram-chunk.ts';
+export { CUSTOM_BUCKETS_SCHEMA } from './chunkenc/histogram-layout.ts';
 export { decodeXor2Chunk, decodeXor2Into, hasStartTimestamps, type Xor2Columns, xor2SampleCount, type Xor2Target } from './chunkenc/xor2-chunk.ts';
 export { encodeXor2Chunk, type Xor2Samples } from './chunkenc/xor2-encoder.ts';
 export { type ChunkFrame, type ChunkReader, frameChunk, openChunks } from './chunks/chunk-reader.ts';

@@ -12,6 +12,8 @@
 import { boundOf } from './bucket-bounds.ts';
 import { CUSTOM_BUCKETS_SCHEMA, type FloatHistogram, type HistogramSpan } from './float-histogram.ts';
 
+const NO_BUCKETS = new Float64Array(0);
+
 type Segment = 'positive' | 'positive-reverse' | 'zero' | 'negative' | 'negative-reverse';
 
 const ALL: readonly Segment[] = ['negative-reverse', 'zero', 'positive'];
@@ -38,7 +40,7 @@ export class BucketCursor {
   #isPositive = true;
   #segment: Segment = 'zero';
   #spans: readonly HistogramSpan[] = [];
-  #buckets: Float64Array = new Float64Array(0);
+  #buckets: Float64Array = NO_BUCKETS;
   #span = 0;
   #inSpan = 0;
   #bucketIndex = 0;

@@ -155,6 +155,7 @@ test('a rate of columns makes no objects of the histograms it reads', async () =
   const made = Array.from({ length: count }, (_none, i) => createHistogram({ count: i, sum: i, positiveSpans: [{ offset: 0, length: 1 }], positiveBuckets: Float64Array.of(i) }));
   const run: HistogramRun = {
     firstId: 0,
+    endId: count,
     schema: 0,
     zeroThreshold: 0,
     positiveSpans: made[0]!.positiveSpans,

@@ -37,8 +37,8 @@ function needsBuckets(expr: Expr): boolean {
 
 /** The histograms of a series without their buckets; hints that say nothing are made to say whether there was a reset since the sample before. */
 export function withoutBuckets(histograms: SeriesHistograms, count: number): SeriesHistograms {
-  const { idAt, runOf } = histograms;
-  return idAt === undefined || runOf === undefined ? objectsWithoutBuckets(histograms, count) : runsWithoutBuckets(histograms, idAt, runOf, count);
+  const { ids, runOf } = histograms;
+  return ids === undefined || runOf === undefined ? objectsWithoutBuckets(histograms, count) : runsWithoutBuckets(histograms, ids, runOf, count);
 }
 
 function objectsWithoutBuckets(histograms: SeriesHistograms, count: number): SeriesHistograms {
@@ -59,64 +59,55 @@ function objectsWithoutBuckets(histograms: SeriesHistograms, count: number): Ser
   return { at: (index) => stats[index] };
 }
 
-/** The same for columns: each run loses its buckets. */
-function runsWithoutBuckets(histograms: SeriesHistograms, idAt: (index: number) => number, runOf: (id: number) => HistogramRun, count: number): SeriesHistograms {
+/** The same for columns: those of the series alone, numbered anew, and runs without buckets. */
+function runsWithoutBuckets(histograms: SeriesHistograms, ids: Int32Array, runOf: (id: number) => HistogramRun, count: number): SeriesHistograms {
+  const own = new Int32Array(count).fill(-1);
   const indexes = new Int32Array(count);
-  let found = 0;
+  let [size, present] = [0, 0];
+  for (let i = 0; i < count; i++) if (ids[i] !== -1) own[i] = size++;
+  const counts = new Float64Array(size);
+  const sums = new Float64Array(size);
+  const hints = new Uint8Array(size);
+  const bucketAt = new Int32Array(size);
+  const columns = { zeroThreshold: 0, positiveSpans: [], negativeSpans: [], customValues: NO_NUMBERS, positiveBuckets: 0, negativeBuckets: 0, counts, zeroCounts: new Float64Array(size), sums, hints, bucketAt, buckets: NO_NUMBERS };
+  const firsts: { readonly schema: number; readonly firstId: number }[] = [];
   let run: HistogramRun | undefined;
   for (let i = 0; i < count; i++) {
-    const id = idAt(i);
-    if (id === -1) continue;
-    if (run === undefined || !holds(run, id)) run = runOf(id);
-    if (run.bucketAt[id - run.firstId]! >= 0) indexes[found++] = i;
+    const at = own[i]!;
+    if (at === -1) continue;
+    const id = ids[i]!;
+    if (run === undefined || !holds(run, id)) {
+      run = runOf(id);
+      firsts.push({ schema: run.schema, firstId: at });
+    }
+    counts[at] = run.counts[id]!;
+    sums[at] = run.sums[id]!;
+    hints[at] = run.hints[id]!;
+    bucketAt[at] = Math.min(run.bucketAt[id]!, 0);
+    if (bucketAt[at] === 0) indexes[present++] = i;
   }
-  const list = HistogramList.at(histograms, indexes.subarray(0, found));
-  const stats = list.runs.map(statsOf);
-  for (let i = 1; i < found; i++) {
-    if (list.hintAt(i) === RESET_HINTS.unknown) stats[list.runAt[i]!]!.hints[list.places[i]!] = list.isReset(i) ? RESET_HINTS.reset : RESET_HINTS.notReset;
+  const stored = HistogramList.at(histograms, indexes.subarray(0, present));
+  for (let i = 1; i < present; i++) {
+    const at = own[indexes[i]!]!;
+    if (hints[at] === RESET_HINTS.unknown) hints[at] = stored.isReset(i) ? RESET_HINTS.reset : RESET_HINTS.notReset;
   }
-  let at = 0;
-  let last: HistogramRun | undefined;
-  const statsRunOf = (id: number): HistogramRun => {
-    if (last !== undefined && holds(last, id)) return last;
-    // Mostly asked for in order. One that is not there has nothing but stale markers.
-    if (at + 1 < stats.length && holds(stats[at + 1]!, id)) at++;
-    else at = Math.max(0, stats.findIndex((one) => holds(one, id)));
-    const found = stats[at];
-    last = found !== undefined && holds(found, id) ? found : statsOf(runOf(id));
-    return last;
+  const runs = firsts.map(({ schema, firstId }, i): HistogramRun => ({ ...columns, schema, firstId, endId: firsts[i + 1]?.firstId ?? size }));
+  let last = 0;
+  const ownRunOf = (id: number): HistogramRun => {
+    // Mostly asked for in order.
+    if (!holds(runs[last]!, id)) last = last + 1 < runs.length && holds(runs[last + 1]!, id) ? last + 1 : runs.findIndex((one) => holds(one, id));
+    return runs[last]!;
   };
   return {
     at(index) {
-      const id = idAt(index);
-      if (id === -1) return undefined;
-      const own = statsRunOf(id);
-      return histogramOfRun(own, id - own.firstId);
+      const id = own[index]!;
+      return id === -1 ? undefined : histogramOfRun(ownRunOf(id), id);
     },
-    idAt,
-    runOf: statsRunOf,
+    ids: own,
+    runOf: ownRunOf,
   };
 }
 
-function holds({ firstId, counts }: HistogramRun, id: number): boolean {
-  return id >= firstId && id < firstId + counts.length;
-}
-
-function statsOf({ firstId, schema, counts, sums, hints, bucketAt }: HistogramRun): HistogramRun {
-  return {
-    firstId,
-    schema,
-    zeroThreshold: 0,
-    positiveSpans: [],
-    negativeSpans: [],
-    customValues: NO_NUMBERS,
-    positiveBuckets: 0,
-    negativeBuckets: 0,
-    counts,
-    zeroCounts: new Float64Array(counts.length),
-    sums,
-    hints: hints.slice(),
-    bucketAt: bucketAt.map((from) => Math.min(from, 0)),
-    buckets: NO_NUMBERS,
-  };
+function holds({ firstId, endId }: HistogramRun, id: number): boolean {
+  return id >= firstId && id < endId;
 }

@@ -33,7 +33,7 @@ export class HistogramSums {
   readonly #positive: Side = { first: 0, width: 0, cells: new Float64Array(0) };
   readonly #negative: Side = { first: 0, width: 0, cells: new Float64Array(0) };
   #bytes: number;
-  /** The run looked at last, which goes with these sums. */
+  /** A run that goes with these sums: so do all that share its layout. */
   #fitting: HistogramRun | undefined;
 
   /** @param layout says schema and zero bucket */
@@ -57,18 +57,20 @@ export class HistogramSums {
     const { list } = row;
     const [after, before] = [row.after[k]!, row.before[k]!];
     const run = list.runs[list.runAt[after]!]!;
-    if (run !== this.#fitting && !this.#makeFit(run)) return false;
+    const fitting = this.#fitting;
+    const isFitting = fitting !== undefined && run.positiveSpans === fitting.positiveSpans && run.negativeSpans === fitting.negativeSpans && run.customValues === fitting.customValues && run.zeroThreshold === fitting.zeroThreshold && run.schema === fitting.schema;
+    if (!isFitting && !this.#makeFit(run)) return false;
     const runBefore = list.runs[list.runAt[before]!]!;
     const [place, placeBefore] = [list.places[after]!, list.places[before]!];
     const factor = row.factors[k]!;
     const totals = this.#totals;
     const at = k * TOTALS;
-    addTo(totals, at, (run.zeroCounts[place]! - runBefore.zeroCounts[placeBefore]!) * factor);
-    addTo(totals, at + 2, (run.counts[place]! - runBefore.counts[placeBefore]!) * factor);
-    addTo(totals, at + 4, (run.sums[place]! - runBefore.sums[placeBefore]!) * factor);
-    const [rowAt, rowBefore] = [run.bucketAt[place]!, runBefore.bucketAt[placeBefore]!];
-    addSide(this.#positive, k, run.positiveSpans, run.buckets, rowAt, runBefore.buckets, rowBefore, factor);
-    if (run.negativeBuckets > 0) addSide(this.#negative, k, run.negativeSpans, run.buckets, rowAt + run.positiveBuckets, runBefore.buckets, rowBefore + run.positiveBuckets, factor);
+    addCompensatedPair(totals, at, (run.zeroCounts[place]! - runBefore.zeroCounts[placeBefore]!) * factor);
+    addCompensatedPair(totals, at + 2, (run.counts[place]! - runBefore.counts[placeBefore]!) * factor);
+    addCompensatedPair(totals, at + 4, (run.sums[place]! - runBefore.sums[placeBefore]!) * factor);
+    const from = row.differencesAt[k]!;
+    addSide(this.#positive, k, run.positiveSpans, row.differences, from, factor);
+    if (run.negativeBuckets > 0) addSide(this.#negative, k, run.negativeSpans, row.differences, from + run.positiveBuckets, factor);
     this.#present[k] = 1;
     return true;
   }
@@ -151,7 +153,7 @@ function isSameBounds(a: Float64Array, b: Float64Array): boolean {
 }
 
 /** Adds to a cell with compensation; what rounding loses is in the next one. As `addCompensated` of model. */
-function addTo(cells: Float64Array, at: number, x: number): void {
+export function addCompensatedPair(cells: Float64Array, at: number, x: number): void {
   const sum = cells[at]!;
   const total = sum + x;
   if (total === Infinity || total === -Infinity) cells[at + 1] = 0;
@@ -160,24 +162,17 @@ function addTo(cells: Float64Array, at: number, x: number): void {
   cells[at] = total;
 }
 
-function addSide(side: Side, k: number, spans: readonly HistogramSpan[], after: Float64Array, afterAt: number, before: Float64Array, beforeAt: number, factor: number): void {
+/** Adds the buckets of one sign, times a factor; `differences` has them from `at` on. */
+function addSide(side: Side, k: number, spans: readonly HistogramSpan[], differences: Float64Array, at: number, factor: number): void {
   const { cells } = side;
   let cell = (k * side.width - side.first) * 2;
-  let i = 0;
+  let i = at;
   for (let span = 0; span < spans.length; span++) {
     const { offset, length } = spans[span]!;
     cell += offset * 2;
     for (const end = i + length; i < end; i++, cell += 2) {
-      const difference = after[afterAt + i]! - before[beforeAt + i]!;
       // Adding 0 changes nothing, and most buckets do not change within a window.
-      if (difference === 0) continue;
-      const x = difference * factor;
-      const sum = cells[cell]!;
-      const total = sum + x;
-      if (total === Infinity || total === -Infinity) cells[cell + 1] = 0;
-      else if (Math.abs(sum) >= Math.abs(x)) cells[cell + 1]! += sum - total + x;
-      else cells[cell + 1]! += x - total + sum;
-      cells[cell] = total;
+      if (differences[i] !== 0) addCompensatedPair(cells, cell, differences[i]! * factor);
     }
   }
 }

@@ -10,6 +10,7 @@ import { mixedFunction } from '../functions/mixed-range-functions.ts';
 import { rateFactor, type Remarks } from '../functions/histogram-rate.ts';
 import { DifferenceRow } from './difference-row.ts';
 import { HistogramList } from './histogram-list.ts';
+import { sumOfWindow } from './histogram-window-sum.ts';
 import type { SeriesHistograms } from './read-series.ts';
 import type { StepMatrix } from './step-matrix.ts';
 
@@ -28,13 +29,13 @@ export interface SplitSeries {
 export function splitSeries(timestampsMs: Float64Array, values: Float64Array, histograms: SeriesHistograms | undefined, starts?: Float64Array): SplitSeries {
   const words = wordsOf(values);
   const count = values.length;
-  const idAt = histograms?.idAt;
+  const ids = histograms?.ids;
   // Floats from the front, histograms from the back.
   const indexes = new Int32Array(count);
   let [floatCount, found] = [0, count];
   for (let i = 0; i < count; i++) {
     if (isStaleNaN(words, i)) continue;
-    const isHistogram = histograms !== undefined && (idAt === undefined ? histograms.at(i) !== undefined : idAt(i) !== -1);
+    const isHistogram = histograms !== undefined && (ids === undefined ? histograms.at(i) !== undefined : ids[i] !== -1);
     if (isHistogram) indexes[--found] = i;
     else indexes[floatCount++] = i;
   }
@@ -82,6 +83,7 @@ export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Floa
   const apply = mixedFunction(windows.func);
   const row = new DifferenceRow(out.length, histograms);
   const plainRate = extended === 'no' && starts === undefined && (windows.func === 'rate' || windows.func === 'increase') ? { isCounter: true, isRate: windows.func === 'rate' } : undefined;
+  const sums = extended === 'no' && (windows.func === 'sum_over_time' || windows.func === 'avg_over_time') ? { isMean: windows.func === 'avg_over_time' } : undefined;
   const before = extended === 'no' ? 0 : lookbackMs;
   const after = extended === 'smoothed' ? lookbackMs : 0;
   let [lo, hi, floatLo, floatHi] = [0, 0, 0, 0];
@@ -98,6 +100,14 @@ export function mixedSteps(series: SplitSeries, windows: MixedWindows, out: Floa
       // Nothing in between is looked at, and nobody needs an object yet.
       const firstCount = histograms.countAt(lo);
       row.setDifference(k, hi - 1, lo, rateFactor(timesMs, lo, hi, startMs, endMs, firstCount, histograms.countAt(hi - 1) - firstCount, plainRate));
+      present[k] = 1;
+      out[k] = 0;
+      continue;
+    }
+    const sum = sums !== undefined && floatLo === floatHi && histograms.isNested(lo, hi) ? sumOfWindow(histograms, lo, hi, sums.isMean) : undefined;
+    if (sum !== undefined) {
+      if (sum.counterResetCollision) annotations.counterResetCollision('aggregation', pos);
+      row.setObject(k, sum.histogram);
       present[k] = 1;
       out[k] = 0;
       continue;

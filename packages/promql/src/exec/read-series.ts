@@ -30,8 +30,8 @@ export interface ReadRequest {
 export interface SeriesHistograms {
   /** The histogram at an index; undefined for floats, STALE_HISTOGRAM for a stale marker. */
   at(index: number): FloatHistogram | undefined;
-  /** Where storage has columns: the number of a histogram, and its run. */
-  readonly idAt?: ((index: number) => number) | undefined;
+  /** Where storage has columns: the number of each histogram, −1 for floats, and the run of a number. */
+  readonly ids?: Int32Array | undefined;
   readonly runOf?: ((id: number) => HistogramRun) | undefined;
 }
 
@@ -119,7 +119,7 @@ function histogramsOf(column: HistogramColumn, from: number, to: number): Series
       const id = ids[from + index]!;
       return id === -1 ? undefined : column.get(id);
     },
-    ...(column.runOf === undefined ? {} : { idAt: (index: number) => ids[from + index]!, runOf: (id: number) => column.runOf!(id) }),
+    ...(column.runOf === undefined ? {} : { ids: ids.subarray(from, to), runOf: (id: number) => column.runOf!(id) }),
   };
 }
 

@@ -103,6 +103,13 @@ function layoutOf(histogram: FloatHistogram): string {
   return isStaleHistogram(histogram) ? 'stale' : JSON.stringify([schema, zeroThreshold, positiveSpans, negativeSpans, [...customValues]]);
 }
 
+/** A column of a run, with nothing before its first id. */
+function byId(firstId: number, all: readonly FloatHistogram[], field: (histogram: FloatHistogram, i: number) => number): Float64Array {
+  const column = new Float64Array(firstId + all.length).fill(NaN, 0, firstId);
+  all.forEach((histogram, i) => (column[firstId + i] = field(histogram, i)));
+  return column;
+}
+
 /** The run that begins with an id. */
 function runFrom(histograms: readonly FloatHistogram[], firstId: number, firstIds: readonly number[]): HistogramRun {
   const all = histograms.slice(firstId, firstIds.find((first) => first > firstId));
@@ -110,6 +117,7 @@ function runFrom(histograms: readonly FloatHistogram[], firstId: number, firstId
   const size = positiveBuckets.length + negativeBuckets.length;
   return {
     firstId,
+    endId: firstId + all.length,
     schema,
     zeroThreshold,
     positiveSpans,
@@ -117,11 +125,11 @@ function runFrom(histograms: readonly FloatHistogram[], firstId: number, firstId
     customValues,
     positiveBuckets: positiveBuckets.length,
     negativeBuckets: negativeBuckets.length,
-    counts: Float64Array.from(all, ({ count }) => count),
-    zeroCounts: Float64Array.from(all, ({ zeroCount }) => zeroCount),
-    sums: Float64Array.from(all, ({ sum }) => sum),
-    hints: Uint8Array.from(all, ({ resetHint }) => resetHint),
-    bucketAt: Int32Array.from(all, (histogram, i) => (isStaleHistogram(histogram) ? -1 : i * size)),
+    counts: byId(firstId, all, ({ count }) => count),
+    zeroCounts: byId(firstId, all, ({ zeroCount }) => zeroCount),
+    sums: byId(firstId, all, ({ sum }) => sum),
+    hints: Uint8Array.from(byId(firstId, all, ({ resetHint }) => resetHint)),
+    bucketAt: Int32Array.from(byId(firstId, all, (histogram, i) => (isStaleHistogram(histogram) ? -1 : i * size))),
     buckets: Float64Array.from(all.flatMap((histogram) => [...histogram.positiveBuckets, ...histogram.negativeBuckets])),
   };
 }

@@ -9,17 +9,15 @@
  *
  *   with starts  2 bits reset header │ 14 bits sample count │ start header (kernels: js/start-timestamps.ts) │ layout │ …
  *
- * All samples of a chunk share one layout. A stale marker, a sum with the stale bits, has no buckets. What comes out are absolute counts
+ * All samples of a chunk share one layout (histogram-layout.ts). A stale marker, a sum with the stale bits, has no buckets. What comes out are absolute counts
  * as doubles, as PromQL computes with them. Source: Prometheus tsdb/chunkenc/{histogram,float_histogram,histogram_meta,histogram_st,float_histogram_st}.go.
  */
-import { BitReader, BytesError } from '@gauntlet/bytes';
-import { CHUNK_SLACK_BYTES, decodeHistogramRows, HISTOGRAM_COLUMNS, histogramStateBytes, type Kernels, readVarbitInt, readVarbitUint } from '@gauntlet/kernels';
+import { BytesError } from '@gauntlet/bytes';
+import { CHUNK_SLACK_BYTES, decodeHistogramRows, HISTOGRAM_COLUMNS, histogramStateBytes, type Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { TsdbError } from '../errors.ts';
+import { damaged, HEADER_BYTES, type HistogramChunkLayout, NO_LAYOUT, readHistogramLayout, SCHEMA_MAX } from './histogram-layout.ts';
 import { reduceSide } from './reduce-schema.ts';
-
-/** Buckets with bounds of their own; other schemas are exponents. */
-export const CUSTOM_BUCKETS_SCHEMA = -53;
 
 /** What is known of counter resets before a sample: numbers as in Prometheus. */
 export const RESET_HINT = { unknown: 0, reset: 1, notReset: 2, gauge: 3 } as const;
@@ -58,13 +56,10 @@ export interface HistogramColumns {
   readonly startTimestamps?: Float64Array;
 }
 
-const HEADER_BYTES = 3;
+/** RESET_HINT by the two bits of a chunk. */
 const RESET_HEADERS: readonly number[] = [RESET_HINT.unknown, RESET_HINT.notReset, RESET_HINT.reset, RESET_HINT.gauge];
 /** By HISTOGRAM_REFUSAL. */
 const REFUSALS: readonly string[] = ['ends early', 'has a bad window', 'has a number beyond ±(2^53 − 1)', 'has counts below 0 or beyond 2^53 − 1', 'has a start timestamp beyond ±(2^53 − 1)', 'has a start timestamp of more than ten bytes'];
-const SCHEMA_MIN = -9;
-const SCHEMA_MAX = 8;
-const SCHEMA_MAX_RESERVED = 52;
 
 /** Whether an encoding is one of native histograms: 2, 3, 5 or 6. */
 export function isHistogramEncoding(encoding: number): boolean {
@@ -90,20 +85,35 @@ export function decodeHistogramChunk(encoding: number, data: Uint8Array, name: s
   }
 }
 
+/** What a chunk says before its layout. */
+export interface HistogramChunkHeader {
+  readonly isFloat: boolean;
+  /** How the chunk says it began, a RESET_HINT. */
+  readonly header: number;
+  /** Samples. */
+  readonly count: number;
+  /** Header byte of start timestamps; 0 when no sample has one. */
+  readonly startHeader: number;
+}
+
+/** Reads the first HEADER_BYTES of a chunk, which are there. */
+export function readHistogramHeader(encoding: number, data: Uint8Array): HistogramChunkHeader {
+  const hasStarts = encoding >= CHUNK_ENCODING.histogramSt;
+  return {
+    isFloat: encoding === CHUNK_ENCODING.floatHistogram || encoding === CHUNK_ENCODING.floatHistogramSt,
+    header: RESET_HEADERS[data[hasStarts ? 0 : 2]! >>> 6]!,
+    count: ((hasStarts ? data[0]! & 0x3f : data[0]!) << 8) | data[1]!,
+    startHeader: hasStarts ? data[2]! : 0,
+  };
+}
+
 class Decoder {
   readonly #data: Uint8Array;
-  readonly #reader: BitReader;
   readonly #name: string;
   readonly #isFloat: boolean;
   readonly #header: number;
   readonly #count: number;
-  #schema = 0;
-  #zeroThreshold = 0;
-  #positiveSpans: Int32Array = new Int32Array(0);
-  #negativeSpans: Int32Array = new Int32Array(0);
-  #customBounds: Float64Array = new Float64Array(0);
-  #positive = 0;
-  #negative = 0;
+  #layout: HistogramChunkLayout = NO_LAYOUT;
   /** Header byte of start timestamps; 0 in chunks without. */
   readonly #startHeader: number;
   readonly #kernels: Kernels | undefined;
@@ -115,14 +125,13 @@ class Decoder {
 
   constructor(data: Uint8Array, name: string, encoding: number, kernels: Kernels | undefined) {
     this.#data = data;
-    this.#reader = new BitReader(data, HEADER_BYTES);
     this.#name = name;
     this.#kernels = kernels;
-    this.#isFloat = encoding === CHUNK_ENCODING.floatHistogram || encoding === CHUNK_ENCODING.floatHistogramSt;
-    const hasStarts = encoding >= CHUNK_ENCODING.histogramSt;
-    this.#header = RESET_HEADERS[data[hasStarts ? 0 : 2]! >>> 6]!;
-    this.#count = ((hasStarts ? data[0]! & 0x3f : data[0]!) << 8) | data[1]!;
-    this.#startHeader = hasStarts ? data[2]! : 0;
+    const { isFloat, header, count, startHeader } = readHistogramHeader(encoding, data);
+    this.#isFloat = isFloat;
+    this.#header = header;
+    this.#count = count;
+    this.#startHeader = startHeader;
     this.#hints = new Uint8Array(this.#count);
     this.#bucketAt = new Int32Array(this.#count).fill(-1);
   }
@@ -130,23 +139,24 @@ class Decoder {
   decode(): HistogramColumns {
     const count = this.#count;
     if (count > 0) {
-      this.#readLayout();
+      this.#layout = readHistogramLayout(this.#data, this.#name);
       this.#readSamples();
       this.#placeRows();
-      if (this.#schema > SCHEMA_MAX) this.#reduceSchema();
+      if (this.#layout.schema > SCHEMA_MAX) this.#reduceSchema();
     }
+    const { schema, zeroThreshold, positiveSpans, negativeSpans, customBounds, positiveBuckets, negativeBuckets } = this.#layout;
     const column = (i: number): Float64Array => this.#columns.subarray(i * count, (i + 1) * count);
     return {
       ...(this.#startHeader === 0 ? {} : { startTimestamps: column(4) }),
       isFloat: this.#isFloat,
       header: this.#header,
-      schema: this.#schema,
-      zeroThreshold: this.#zeroThreshold,
-      positiveSpans: this.#positiveSpans,
-      negativeSpans: this.#negativeSpans,
-      customBounds: this.#customBounds,
-      positiveBuckets: this.#positive,
-      negativeBuckets: this.#negative,
+      schema,
+      zeroThreshold,
+      positiveSpans,
+      negativeSpans,
+      customBounds,
+      positiveBuckets,
+      negativeBuckets,
       count,
       timestampsMs: column(0),
       counts: column(1),
@@ -159,70 +169,18 @@ class Decoder {
   }
 
   #fail(what: string): TsdbError {
-    return new TsdbError('ERR_CHUNK_CORRUPT', `decode histogram chunk of ${this.#name}: ${what}`);
-  }
-
-  #readLayout(): void {
-    const reader = this.#reader;
-    const threshold = reader.readBits(8);
-    // One byte for 0 and for powers of two from 2^-243 to 2^10; other values follow whole.
-    if (threshold === 255) this.#zeroThreshold = this.#readDouble();
-    else if (threshold > 0) this.#zeroThreshold = 2 ** (threshold - 244);
-    this.#schema = readVarbitInt(reader);
-    this.#positiveSpans = this.#readSpans();
-    this.#negativeSpans = this.#readSpans();
-    if (this.#schema === CUSTOM_BUCKETS_SCHEMA) this.#readCustomBounds();
-    else if (this.#schema < SCHEMA_MIN || this.#schema > SCHEMA_MAX_RESERVED) throw this.#fail(`unknown schema ${this.#schema}`);
-    this.#positive = spanBuckets(this.#positiveSpans);
-    this.#negative = spanBuckets(this.#negativeSpans);
-    // A bucket takes a bit at least: more of them than that are damage, and must not become an allocation.
-    const buckets = this.#positive + this.#negative;
-    if (buckets > reader.bitsLeft) throw this.#fail(`${buckets} buckets in ${reader.bitsLeft} bits`);
-  }
-
-  #readDouble(): number {
-    this.#reader.readBits64(64);
-    const view = new DataView(new ArrayBuffer(8));
-    view.setUint32(0, this.#reader.hi);
-    view.setUint32(4, this.#reader.lo);
-    return view.getFloat64(0);
-  }
-
-  #readSpans(): Int32Array {
-    const reader = this.#reader;
-    const count = readVarbitUint(reader);
-    if (count * 2 > reader.bitsLeft) throw this.#fail(`${count} spans in ${reader.bitsLeft} bits`);
-    const spans = new Int32Array(count * 2);
-    for (let i = 0; i < count; i++) {
-      const length = readVarbitUint(reader);
-      const offset = readVarbitInt(reader);
-      if (length > 0x7fffffff || Math.abs(offset) > 0x7fffffff) throw this.#fail(`span of ${length} buckets at offset ${offset}`);
-      spans[i * 2] = offset;
-      spans[i * 2 + 1] = length;
-    }
-    return spans;
-  }
-
-  #readCustomBounds(): void {
-    const reader = this.#reader;
-    const count = readVarbitUint(reader);
-    if (count > reader.bitsLeft) throw this.#fail(`${count} custom bounds in ${reader.bitsLeft} bits`);
-    this.#customBounds = new Float64Array(count);
-    for (let i = 0; i < count; i++) {
-      // Thousandths plus one; 0 says that the bound follows whole.
-      const bound = readVarbitUint(reader);
-      this.#customBounds[i] = bound === 0 ? this.#readDouble() : (bound - 1) / 1000;
-    }
+    return damaged(this.#name, what);
   }
 
   /** Brings what was decoded from a finer schema to the finest that is read. */
   #reduceSchema(): void {
-    const steps = this.#schema - SCHEMA_MAX;
-    const positive = reduceSide(this.#positiveSpans, this.#positive, steps);
-    const negative = reduceSide(this.#negativeSpans, this.#negative, steps);
-    if (positive === undefined || negative === undefined) throw this.#fail(`spans of schema ${this.#schema} that overlap, or buckets beyond 2^31`);
+    const { schema, positiveSpans, negativeSpans, positiveBuckets, negativeBuckets } = this.#layout;
+    const steps = schema - SCHEMA_MAX;
+    const positive = reduceSide(positiveSpans, positiveBuckets, steps);
+    const negative = reduceSide(negativeSpans, negativeBuckets, steps);
+    if (positive === undefined || negative === undefined) throw this.#fail(`spans of schema ${schema} that overlap, or buckets beyond 2^31`);
     const fine = this.#buckets;
-    const total = this.#positive + this.#negative;
+    const total = positiveBuckets + negativeBuckets;
     const coarse = positive.buckets + negative.buckets;
     this.#buckets = new Float64Array(total === 0 ? 0 : (fine.length / total) * coarse);
     let used = 0;
@@ -232,12 +190,10 @@ class Decoder {
       const at = used;
       used += coarse;
       this.#bucketAt[sample] = at;
-      for (let i = 0; i < this.#positive; i++) this.#buckets[at + positive.placeOf[i]!]! += fine[from + i]!;
-      for (let i = 0; i < this.#negative; i++) this.#buckets[at + positive.buckets + negative.placeOf[i]!]! += fine[from + this.#positive + i]!;
+      for (let i = 0; i < positiveBuckets; i++) this.#buckets[at + positive.placeOf[i]!]! += fine[from + i]!;
+      for (let i = 0; i < negativeBuckets; i++) this.#buckets[at + positive.buckets + negative.placeOf[i]!]! += fine[from + positiveBuckets + i]!;
     }
-    this.#schema = SCHEMA_MAX;
-    [this.#positiveSpans, this.#negativeSpans] = [positive.spans, negative.spans];
-    [this.#positive, this.#negative] = [positive.buckets, negative.buckets];
+    this.#layout = { ...this.#layout, schema: SCHEMA_MAX, positiveSpans: positive.spans, negativeSpans: negative.spans, positiveBuckets: positive.buckets, negativeBuckets: negative.buckets };
   }
 
   /** Decodes what follows the layout, by the kernel where there is one. */
@@ -248,26 +204,31 @@ class Decoder {
     throw this.#fail(`sample ${sample} ${REFUSALS[(-1 - result) % 8]!}`);
   }
 
+  /** Buckets of a sample. */
+  get #stride(): number {
+    return this.#layout.positiveBuckets + this.#layout.negativeBuckets;
+  }
+
   /** Room for rows: a bucket takes a bit at least. */
   #bucketRoom(): number {
-    return Math.min(this.#count * (this.#positive + this.#negative), this.#data.length * 8);
+    return Math.min(this.#count * this.#stride, this.#data.length * 8);
   }
 
   #readByTwin(): number {
     const padded = new Uint8Array(this.#data.length + CHUNK_SLACK_BYTES);
     padded.set(this.#data);
-    const buckets = this.#positive + this.#negative;
+    const buckets = this.#stride;
     this.#columns = new Float64Array(this.#count * (this.#startHeader === 0 ? HISTOGRAM_COLUMNS - 1 : HISTOGRAM_COLUMNS));
     this.#buckets = new Float64Array(this.#bucketRoom());
     const rows = decodeHistogramRows({
       data: new DataView(padded.buffer),
       chunkAt: 0,
       chunkBytes: this.#data.length,
-      bit: this.#reader.bitOffset,
+      bit: this.#layout.endBit,
       isFloat: this.#isFloat,
       startHeader: this.#startHeader,
       count: this.#count,
-      positive: this.#positive,
+      positive: this.#layout.positiveBuckets,
       buckets,
       columns: this.#columns,
       columnsAt: 0,
@@ -282,7 +243,7 @@ class Decoder {
     const { memory } = kernels;
     // An allocation may move the memory of kernels from under a view of it.
     const data = this.#data.buffer === memory.buffer ? this.#data.slice() : this.#data;
-    const buckets = this.#positive + this.#negative;
+    const buckets = this.#stride;
     const columns = this.#count * HISTOGRAM_COLUMNS;
     // One piece: rows, columns, state, chunk. The first three are of whole doubles.
     const [columnsAt, stateAt] = [this.#bucketRoom() * 8, (this.#bucketRoom() + columns) * 8];
@@ -293,11 +254,11 @@ class Decoder {
       const rows = kernels.decodeHistogramSamples(
         ptr + chunkAt,
         data.length,
-        this.#reader.bitOffset,
+        this.#layout.endBit,
         this.#isFloat ? 1 : 0,
         this.#startHeader,
         this.#count,
-        this.#positive,
+        this.#layout.positiveBuckets,
         buckets,
         ptr + stateAt,
         ptr + columnsAt,
@@ -314,7 +275,7 @@ class Decoder {
 
   /** Finds the rows of samples, and says what is known before each. */
   #placeRows(): void {
-    const buckets = this.#positive + this.#negative;
+    const buckets = this.#stride;
     const sums = new Uint32Array(this.#columns.buffer, this.#columns.byteOffset + 3 * this.#count * 8, this.#count * 2);
     let at = 0;
     for (let sample = 0; sample < this.#count; sample++) {
@@ -328,10 +289,4 @@ class Decoder {
       at += buckets;
     }
   }
-}
-
-function spanBuckets(spans: Int32Array): number {
-  let buckets = 0;
-  for (let i = 1; i < spans.length; i += 2) buckets += spans[i]!;
-  return buckets;
 }

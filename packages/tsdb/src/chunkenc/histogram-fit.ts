@@ -6,7 +6,8 @@
  *
  * Source: Prometheus tsdb/chunkenc/{histogram,float_histogram}.go, `appendable`, `appendableGauge`.
  */
-import { CUSTOM_BUCKETS_SCHEMA, RESET_HINT } from './histogram-chunk.ts';
+import { RESET_HINT } from './histogram-chunk.ts';
+import { CUSTOM_BUCKETS_SCHEMA } from './histogram-layout.ts';
 import type { HistogramLayout, HistogramSample } from './histogram-encoder.ts';
 import { bucketIndexes, isSameSpans, unionSpans } from './spans.ts';
 

@@ -5,7 +5,8 @@
  */
 import { BitWriter } from '@gauntlet/bytes';
 import { HistogramRowWriter, writeVarbitInt, writeVarbitUint } from '@gauntlet/kernels';
-import { CUSTOM_BUCKETS_SCHEMA, RESET_HINT } from './histogram-chunk.ts';
+import { RESET_HINT } from './histogram-chunk.ts';
+import { CUSTOM_BUCKETS_SCHEMA } from './histogram-layout.ts';
 import type { HistogramLayout, HistogramSample } from './histogram-encoder.ts';
 import { bucketCount, bucketIndexes, isSameSpans } from './spans.ts';
 

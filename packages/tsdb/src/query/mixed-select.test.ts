@@ -206,7 +206,7 @@ describe('start timestamps', () => {
 describe('a batch of histograms', () => {
   const chunks = [0, 1, 2].map((chunk) => chunksOf([0, 1, 2].map((i) => ({ timeMs: 100 * chunk + i, kind: 'integers', counts: [chunk, i] })))[0]!);
 
-  test.each([[0, 10], [700, 7], [1 << 20, 3]])('that may keep %d bytes gives each of them in any order, for %d reads, and back what it charged', (keptBytesMax, reads) => {
+  test.each([[0, 10], [50, 7], [1 << 20, 3]])('that may keep %d bytes gives each of them in any order, for %d reads, and back what it charged', (keptBytesMax, reads) => {
     let charged = 0;
     let read = 0;
     const batch = new HistogramBatch({ reserve: (bytes) => (charged += bytes), release: (bytes) => (charged -= bytes) }, undefined, keptBytesMax);
@@ -220,7 +220,8 @@ describe('a batch of histograms', () => {
         name: () => 'test',
       });
     }
-    expect(charged).toBeLessThanOrEqual(keptBytesMax);
+    // Columns of nine histograms beside their buckets.
+    expect(charged).toBeLessThanOrEqual(keptBytesMax + 9 * 29);
     for (const ids of [[0, 1, 2, 3, 4, 5, 6, 7, 8], [8, 0, 4, 3, 2, 7]]) expect(ids.map((id) => [...batch.get(id).positiveBuckets])).toEqual(ids.map((id) => [Math.floor(id / 3), id % 3]));
     expect(read).toBe(reads);
     // Two buckets: nothing else of the chunk stays with a histogram that somebody keeps.
@@ -234,7 +235,7 @@ describe('a batch of histograms', () => {
     let charged = 0;
     const charge = {
       reserve(bytes: number): void {
-        if (charged + bytes > 600) throw new RangeError('over budget');
+        if (charged + bytes > 300) throw new RangeError('over budget');
         charged += bytes;
       },
       release: (bytes: number) => void (charged -= bytes),

@@ -8,9 +8,9 @@
  *   starts         [ 0   0   0 │ s0  s1 ]        here
  */
 import type { Kernels } from '@gauntlet/kernels';
-import { CHUNK_ENCODING } from '@gauntlet/model';
+import { CHUNK_ENCODING, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { chunkSampleCount } from '../block/block-writer.ts';
-import { type HistogramColumns, isHistogramEncoding } from '../chunkenc/histogram-chunk.ts';
+import { isHistogramEncoding } from '../chunkenc/histogram-chunk.ts';
 import { decodeXor2Chunk, decodeXor2Into, hasStartTimestamps, xor2SampleCount } from '../chunkenc/xor2-chunk.ts';
 import { TsdbError } from '../errors.ts';
 import { type EncodedChunk, HistogramBatch, type HistogramCharge } from './histogram-batch.ts';
@@ -39,7 +39,7 @@ export class SideColumns {
 
   /** Gives everything back and begins a batch of so many samples. */
   reset(samples: number): void {
-    this.histograms.clear();
+    this.histograms.clear(samples);
     this.ids = undefined;
     this.starts = undefined;
     if (this.#chargedBytes > 0) this.#charge?.release(this.#chargedBytes);
@@ -70,7 +70,8 @@ export class SideColumns {
       this.ids = new Int32Array(this.#samples).fill(-1);
     }
     const { timestampsMs, valueWords } = columns();
-    putSamples(decoded, at, timestampsMs, valueWords, this.ids, firstId);
+    timestampsMs.set(decoded.timestampsMs, at);
+    this.#putHistograms(decoded.count, at, valueWords, this.ids, firstId);
     if (decoded.startTimestamps !== undefined) this.#needStarts().set(decoded.startTimestamps, at);
   }
 
@@ -108,6 +109,17 @@ export class SideColumns {
     return data.length < 2 ? 0 : chunkSampleCount(encoding, data);
   }
 
+  /** 0 in place of a histogram, the bits of the marker in place of a stale one. */
+  #putHistograms(count: number, at: number, valueWords: Uint32Array, ids: Int32Array, firstId: number): void {
+    for (let i = 0; i < count; i++) {
+      const isStale = this.histograms.isStale(firstId + i);
+      const to = (at + i) * 2;
+      valueWords[to] = isStale ? STALE_NAN_LO : 0;
+      valueWords[to + 1] = isStale ? STALE_NAN_HI : 0;
+      ids[at + i] = firstId + i;
+    }
+  }
+
   #needStarts(): Float64Array {
     if (this.starts === undefined) {
       this.#reserve(8 * this.#samples);
@@ -123,18 +135,5 @@ export class SideColumns {
 
   #tooMany(chunk: Pick<EncodedChunk, 'name'>, samples: number): TsdbError {
     return new TsdbError('ERR_CHUNK_CORRUPT', `decode chunk of ${chunk.name()}: ${samples} samples, more than room was made for`);
-  }
-}
-
-/** 0 in place of a histogram, the bits of the marker in place of a stale one. */
-function putSamples(columns: HistogramColumns, at: number, timestampsMs: Float64Array, valueWords: Uint32Array, ids: Int32Array, firstId: number): void {
-  timestampsMs.set(columns.timestampsMs, at);
-  const sumWords = new Uint32Array(columns.sums.buffer, columns.sums.byteOffset, columns.count * 2);
-  for (let i = 0; i < columns.count; i++) {
-    const isStale = columns.bucketAt[i]! < 0;
-    const to = (at + i) * 2;
-    valueWords[to] = isStale ? sumWords[i * 2]! : 0;
-    valueWords[to + 1] = isStale ? sumWords[i * 2 + 1]! : 0;
-    ids[at + i] = firstId + i;
   }
 }

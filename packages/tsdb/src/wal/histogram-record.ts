@@ -13,7 +13,8 @@
  */
 import { ByteReader, type GrowableBytes } from '@gauntlet/bytes';
 import { createHistogram, type HistogramSpan, reduceResolution, RESET_HINTS, type ResetHint, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
-import { CUSTOM_BUCKETS_SCHEMA, RESET_HINT } from '../chunkenc/histogram-chunk.ts';
+import { RESET_HINT } from '../chunkenc/histogram-chunk.ts';
+import { CUSTOM_BUCKETS_SCHEMA } from '../chunkenc/histogram-layout.ts';
 import { EMPTY_LAYOUT, type HistogramLayout, type HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { floatToSample } from '../chunkenc/histogram-sample.ts';
 import { badRecord, RECORD, StartTimestampPrefix, StartTimestampReader } from './record.ts';
