@@ -17,11 +17,27 @@ const SAFE_MAX_F64: f64 = 9007199254740991.0;
 /** 65,535 deltas of at most this, each growing by a 20-bit delta of deltas, move a timestamp by less than 2^52. */
 const SMALL_DELTA: i64 = 1 << 35;
 const SMALL_START: i64 = 1 << 52;
+/** Chunks of at most this and four bits a sample are mostly runs. */
+const RUNS_BYTES: u32 = 24;
+/** Bits that `peek` gives at any position, rounded down to whole samples of two bits. */
+const WINDOW_BITS: u64 = 56;
 
 /** See Kernels.decodeXor. */
 export function decodeXor(chunkPtr: usize, chunkBytes: u32, timestampsPtr: usize, valuesPtr: usize, sampleMax: i32): i32 {
   if (chunkBytes < 2) return DAMAGED;
   const count: i32 = (<i32>load<u8>(chunkPtr) << 8) | <i32>load<u8>(chunkPtr, 1);
+  return chunkBytes <= RUNS_BYTES + (<u32>count >> 1)
+    ? decodeSamples(chunkPtr, chunkBytes, count, timestampsPtr, valuesPtr, sampleMax, true)
+    : decodeSamples(chunkPtr, chunkBytes, count, timestampsPtr, valuesPtr, sampleMax, false);
+}
+
+/**
+ * Decodes a chunk.
+ * @param hasRuns whether runs of samples of two bits are looked for. A constant: there are two copies of the loop, for this costs the others 7 %
+ */
+// @ts-ignore: decorator
+@inline
+function decodeSamples(chunkPtr: usize, chunkBytes: u32, count: i32, timestampsPtr: usize, valuesPtr: usize, sampleMax: i32, hasRuns: bool): i32 {
   if (count > sampleMax) return NO_ROOM;
   if (count == 0) return 0;
   const end = chunkPtr + chunkBytes;
@@ -87,8 +103,23 @@ export function decodeXor(chunkPtr: usize, chunkBytes: u32, timestampsPtr: usize
     if (bit > endBit) return DAMAGED;
     if (tsOut >= tsStop) break;
 
-    // Timestamp of the next sample.
     window = peek(chunkPtr, bit);
+    if (hasRuns && window >> 48 == 0) {
+      // Eight or more samples as expected, with the value before: two bits each (2.6 → 0.8 ns).
+      const known = <usize>(min<u64>(clz(window), WINDOW_BITS) >> 1) << 3;
+      const runStop = min(tsOut + known, tsStop);
+      bit += <u32>(runStop - tsOut) >> 2;
+      for (; tsOut < runStop; tsOut += 8, vsOut += 8) {
+        timestamp += delta;
+        store<f64>(tsOut, <f64>timestamp);
+        store<u64>(vsOut, bits);
+      }
+      if (bit > endBit) return DAMAGED;
+      if (tsOut >= tsStop) break;
+      window = peek(chunkPtr, bit);
+    }
+
+    // Timestamp of the next sample.
     if (<i64>window < 0) {
       if (window >> 62 == 2) {
         delta += fromStored(<i64>(window << 2) >> 50, -8192);

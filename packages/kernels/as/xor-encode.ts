@@ -35,21 +35,23 @@ export function encodeXor(timestampsPtr: usize, valuesPtr: usize, count: i32, ou
   if (outPtr + 2 + SAMPLE_ROOM > outEnd) return NO_ROOM;
   const timestamp = <i64>first;
   const out = writeUvarint(outPtr + 2, (<u64>timestamp << 1) ^ <u64>(timestamp >> 63));
-  const end =
-    outMax >= CHUNK_ROOM + <u32>count * SAMPLE_ROOM_MEAN && areSmall(timestampsPtr, count)
-      ? encodeSamples(timestampsPtr, valuesPtr, count, out, outEnd, false)
-      : encodeSamples(timestampsPtr, valuesPtr, count, out, outEnd, true);
+  let end: usize;
+  if (outMax < CHUNK_ROOM + <u32>count * SAMPLE_ROOM_MEAN || !areSmall(timestampsPtr, count)) end = encodeSamples(timestampsPtr, valuesPtr, count, out, outEnd, true, false);
+  else if (looksConstant(valuesPtr, count)) end = encodeSamples(timestampsPtr, valuesPtr, count, out, outEnd, false, true);
+  else end = encodeSamples(timestampsPtr, valuesPtr, count, out, outEnd, false, false);
   return end <= FAILED_MAX ? <i32>end - FAILED_BASE : <i32>(end - outPtr);
 }
 
 /**
  * Writes the value of the first sample, and the other samples.
- * @param isCareful checks each timestamp and the room for each sample; else both are known to do. A constant: there are two copies of the loop
+ * @param isCareful checks each timestamp and the room for each sample; else both are known to do
+ * @param hasRuns whether runs of samples of two bits are looked for, which costs others 11 %; not together with `isCareful`
+ *   Both are constants: there are three copies of the loop
  * @returns the end, or a negative result plus FAILED_BASE, where no memory is
  */
 // @ts-ignore: decorator
 @inline
-function encodeSamples(timestampsPtr: usize, valuesPtr: usize, count: i32, out: usize, outEnd: usize, isCareful: bool): usize {
+function encodeSamples(timestampsPtr: usize, valuesPtr: usize, count: i32, out: usize, outEnd: usize, isCareful: bool, hasRuns: bool): usize {
   let bits = load<u64>(valuesPtr);
   storeBE64(out, bits);
   out += 8;
@@ -109,6 +111,23 @@ function encodeSamples(timestampsPtr: usize, valuesPtr: usize, count: i32, out: 
     const xor = next ^ bits;
     bits = next;
     if (xor == 0) {
+      if (hasRuns && code == 0 && width == 1) {
+        // As expected, with the value before: two bits 0, for as many samples as go on so (4.2 → 1.8 ns).
+        const step = <f64>delta;
+        let end = at + 8;
+        while (end < stop && load<u64>(end + apart) == next && load<f64>(end) - load<f64>(end - 8) == step) end += 8;
+        const total = used + (<u64>(end - at) >> 2);
+        storeBE64(out, pending);
+        if (total >= 64) {
+          memory.fill(out + 8, 0, <usize>(total >> 3) - 7);
+          pending = 0;
+        } else pending <<= total & 56;
+        out += <usize>(total >> 3);
+        used = total & 7;
+        at = end - 8;
+        timestamp = smallInteger(at);
+        continue;
+      }
       code <<= 1;
       width += 1;
     } else {
@@ -161,6 +180,13 @@ function encodeSamples(timestampsPtr: usize, valuesPtr: usize, count: i32, out: 
   }
   // The pending bits were stored by the last write; only their byte is not counted yet.
   return used > 0 ? out + 1 : out;
+}
+
+/** Whether the first two, the middle and the last value are the same. */
+function looksConstant(valuesPtr: usize, count: i32): bool {
+  if (count < 8) return false;
+  const first = load<u64>(valuesPtr);
+  return load<u64>(valuesPtr, 8) == first && load<u64>(valuesPtr + (<usize>(count >> 1) << 3)) == first && load<u64>(valuesPtr + (<usize>(count - 1) << 3)) == first;
 }
 
 /** Whether all timestamps are integers less than 2^51 in size: then their differences, and the differences of these, are safe too. */
