@@ -31,7 +31,7 @@ export class HashIndex {
   /** 2m − 1. */
   #mask = FIRST_BUCKETS * 2 - 1;
   /** Keeps the compiler from leaving out the reads of `#fetch`. */
-  #fetched = 0;
+  fetched = 0;
   /** Entries. */
   count = 0;
 
@@ -118,7 +118,7 @@ export class HashIndex {
       const entry = Math.max(this.#buckets[bucket >>> PAGE_BITS]![bucket & PAGE_MASK]!, 0);
       sum ^= this.#records[entry >>> RECORD_BITS]![(entry & RECORD_MASK) * RECORD_WORDS]!;
     }
-    this.#fetched = sum;
+    this.fetched = sum;
   }
 
   /** Adds a bucket and gives it what belongs there from the one that stood for both. */
