@@ -102,7 +102,7 @@ const EXPRESSIONS: readonly string[] = [
   'histogram_quantile(0.5, sum_over_time(growing_seconds[5m]))',
   'count(growing_seconds)',
 ];
-const rows: Row[] = EXPRESSIONS.map((expr) => ({ name: expr, expr, startS, endS, stepS: 60, goal: 2, floor: small ? 0.3 : 1, allowanceMs: small ? 2 : 0 }));
+const rows: Row[] = EXPRESSIONS.map((expr) => ({ name: expr, expr, startS, endS, stepS: 60, goal: 2, floor: small ? 0.3 : 0.5, allowanceMs: small ? 2 : 0 }));
 const dir = writeHistograms();
 const ours = await startSide('ours', dir);
 const theirs = await startSide('theirs', copyForPrometheus(dir));

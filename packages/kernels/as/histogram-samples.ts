@@ -15,6 +15,8 @@ const BAD_COUNT: i32 = 3;
 const UNSAFE_START: i32 = 4;
 const LONG_VARINT: i32 = 5;
 const FINE: i32 = -1;
+/** Bits after a prefix of so many ones, a byte each. */
+const WIDTHS: u64 = 0x19120c09060300;
 
 /** Where the reading stands, and where the chunk ends; what the last read of a number gave. */
 let basePtr: usize = 0;
@@ -141,19 +143,27 @@ function readCounts(statePtr: usize, outPtr: usize, positive: i32, buckets: i32,
   let current: i64 = 0;
   let unsafe = 0;
   let side = positive > 0 ? positive : buckets;
+  // Bits from `at` on, and how many of them there are.
+  let window: u64 = 0;
+  let valid: u64 = 0;
   for (let i = 0; i < buckets; ) {
     if (i == positive) {
       current = 0;
       side = buckets;
     }
-    const window = peek(basePtr, at);
-    if (<i64>window >= 0) {
-      let run = <i32>clz<u64>(window);
-      if (run > 56) run = 56;
-      if (run > side - i) run = side - i;
-      at += run;
+    if (valid < 32) {
+      window = peek(basePtr, at);
+      valid = 57;
+    }
+    if (window >> 48 == 0) {
+      let run = clz<u64>(window);
+      if (run > valid) run = valid;
+      if (run > <u64>(side - i)) run = <u64>(side - i);
+      at += <u32>run;
       if (at > endBit) return TRUNCATED;
-      for (const end = i + run; i < end; i++, ptr += 16, out += 8) {
+      window <<= run;
+      valid -= run;
+      for (const end = i + <i32>run; i < end; i++, ptr += 16, out += 8) {
         const value = load<i64>(ptr) + load<i64>(ptr, 8);
         store<i64>(ptr, value);
         current += value;
@@ -162,21 +172,30 @@ function readCounts(statePtr: usize, outPtr: usize, positive: i32, buckets: i32,
       }
       continue;
     }
-    const ones = <u32>clz<u64>(~window);
-    if (ones < 6) {
-      const width: u32 = ones < 5 ? 3 * ones : 18;
-      number = fromStored(<i64>(window << (ones + 1)) >> (64 - width), width);
-      at += ones + 1 + width;
+    const ones = clz<u64>(~window);
+    let coded: i64 = 0;
+    if (ones < 7) {
+      // Short codes, 0 among them, without a branch for each: which of them comes next nobody can predict.
+      const width = (WIDTHS >> (ones << 3)) & 0xff;
+      const stored = ((window << (ones + 1)) >> 1) >> (63 - width);
+      const range: u64 = 1 << width;
+      coded = <i64>(stored - (stored > range >> 1 ? range : 0));
+      const length = ones + 1 + width;
+      at += <u32>length;
       if (at > endBit) return TRUNCATED;
+      window <<= length;
+      valid -= length;
     } else {
       bit = at;
       const refusal = readCoded(window);
       if (refusal != FINE) return refusal;
       at = bit;
+      valid = 0;
+      coded = number;
     }
-    let value = number;
+    let value = coded;
     if (!isFirst) {
-      const change = load<i64>(ptr, 8) + number;
+      const change = load<i64>(ptr, 8) + coded;
       store<i64>(ptr, change, 8);
       value = load<i64>(ptr) + change;
       unsafe |= isUnsafe(change);
