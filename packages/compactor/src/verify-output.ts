@@ -2,7 +2,7 @@
  * Whether a compacted block is what its inputs must give, before anybody hears of it:
  *
  *   1 the block opens, its index is healthy                       (every series entry, in order, inside the block's range)
- *   2 every sample of every series, against an independent merge  (verifyCompaction, with the other implementation of the kernels)
+ *   2 every sample of every series, against those of the inputs   (verifyCompaction, which shares no merge with the compaction)
  *   3 meta.json says what the index holds: series, chunks; range and sources are those of the inputs
  *
  * Runs in the worker, behind the compaction.
@@ -15,7 +15,7 @@ import { CompactorError } from './errors.ts';
 /** What verifying needs. */
 export interface VerifyDeps {
   readonly fs: FileSystem;
-  /** Those that made the block; the other implementation verifies it. */
+  /** Those that made the block; what they decode is held to the other implementation now and then. */
   readonly kernels: Kernels;
   readonly acceptMalformedIndex: boolean;
   readonly shouldStop: () => boolean;

@@ -51,15 +51,15 @@ describe('accepted', () => {
 
 describe('refused', () => {
   test.each([
-    { name: 'a sample too few in an overlap', series: withA(run(10, 20), run(30, 40), run(90, 150)), error: /series \["__name__","a"\]: got no sample at 35, next is 40/ },
+    { name: 'a sample too few in an overlap', series: withA(run(10, 20), run(30, 40), run(90, 150)), error: /series \["__name__","a"\]: got no sample at 35/ },
     { name: 'a last sample too few', series: withA(run(10, 20), run(30, 35), run(90, 150)), error: /got no sample at 40/ },
     { name: 'a sample too few in a chunk that nothing overlaps', series: withA(run(10), run(30, 35, 40), run(90, 150)), error: /got no sample at 20/ },
     { name: 'a chunk too few', series: withA(run(10, 20), run(30, 35, 40)), error: /got no sample at 90/ },
     { name: 'a sample too many', series: withA(run(10, 20), run(30, 31, 35, 40), run(90, 150)), error: /got a sample at 31, which no input has/ },
     { name: 'a chunk too many', series: withA(run(10, 20), run(30, 35, 40), run(90, 150), run(170)), error: /got a chunk from 170 to 170, where no input has samples/ },
     { name: 'a chunk too many before', series: withA(run(5), run(10, 20), run(30, 35, 40), run(90, 150)), error: /got a sample at 5, which no input has/ },
-    { name: 'a value of no input', series: withA(run(10, 20), [sample(30, 8), ...run(35, 40)], run(90, 150)), error: /at 30 got value bits 4020000000000000, want 403e000000000000 or 401c000000000000/ },
-    { name: 'a last bit', series: withA([[10, '4024000000000001'], sample(20)], run(30, 35, 40), run(90, 150)), error: /at 10 got value bits 4024000000000001, want 4024000000000000/ },
+    { name: 'a value of no input', series: withA(run(10, 20), [sample(30, 8), ...run(35, 40)], run(90, 150)), error: /at 30 got value bits 4020000000000000, want value bits 403e000000000000 or value bits 401c000000000000/ },
+    { name: 'a last bit', series: withA([[10, '4024000000000001'], sample(20)], run(30, 35, 40), run(90, 150)), error: /at 10 got value bits 4024000000000001, want value bits 4024000000000000/ },
     { name: 'a deleted sample', series: [right[0]!, { labels: b, chunks: [run(30, 50, 60)] }], error: /series \["__name__","b"\]: got a sample at 50, which no input has/ },
     { name: 'a series too few', series: [right[0]!], error: /series \["__name__","b"\]: got no sample at 30/ },
     { name: 'a series too many', series: [...right, { labels: ['__name__', 'c'], chunks: [run(1)] }], error: /got series \["__name__","c"\], which no input has/ },
@@ -117,9 +117,9 @@ describe('refused', () => {
     };
     test.each([
       { name: 'merged', encoding: CHUNK_ENCODING.xor2, starts: [5, 5, 25], error: undefined },
-      { name: 'another start', encoding: CHUNK_ENCODING.xor2, starts: [5, 6, 25], error: /at 20 got 4034000000000000 since 6, want 4034000000000000 since 5/ },
-      { name: 'a start lost', encoding: CHUNK_ENCODING.xor2, starts: [5, 5, 0], error: /at 30 got 403e000000000000, want 403e000000000000 since 25/ },
-      { name: 'all starts lost', encoding: CHUNK_ENCODING.xor, starts: [0, 0, 0], error: /at 10 got 4024000000000000, want 4024000000000000 since 5/ },
+      { name: 'another start', encoding: CHUNK_ENCODING.xor2, starts: [5, 6, 25], error: /at 20 got value bits 4034000000000000 since 6, want value bits 4034000000000000 since 5/ },
+      { name: 'a start lost', encoding: CHUNK_ENCODING.xor2, starts: [5, 5, 0], error: /at 30 got value bits 403e000000000000, want value bits 403e000000000000 since 25/ },
+      { name: 'all starts lost', encoding: CHUNK_ENCODING.xor, starts: [0, 0, 0], error: /at 10 got value bits 4024000000000000, want value bits 4024000000000000 since 5/ },
     ])('$name', ({ encoding, starts, error }) => {
       const fs = createMemoryFileSystem();
       const blocks = [xor2(fs, ulids[0]!, CHUNK_ENCODING.xor2, [10, 30], [5, 25]), xor2(fs, ulids[1]!, CHUNK_ENCODING.xor2, [20], [5])];
@@ -170,6 +170,56 @@ describe('refused', () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe('kernels that decode wrongly, inputs and output alike', () => {
+  test.each([
+    { name: 'a value', spoil: (_: Float64Array, values: Int32Array) => (values[0]! ^= 1), error: /chunk from 30 to 40 has by kernels wasm 403e000000000001 at 30, by kernels js 403e000000000000 at 30/ },
+    { name: 'a timestamp', spoil: (times: Float64Array) => times[1]!++, error: /has by kernels wasm 4044000000000000 at 41, by kernels js 4044000000000000 at 40/ },
+  ])('$name', ({ spoil, error }) => {
+    const { fs, blocks } = inputs();
+    const wrong = Object.create(kernels, {
+      decodeXorChunks: {
+        value: (chunksPtr: number, chunks: number, timesPtr: number, valuesPtr: number, samplesMax: number) => {
+          const samples = kernels.decodeXorChunks(chunksPtr, chunks, timesPtr, valuesPtr, samplesMax);
+          spoil(kernels.memory.f64(timesPtr, samples), kernels.memory.i32(valuesPtr, samples * 2));
+          return samples;
+        },
+      },
+    }) as typeof kernels;
+    const out = writeSampleBlock(fs, 'out', kernels, { ulid: OUT, minTime: 0, maxTime: 200, series: right });
+    expect(() => verifyCompaction({ fs, kernels: wrong }, blocks, out)).toThrow(expect.objectContaining({ code: 'ERR_COMPACT_MISMATCH', message: expect.stringMatching(error) }));
+  });
+});
+
+describe('more of it', () => {
+  test('an output with deleted ranges', () => {
+    const { fs, blocks } = inputs();
+    const out = writeSampleBlock(fs, 'out', kernels, { ulid: OUT, minTime: 0, maxTime: 200, series: [{ ...right[0]!, deleted: [10, 20] }, right[1]!] });
+    expect(() => verifyCompaction({ fs, kernels }, blocks, out)).toThrow(/got deleted ranges for 1 series/);
+  });
+
+  test('three inputs that overlap', () => {
+    const fs = createMemoryFileSystem();
+    const blocks = [run(10, 40), run(20, 50), run(30, 60)].map((samples, i) => writeSampleBlock(fs, 'in', kernels, { ulid: ulids[i]!, minTime: 0, maxTime: 100, series: [{ labels: a, chunks: [samples] }] }));
+    const check = (name: string, samples: SampleBits[]) => (): void =>
+      verifyCompaction({ fs, kernels }, blocks, writeSampleBlock(fs, name, kernels, { ulid: OUT, minTime: 0, maxTime: 100, series: [{ labels: a, chunks: [samples] }] }));
+    expect(check('right', run(10, 20, 30, 40, 50, 60))).not.toThrow();
+    expect(check('dropped', run(10, 20, 30, 40, 60))).toThrow(/got no sample at 50/);
+    expect(check('last', run(10, 20, 30, 40, 50))).toThrow(/got no sample at 60/);
+    expect(check('added', run(10, 20, 30, 35, 40, 50, 60))).toThrow(/got a sample at 35, which no input has/);
+    expect(check('changed', [...run(10, 20, 30, 40, 50), sample(60, 61)])).toThrow(/at 60 got value bits/);
+  });
+
+  test('series of which the output has no symbol, all deleted or not', () => {
+    const check = (deleted: [number, number]) => (): void => {
+      const fs = createMemoryFileSystem();
+      const blocks = [writeSampleBlock(fs, 'in', kernels, { ulid: ulids[0]!, minTime: 0, maxTime: 100, series: [{ labels: a, chunks: [run(10)] }, { labels: b, chunks: [run(30, 40)], deleted }] })];
+      verifyCompaction({ fs, kernels }, blocks, writeSampleBlock(fs, 'out', kernels, { ulid: OUT, minTime: 0, maxTime: 100, series: [{ labels: a, chunks: [run(10)] }] }));
+    };
+    expect(check([30, 40])).not.toThrow();
+    expect(check([30, 39])).toThrow(/series \["__name__","b"\]: got no sample at 40/);
   });
 });
 

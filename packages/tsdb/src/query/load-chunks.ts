@@ -37,7 +37,7 @@ export class KernelRegion {
 }
 
 /** Where loaded chunks begin, by source: the requests' `at` count from the start of `region`. */
-export function loadIntoKernels(batch: ChunkBatch, sources: readonly SeriesSource[], kernels: Kernels, region: KernelRegion): void {
+export function loadIntoKernels(batch: Pick<ChunkBatch, 'requests'>, sources: readonly SeriesSource[], kernels: Kernels, region: KernelRegion): void {
   for (let isDone = false; !isDone; ) {
     const sizes = sources.map((source, i) => (batch.requests[i]!.count === 0 ? 0 : source.regionBytes(batch.requests[i]!)));
     const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
@@ -94,7 +94,7 @@ export function loadIntoBuffer(batch: ChunkBatch, sources: readonly SeriesSource
   return buffer;
 }
 
-function fillAll(batch: ChunkBatch, sources: readonly SeriesSource[], sizes: readonly number[], view: Uint8Array, frame: ChunkFramer): boolean {
+function fillAll(batch: Pick<ChunkBatch, 'requests'>, sources: readonly SeriesSource[], sizes: readonly number[], view: Uint8Array, frame: ChunkFramer): boolean {
   let at = 0;
   for (const [i, source] of sources.entries()) {
     // By the requests, not by the bytes: of chunks behind the end of a segment there are none, and `fill` says so.
