@@ -19,3 +19,4 @@ export { snappyDecode, snappyEncode } from './snappy';
 export { scanWriteRequest } from './write-request';
 export { findKeys, putKey } from './key-table';
 export { writeChunkFields } from './chunk-fields';
+export { intersectPostings, subtractPostings } from './postings';

@@ -6,6 +6,7 @@ import { createFloatTextTwin } from './js/float-text.ts';
 import { createHashTwin } from './js/crc32c.ts';
 import { createMergeTwin } from './js/merge-columns.ts';
 import { createAggregateTwin } from './js/aggregate.ts';
+import { createPostingsTwin } from './js/postings.ts';
 import { createSpacingTwin } from './js/spacing.ts';
 import { createSeriesEntryTwin } from './js/series-entries.ts';
 import { createKeyTableTwin } from './js/key-table.ts';
@@ -22,6 +23,7 @@ import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
 import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels, XorNewestKernels } from './kernels.ts';
 import type { ChunkFieldKernels } from './chunk-field-kernels.ts';
 import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
+import type { PostingsKernels } from './postings-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
@@ -39,7 +41,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels, ChunkFieldKernels {
+interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
   readonly heapBase: () => number;
 }
 
@@ -120,6 +122,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
     ...createSnappyTwin(memory),
     ...createWriteRequestTwin(memory),
     ...createKeyTableTwin(memory),
+    ...createPostingsTwin(memory),
     backend: 'js',
     memory,
   };

@@ -41,6 +41,7 @@ export {
   type XorKernels,
   type XorNewestKernels,
 } from './kernels.ts';
+export { POSTINGS_SLACK_BYTES, type PostingsKernels } from './postings-kernels.ts';
 export { SPACING_ROW_BYTES, type SpacingKernels } from './spacing-kernels.ts';
 export {
   accumulatorBytes,

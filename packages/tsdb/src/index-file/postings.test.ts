@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { createKernels } from '@gauntlet/kernels';
 import fc from 'fast-check';
 import { decodePostings, intersectPostings, seekPostings, unionPostings, withoutPostings } from './postings.ts';
 
@@ -60,4 +61,46 @@ describe('against sets', () => {
 
 test('decodes big-endian references', () => {
   expect(decodePostings(Uint8Array.from([0, 0, 0, 3, 255, 255, 255, 255]))).toEqual(postings('3 4294967295'));
+});
+
+describe('by kernel', () => {
+  const kernels = createKernels();
+  /** Lists long enough for the kernel and for several pieces: how far apart the references are changes along the list. */
+  const longList = fc
+    .tuple(fc.nat(50_000), fc.array(fc.tuple(fc.integer({ min: 1, max: 12_000 }), fc.integer({ min: 1, max: 9 })), { minLength: 1, maxLength: 4 }), fc.constantFrom(0, 0x7fff_0000, 0xfff0_0000), fc.integer({ min: 1, max: 1 << 30 }))
+    .map(([start, stretches, base, seed]) => {
+      const refs: number[] = [];
+      let ref = start;
+      let state = seed;
+      for (const [length, spread] of stretches) {
+        for (let i = 0; i < length; i++) {
+          state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+          ref += 1 + ((state >>> 16) % spread);
+          refs.push(base + ref);
+        }
+      }
+      return Uint32Array.from(refs);
+    });
+
+  test('the same as without, and the memory is given back', () => {
+    const before = kernels.memory.usedBytes;
+    fc.assert(
+      fc.property(longList, longList, (a, b) => {
+        expect(intersectPostings([a, b], kernels)).toEqual(intersectPostings([a, b]));
+        expect(withoutPostings(a, b, kernels)).toEqual(withoutPostings(a, b));
+        expect(kernels.memory.usedBytes).toBe(before);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('several pieces of equal lists, and of lists one behind the other', () => {
+    const a = Uint32Array.from({ length: 50_000 }, (_, i) => 2 * i);
+    const behind = a.map((ref) => ref + 100_000);
+    expect(intersectPostings([a, a.slice()], kernels)).toEqual(a);
+    expect(withoutPostings(a, a.slice(), kernels)).toHaveLength(0);
+    expect(intersectPostings([a, behind], kernels)).toHaveLength(0);
+    expect(withoutPostings(a, behind, kernels)).toEqual(a);
+    expect(withoutPostings(behind, a, kernels)).toEqual(behind);
+  });
 });

@@ -1,14 +1,17 @@
 /**
  * Algebra over postings: lists of series references, ascending, each once, as `Uint32Array`.
  *
- *   intersect   two cursors when sizes are alike, without a branch on the order (two of 200,000: 2.7 → 1.3 ms); galloping (doubling
- *               steps, then bisection) from the smaller list when they differ by more than 8×
+ *   intersect   when sizes are alike: by kernel, piece by piece (two of 200,000: 1.1 → 0.5 ms), or where none is given with two
+ *               cursors, without a branch on the order; galloping (doubling steps, then bisection) from the smaller list when they
+ *               differ by more than 8×
  *   union       few lists: merged pairwise; many: a bitmap over the range of references (1 M references in a few ms, where a
  *               heap takes 50–100 times as long)
  *   without     as intersect, keeping what is not found; what lies between few that go is copied in runs
  *
  * Results are fresh arrays or one of the inputs: treat every list as immutable. See Prometheus tsdb/index/postings.go.
  */
+
+import { type Kernels, POSTINGS_SLACK_BYTES } from '@gauntlet/kernels';
 
 /** Series references, ascending and unique. Immutable by convention. */
 export type Postings = Uint32Array;
@@ -21,6 +24,10 @@ const GALLOP_RATIO = 8;
 const BITMAP_LISTS_MIN = 3;
 /** Words of bitmap tolerated per input element before the range is judged too sparse. */
 const BITMAP_WORDS_PER_ELEMENT_MAX = 64;
+/** References of a list that lie in kernel memory at a time: three pieces of 64 KiB stay in the second cache. */
+const PIECE = 16_384;
+/** Below, the calls cost what they save. */
+const KERNEL_REFS_MIN = 512;
 
 /** First position in `list` at or after `from` whose value is ≥ `target`; `list.length` when none. */
 export function seekPostings(list: Postings, from: number, target: number): number {
@@ -42,10 +49,62 @@ export function seekPostings(list: Postings, from: number, target: number): numb
   return high;
 }
 
-function intersectTwo(a: Postings, b: Postings): Postings {
+/** How to run a kernel over two lists; absent where the module does not run, or the lists are too short. */
+function kernelsFor(kernels: Kernels | undefined, a: Postings, b: Postings): Kernels | undefined {
+  return kernels?.backend === 'wasm' && Math.min(a.length, b.length) >= KERNEL_REFS_MIN ? kernels : undefined;
+}
+
+/**
+ * Passes both lists through kernel memory, a piece of each at a time, until one ends.
+ * @param out room for what can be found
+ * @returns references written, and how many of `a` were read
+ */
+function byKernel(kernels: Kernels, operation: 'intersectPostings' | 'subtractPostings', a: Postings, b: Postings, out: Uint32Array): readonly [count: number, read: number] {
+  const { memory } = kernels;
+  const ptr = memory.alloc(12 * PIECE + POSTINGS_SLACK_BYTES + 8);
+  try {
+    const words = new Uint32Array(memory.buffer, ptr, 3 * PIECE);
+    const outPtr = ptr + 8 * PIECE;
+    const restPtr = outPtr + 4 * PIECE + POSTINGS_SLACK_BYTES;
+    const rest = new Uint32Array(memory.buffer, restPtr, 2);
+    let i = 0;
+    let j = 0;
+    let count = 0;
+    // Of the pieces in memory: where what is left of each begins and ends.
+    let aAt = 0;
+    let aEnd = 0;
+    let bAt = 0;
+    let bEnd = 0;
+    while (i < a.length && j < b.length) {
+      if (aAt === aEnd) {
+        aAt = 0;
+        aEnd = Math.min(PIECE, a.length - i);
+        words.set(a.subarray(i, i + aEnd));
+      }
+      if (bAt === bEnd) {
+        bAt = 0;
+        bEnd = Math.min(PIECE, b.length - j);
+        words.set(b.subarray(j, j + bEnd), PIECE);
+      }
+      const found = kernels[operation](ptr + 4 * aAt, aEnd - aAt, ptr + 4 * (PIECE + bAt), bEnd - bAt, outPtr, restPtr);
+      out.set(words.subarray(2 * PIECE, 2 * PIECE + found), count);
+      count += found;
+      i += rest[0]!;
+      aAt += rest[0]!;
+      j += rest[1]!;
+      bAt += rest[1]!;
+    }
+    return [count, i];
+  } finally {
+    memory.free(ptr);
+  }
+}
+
+function intersectTwo(a: Postings, b: Postings, withKernels: Kernels | undefined): Postings {
   const small = a.length <= b.length ? a : b;
   const large = small === a ? b : a;
   if (small.length === 0) return EMPTY_POSTINGS;
+  const kernels = kernelsFor(withKernels, a, b);
   // One more than can be found: it is written before it is known whether it counts, so that nothing branches on the order.
   const out = new Uint32Array(small.length + 1);
   let count = 0;
@@ -57,6 +116,8 @@ function intersectTwo(a: Postings, b: Postings): Postings {
       if (position === large.length) break;
       if (large[position] === ref) out[count++] = ref;
     }
+  } else if (kernels !== undefined) {
+    [count] = byKernel(kernels, 'intersectPostings', small, large, out);
   } else {
     let i = 0;
     let j = 0;
@@ -72,13 +133,13 @@ function intersectTwo(a: Postings, b: Postings): Postings {
   return count === small.length ? small : out.slice(0, count);
 }
 
-/** What all lists have. No lists at all: nothing. */
-export function intersectPostings(lists: readonly Postings[]): Postings {
+/** What all lists have. No lists at all: nothing. @param kernels make it faster; a piece of their memory is in use meanwhile */
+export function intersectPostings(lists: readonly Postings[], kernels?: Kernels): Postings {
   if (lists.length === 0) return EMPTY_POSTINGS;
   if (lists.length === 1) return lists[0]!;
   const sorted = [...lists].sort((a, b) => a.length - b.length);
   let result = sorted[0]!;
-  for (let i = 1; i < sorted.length && result.length > 0; i++) result = intersectTwo(result, sorted[i]!);
+  for (let i = 1; i < sorted.length && result.length > 0; i++) result = intersectTwo(result, sorted[i]!, kernels);
   return result;
 }
 
@@ -161,13 +222,14 @@ export function unionPostings(lists: readonly Postings[]): Postings {
   return unionBitmap(filled, low, high, elements);
 }
 
-/** What `list` has and `dropped` has not. */
-export function withoutPostings(list: Postings, dropped: Postings): Postings {
+/** What `list` has and `dropped` has not. @param kernels as of `intersectPostings` */
+export function withoutPostings(list: Postings, dropped: Postings, kernels?: Kernels): Postings {
   if (list.length === 0 || dropped.length === 0) return list;
   const out = new Uint32Array(list.length + 1);
   let count = 0;
   let i = 0;
   let j = 0;
+  const fast = kernelsFor(kernels, list, dropped);
   if (dropped.length > list.length * GALLOP_RATIO) {
     for (; i < list.length; i++) {
       const ref = list[i]!;
@@ -182,6 +244,8 @@ export function withoutPostings(list: Postings, dropped: Postings): Postings {
       count += end - i;
       i = end < list.length && list[end] === dropped[j] ? end + 1 : end;
     }
+  } else if (fast !== undefined) {
+    [count, i] = byKernel(fast, 'subtractPostings', list, dropped, out);
   } else {
     while (i < list.length && j < dropped.length) {
       const x = list[i]!;

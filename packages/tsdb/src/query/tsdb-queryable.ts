@@ -58,7 +58,7 @@ export function createQueryables(view: (mint: number, maxt: number) => SourceVie
       for (const source of sources) releases.push(source.hold());
       const cursors = sources.map((source) => {
         request.signal?.throwIfAborted();
-        return source.cursor(matchPostings(source.index, request.matchers), Math.max(request.mint, source.mint), Math.min(request.maxt, source.maxt), projection);
+        return source.cursor(matchPostings(source.index, request.matchers, kernels), Math.max(request.mint, source.mint), Math.min(request.maxt, source.maxt), projection);
       });
       return { sources, cursors, warnings, release };
     } catch (error) {
@@ -158,7 +158,7 @@ export function createQueryables(view: (mint: number, maxt: number) => SourceVie
         for (const name of source.index.labelNames()) found.add(name);
         return;
       }
-      for (const ref of matchPostings(source.index, query.matchers)) {
+      for (const ref of matchPostings(source.index, query.matchers, kernels)) {
         const labels = source.labelsOf(ref);
         for (let i = 0; i < labels.length; i += 2) found.add(labels[i]!);
       }
@@ -171,9 +171,9 @@ export function createQueryables(view: (mint: number, maxt: number) => SourceVie
         for (const value of values) found.add(value);
         return;
       }
-      const series = matchPostings(source.index, query.matchers);
+      const series = matchPostings(source.index, query.matchers, kernels);
       if (values.length <= VALUES_TESTED_MAX && values.length < series.length) {
-        for (const value of values) if (intersectPostings([series, source.index.postings(name, value)]).length > 0) found.add(value);
+        for (const value of values) if (intersectPostings([series, source.index.postings(name, value)], kernels).length > 0) found.add(value);
         return;
       }
       for (const ref of series) {
