@@ -5,7 +5,8 @@
  *   <dir>/wal/            log of the head
  *   <dir>/wbl/            log of its samples out of order
  *   <dir>/<ULID>/         blocks
- *   <dir>/chunks_head/, <dir>/chunk_snapshot.*   Prometheus' copies of what the logs hold: not read, gone when these are shortened
+ *   <dir>/chunks_head/, <dir>/chunk_snapshot.*   Prometheus' copies of what the logs hold: gone when these are shortened; the first is read
+ *                                                where a log is damaged
  *
  * Life of a sample: appender → log → head; two hours and more later `compactHead` moves it into a block, in this order, so that a crash
  * at any point loses nothing and shows nothing twice: block written and renamed, block opened, head truncated, log truncated.
@@ -283,7 +284,7 @@ function openLocked(deps: DbDeps, options: DbOptions, lock: FileLock): Db {
       if (isInOrderBlock(meta)) head.minValidTimeMs = Math.max(head.minValidTimeMs, meta.maxTime);
     }
     fs.mkdir(walDir);
-    const report = replayWal(fs, walDir, wblDir, head);
+    const report = replayWal(fs, walDir, wblDir, head, { fs, dir: joinPath(dir, CHUNKS_HEAD_DIR), kernels, logOptions });
     // Whoever read one of these later would begin at its place in the log, and segments may get such numbers again.
     if (report.repair !== undefined || report.outOfOrder?.repair !== undefined) removeSnapshots(fs, dir);
     head.wal = createWalWriter(fs, walDir, report.nextSegment, logOptions);

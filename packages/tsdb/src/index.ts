@@ -99,6 +99,7 @@ export { describeReplay, type ReplayNote } from './db/replay-notes.ts';
 export { appendRows, type SampleRows } from './head/append-rows.ts';
 export { SeriesRefs, type SeriesRefsOptions } from './head/series-refs.ts';
 export type { OutOfOrderReplay, ReplayReport, WalRepair } from './head/replay.ts';
+export type { HeadChunksReport } from './head/recover-chunks.ts';
 export type { EncodedChunk, HistogramCharge } from './query/histogram-batch.ts';
 export { matchPostings } from './query/match-postings.ts';
 export { isDecodable, SideColumns } from './query/side-columns.ts';

@@ -168,9 +168,11 @@ export class Head {
     return slot;
   }
 
-  /** Never gives out a reference up to this one: the log has it. */
-  reserveRef(ref: number): void {
-    if (ref >= this.#nextRef) this.#nextRef = ref + 1;
+  /** Never gives out a reference up to this one: the log has it. @returns whether it was free */
+  reserveRef(ref: number): boolean {
+    if (ref < this.#nextRef) return false;
+    this.#nextRef = ref + 1;
+    return true;
   }
 
   /** Records a deleted range of a series, in memory. */

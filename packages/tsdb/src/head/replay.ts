@@ -3,11 +3,10 @@
  *
  * Damage in a checkpoint is an error, for nothing can replace it. Damage in a segment ends the log there, as in Prometheus: the segment
  * is cut to its last good record and later segments are removed, because their records may refer to what was lost. A torn last record
- * is the ordinary trace of a crash; anything else is reported with what it cost.
+ * is the ordinary trace of a crash; anything else is reported with what it cost. Before it is cut, what chunks_head still has of what is lost
+ * is logged again (recover-chunks.ts).
  */
-import { STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
-import { staleSample } from '../chunkenc/histogram-sample.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { removeCovered, removeTemporaryCheckpoints } from '../wal/checkpoint.ts';
 import { WalCorruptError, walSegmentName } from '../wal/layout.ts';
@@ -15,8 +14,9 @@ import { decodeExemplarsRecord, decodeMetadataRecord } from '../wal/exemplar-rec
 import { decodeHistogramRecord, isHistogramRecord } from '../wal/histogram-record.ts';
 import { decodeSamplesRecord, decodeSeriesRecord, decodeTombstonesRecord, RECORD, RECORD_NAMES, SampleColumns } from '../wal/record.ts';
 import { lastCheckpoint, listSegments, readSegment } from '../wal/wal-reader.ts';
+import { createWalWriter, type WalWriterOptions } from '../wal/wal-writer.ts';
 import type { Head } from './head.ts';
-import type { SeriesTable } from './series-table.ts';
+import { type DamagedLog, type HeadChunkFiles, type HeadChunksReport, recoverHeadChunks } from './recover-chunks.ts';
 
 /** Where a damaged log was cut. */
 export interface WalRepair {
@@ -48,18 +48,26 @@ export interface ReplayReport {
   /** Records that were passed over, by kind: exemplars where none are kept, and kinds that nobody knows yet. */
   readonly skippedRecords: ReadonlyMap<string, number>;
   readonly repair: WalRepair | undefined;
+  /** What came back from `chunks_head`, where the log was repaired. */
+  readonly recovered: HeadChunksReport | undefined;
   /** First segment number that is free. */
   readonly nextSegment: number;
   /** The log of samples out of order, where there is one. */
   readonly outOfOrder: OutOfOrderReplay | undefined;
 }
 
+/** What a repair works with. */
+export interface RepairDeps extends HeadChunkFiles {
+  readonly logOptions: WalWriterOptions;
+}
+
 /**
  * Replays the log in `walDir`, which exists, and that of samples out of order, where there is one.
  * @param head empty, with `minValidTimeMs` set from the blocks
+ * @param repairDeps where what a damaged log lost may be found; without it that is lost
  * @throws WalCorruptError for a damaged checkpoint or a gap in the segments
  */
-export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: Head): ReplayReport {
+export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: Head, repairDeps?: RepairDeps): ReplayReport {
   removeTemporaryCheckpoints(fs, walDir);
   const counts = { segments: 0, samples: 0, samplesBeforeMinValid: 0, samplesOutOfOrder: 0, unknownRefs: 0 };
   const skippedRecords = new Map<string, number>();
@@ -99,7 +107,7 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
       }
       const slot = refs.get(samples.refs[i]!);
       if (slot < 0) unknown(samples.refs[i]!);
-      else if (!appendFloat(table, slot, timeMs, samples.high[i]!, samples.low[i]!, samples.start(i))) counts.samplesOutOfOrder++;
+      else if (!table.appendFloat(slot, timeMs, samples.high[i]!, samples.low[i]!, samples.start(i))) counts.samplesOutOfOrder++;
       else {
         taken++;
         if (timeMs < mint) mint = timeMs;
@@ -126,8 +134,11 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
       const removed: number[] = [];
       decodeTombstonesRecord(record, (ref, low, high) => {
         const slot = head.refs.get(ref);
-        if (slot < 0) unknown(ref);
-        else if (low === Number.NEGATIVE_INFINITY && high === Number.POSITIVE_INFINITY) removed.push(slot);
+        const isRemoval = low === Number.NEGATIVE_INFINITY && high === Number.POSITIVE_INFINITY;
+        // A series that was removed needs no record of its own any more.
+        if (slot < 0 && isRemoval) head.reserveRef(ref);
+        else if (slot < 0) unknown(ref);
+        else if (isRemoval) removed.push(slot);
         // However old: samples out of order may be older than the bound. What is not needed goes with the collection at the end.
         else head.addTombstone(head.table.refs[slot]!, low, high);
       });
@@ -163,22 +174,20 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
     removeCovered(fs, walDir, checkpoint.segment);
   }
   const segments = listSegments(fs, walDir);
-  const { read, repair } = readSegments(fs, walDir, segments, visit, checkpoint === undefined ? 0 : checkpoint.segment + 1);
+  const { read, repair, recovered, last } = readSegments(fs, walDir, segments, visit, recovery('wal', fs, walDir, head, repairDeps), checkpoint === undefined ? 0 : checkpoint.segment + 1);
   counts.segments += read;
-  const last = repair?.segment ?? segments.at(-1) ?? checkpoint?.segment ?? -1;
   if (counts.samples > 0) head.noteTimes(Math.max(mint, head.minValidTimeMs), maxt);
-  const outOfOrder = fs.stat(wblDir) === undefined ? undefined : replayOutOfOrder(fs, wblDir, head);
+  if (recovered !== undefined && recovered.samples > 0) head.noteTimes(recovered.mint, recovered.maxt);
+  const outOfOrder = fs.stat(wblDir) === undefined ? undefined : replayOutOfOrder(fs, wblDir, head, repairDeps);
   head.collect();
-  return { ...counts, outOfOrder, series: head.table.seriesCount, skippedRecords, repair, nextSegment: last + 1 };
+  return { ...counts, outOfOrder, series: head.table.seriesCount, skippedRecords, repair, recovered, nextSegment: (last ?? checkpoint?.segment ?? -1) + 1 };
 }
 
-/** Appends a float; the end of a histogram series, which Prometheus may log as a float, as a histogram. */
-function appendFloat(table: SeriesTable, slot: number, timeMs: number, high: number, low: number, startMs: number): boolean {
-  if (high === STALE_NAN_HI && low === STALE_NAN_LO) {
-    const last = table.lastHistogram(slot);
-    if (last !== undefined) return table.appendHistogram(slot, staleSample(last.isFloat, timeMs));
-  }
-  return table.append(slot, timeMs, high, low, startMs);
+/** Takes what a damaged log lost from elsewhere, and logs it from a segment on. */
+type Recover = (firstSegment: number) => HeadChunksReport | undefined;
+
+function recovery(which: DamagedLog, fs: FileSystem, dir: string, head: Head, deps: RepairDeps | undefined): Recover {
+  return (firstSegment) => (deps === undefined ? undefined : recoverHeadChunks(deps, which, head, () => createWalWriter(fs, dir, firstSegment, deps.logOptions)));
 }
 
 /** What the replay of the log of samples out of order did. */
@@ -188,6 +197,8 @@ export interface OutOfOrderReplay {
   /** Records that were passed over, by kind, other than markers. */
   readonly skippedRecords: ReadonlyMap<string, number>;
   readonly repair: WalRepair | undefined;
+  /** What came back from `chunks_head`, where the log was repaired. */
+  readonly recovered: HeadChunksReport | undefined;
   readonly nextSegment: number;
 }
 
@@ -196,7 +207,7 @@ export interface OutOfOrderReplay {
  * had mapped from disk are passed over: the samples are in the log all the same, until they are in blocks.
  * @param wblDir exists
  */
-function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head): OutOfOrderReplay {
+function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head, repairDeps: RepairDeps | undefined): OutOfOrderReplay {
   const columns = new SampleColumns();
   let samples = 0;
   let unknownRefs = 0;
@@ -220,8 +231,18 @@ function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head): OutOfOrde
     } else if (type !== RECORD.mmapMarkers) skip(RECORD_NAMES[type] ?? `type ${type}`, 1);
   };
   const segments = listSegments(fs, wblDir);
-  const { repair } = readSegments(fs, wblDir, segments, visit);
-  return { samples, unknownRefs, skippedRecords, repair, nextSegment: (repair?.segment ?? segments.at(-1) ?? -1) + 1 };
+  const { repair, recovered, last } = readSegments(fs, wblDir, segments, visit, recovery('wbl', fs, wblDir, head, repairDeps));
+  return { samples, unknownRefs, skippedRecords, repair, recovered, nextSegment: (last ?? -1) + 1 };
+}
+
+/** What became of the segments of a log. */
+interface SegmentsRead {
+  /** How many were sound. */
+  readonly read: number;
+  readonly repair: WalRepair | undefined;
+  readonly recovered: HeadChunksReport | undefined;
+  /** Number of the last one there is now. */
+  readonly last: number | undefined;
 }
 
 /**
@@ -229,7 +250,7 @@ function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head): OutOfOrde
  * @param first number of the first; any by default
  * @throws WalCorruptError where a segment is missing
  */
-function readSegments(fs: FileSystem, dir: string, segments: readonly number[], visit: (record: Uint8Array) => void, first = segments[0]): { readonly read: number; readonly repair: WalRepair | undefined } {
+function readSegments(fs: FileSystem, dir: string, segments: readonly number[], visit: (record: Uint8Array) => void, recover: Recover, first = segments[0]): SegmentsRead {
   for (const [i, segment] of segments.entries()) {
     const expected = i === 0 ? first : segments[i - 1]! + 1;
     if (expected !== undefined && segment !== expected) throw new WalCorruptError(dir, expected, 0, false, `segment is missing, next is ${walSegmentName(segment)}`);
@@ -237,14 +258,17 @@ function readSegments(fs: FileSystem, dir: string, segments: readonly number[], 
       readSegment(fs, dir, segment, visit);
     } catch (error) {
       if (!(error instanceof WalCorruptError)) throw error;
-      return { read: i, repair: repairWal(fs, dir, segments.slice(i), error) };
+      return { read: i, ...repairWal(fs, dir, segments.slice(i), error, recover), last: listSegments(fs, dir).at(-1) };
     }
   }
-  return { read: segments.length, repair: undefined };
+  return { read: segments.length, repair: undefined, recovered: undefined, last: segments.at(-1) };
 }
 
-/** Cuts the log at the damage: later segments go first, last one first, so that a crash in between leads back here. */
-function repairWal(fs: FileSystem, walDir: string, segments: readonly number[], damage: WalCorruptError): WalRepair {
+/**
+ * Cuts the log at the damage: later segments go first, last one first, then what can be had from elsewhere is logged behind the damage, and only
+ * then that is cut away, so that a crash in between leads back here.
+ */
+function repairWal(fs: FileSystem, walDir: string, segments: readonly number[], damage: WalCorruptError, recover: Recover): Pick<SegmentsRead, 'repair' | 'recovered'> {
   const path = (segment: number): string => joinPath(walDir, walSegmentName(segment));
   const bytesOf = (segment: number): number => fs.stat(path(segment))?.bytes ?? 0;
   const later = segments.slice(1);
@@ -253,6 +277,7 @@ function repairWal(fs: FileSystem, walDir: string, segments: readonly number[], 
     lostBytes += bytesOf(segment);
     fs.remove(path(segment));
   }
+  const recovered = recover(damage.segment + 1);
   const handle = fs.open(path(damage.segment), 'modify');
   try {
     handle.truncate(damage.goodBytes);
@@ -261,7 +286,7 @@ function repairWal(fs: FileSystem, walDir: string, segments: readonly number[], 
     handle.close();
   }
   fs.fsyncDir(walDir);
-  return {
+  const repair = {
     segment: damage.segment,
     goodBytes: damage.goodBytes,
     lostBytes,
@@ -269,4 +294,5 @@ function repairWal(fs: FileSystem, walDir: string, segments: readonly number[], 
     isTornTail: damage.isTorn && later.length === 0,
     reason: damage.message,
   };
+  return { repair, recovered };
 }

@@ -13,6 +13,7 @@
 import { CHUNK_ENCODING, type Labels, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { createXorAppend, createXorAppendState, XOR_CHUNK_BYTES_BEFORE_APPEND_MAX, XOR_HEADER_BYTES, XOR_SAMPLE_BYTES_MAX, type XorAppendState } from '../chunkenc/xor-appender.ts';
 import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
+import { staleSample } from '../chunkenc/histogram-sample.ts';
 import { Xor2Stream } from '../chunkenc/xor2-encoder.ts';
 import { ARENA_BLOCK_BYTES_MAX, createChunkArena } from './chunk-arena.ts';
 import { type Column, grownColumn, grownLength, PAGE_BITS, PAGE_MASK, reserveEntry } from './columns.ts';
@@ -338,6 +339,18 @@ export class SeriesTable {
     open.high[at] = high;
     open.low[at] = low;
     return true;
+  }
+
+  /**
+   * Appends a float as logs have it: the end of a histogram series may be one, and becomes a histogram.
+   * @returns false when it is not after the last sample
+   */
+  appendFloat(slot: number, timeMs: number, high: number, low: number, startMs: number = 0): boolean {
+    if (high === STALE_NAN_HI && low === STALE_NAN_LO) {
+      const last = this.lastHistogram(slot);
+      if (last !== undefined) return this.appendHistogram(slot, staleSample(last.isFloat, timeMs));
+    }
+    return this.append(slot, timeMs, high, low, startMs);
   }
 
   /**
