@@ -5,7 +5,7 @@
  *
  * Data in, data out: nothing here knows the bucket.
  */
-import { gatherIndexHealth, type IndexHealth } from '@gauntlet/block';
+import { gatherIndexHealth, type IndexHealth } from '@gauntlet/block/worker';
 import { createKernels } from '@gauntlet/kernels';
 import { type Block, type BlockMeta, compactBlocks, type FileSystem, joinPath, openBlock } from '@gauntlet/tsdb';
 import { verifyOutput } from './verify-output.ts';

@@ -1,5 +1,5 @@
 /** The worker thread of the compactor: one module, started by the pool of compact-runner.ts. */
-import { createNodeFileSystem, serveTasks } from '@gauntlet/service-kit';
+import { createNodeFileSystem, serveTasks } from '@gauntlet/service-kit/worker';
 import { type CompactProgress, type CompactTask, runCompactTask } from './compact-task.ts';
 
 /** Time between two reports of progress. */

@@ -7,7 +7,7 @@
  *
  * Runs in the worker, behind the compaction.
  */
-import { gatherIndexHealth } from '@gauntlet/block';
+import { gatherIndexHealth } from '@gauntlet/block/worker';
 import type { Kernels } from '@gauntlet/kernels';
 import { type Block, type FileSystem, openBlock, verifyCompaction } from '@gauntlet/tsdb';
 import { CompactorError } from './errors.ts';
