@@ -10,6 +10,7 @@
  *
  * Source: Thanos pkg/compact/downsample/downsample.go, the counter resets iterator.
  */
+import { sumCounterColumns } from '@gauntlet/kernels';
 import { wordsOf } from './replica-columns.ts';
 
 /**
@@ -21,30 +22,7 @@ import { wordsOf } from './replica-columns.ts';
  * @returns samples left, strictly ascending
  */
 export function applyCounterResets(timestampsMs: Float64Array, values: Float64Array, count: number, ids?: Int32Array): number {
-  if (ids !== undefined) return applyAmongHistograms(timestampsMs, values, count, ids);
-  let length = 0;
-  let lastTime = 0;
-  let lastValue = 0;
-  let total = 0;
-  for (let i = 0; i < count; i++) {
-    const time = timestampsMs[i]!;
-    const value = values[i]!;
-    if (value !== value) continue;
-    if (length === 0) {
-      total = value;
-    } else if (time > lastTime) {
-      total += value >= lastValue ? value - lastValue : value;
-    } else {
-      if (time === lastTime) lastValue = value;
-      continue;
-    }
-    lastTime = time;
-    lastValue = value;
-    timestampsMs[length] = time;
-    values[length] = total;
-    length++;
-  }
-  return length;
+  return ids === undefined ? sumCounterColumns(timestampsMs, values, count) : applyAmongHistograms(timestampsMs, values, count, ids);
 }
 
 /** The same with histograms among the samples. A total begins with the first float; until then no time is the last one for floats. */

@@ -15,6 +15,7 @@ export { explainStable, type Explanation, type SampleRange } from './explain.ts'
 export { groupReplicas, type ReplicaGroups, splitOverlappingChunks } from './group-replicas.ts';
 export { mergeChain } from './merge-chain.ts';
 export { isCounterFunction, mergePenalty, type PenaltyOptions } from './merge-penalty.ts';
+export { type MemoryColumns, mergePenaltyInMemory, penaltyRoomBytes } from './penalty-in-memory.ts';
 export { DedupBuffer, type ReplicaColumns } from './replica-columns.ts';
 export { isCounterSeries, uniteSources } from './replica-sources.ts';
 export { isSeam, mergeStable, type StableOptions } from './stable.ts';

@@ -15,6 +15,8 @@ export { accumulate, finishAggregate } from './aggregate';
 export { summarizeSpacing } from './spacing';
 export { checkChunkFrames, encodeXorFrames } from './chunk-frames';
 export { mergeColumns } from './merge-columns';
+export { mergePenalty } from './merge-penalty';
+export { applyCounterResets } from './counter-resets';
 export { snappyDecode, snappyEncode } from './snappy';
 export { scanWriteRequest } from './write-request';
 export { findKeys, putKey } from './key-table';

@@ -5,6 +5,7 @@ import { createFrameTwin } from './js/chunk-frames.ts';
 import { createFloatTextTwin } from './js/float-text.ts';
 import { createHashTwin } from './js/crc32c.ts';
 import { createMergeTwin } from './js/merge-columns.ts';
+import { createReplicaTwin } from './js/merge-penalty.ts';
 import { createAggregateTwin } from './js/aggregate.ts';
 import { createPostingsTwin } from './js/postings.ts';
 import { createSpacingTwin } from './js/spacing.ts';
@@ -24,6 +25,7 @@ import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKer
 import type { ChunkFieldKernels } from './chunk-field-kernels.ts';
 import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { PostingsKernels } from './postings-kernels.ts';
+import type { ReplicaKernels } from './replica-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
@@ -41,7 +43,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
+interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, ReplicaKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
   readonly heapBase: () => number;
 }
 
@@ -109,6 +111,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
     ...createXorNewestTwin(memory),
     ...createFrameTwin(memory, xor),
     ...createMergeTwin(memory),
+    ...createReplicaTwin(memory),
     ...createChunkFieldTwin(memory),
     ...createXor2Twin(memory),
     ...createHistogramTwin(memory),

@@ -16,6 +16,7 @@ export {
   type WriteRequestKernels,
 } from './ingest-kernels.ts';
 export { formatFloat, formatTimestamp } from './js/float-text.ts';
+export { sumCounterColumns } from './js/counter-resets.ts';
 export { type SpacingSummary, summarizeSpacing } from './js/spacing.ts';
 export { CHUNK_FIELD_ROOM, CHUNK_FIELD_WORDS, type ChunkFieldKernels } from './chunk-field-kernels.ts';
 export { FRAME_WORDS, type FrameKernels, type MergeKernels, xorFramesBytesMax } from './frame-kernels.ts';
@@ -42,6 +43,7 @@ export {
   type XorNewestKernels,
 } from './kernels.ts';
 export { POSTINGS_SLACK_BYTES, type PostingsKernels } from './postings-kernels.ts';
+export type { ReplicaKernels } from './replica-kernels.ts';
 export { SPACING_ROW_BYTES, type SpacingKernels } from './spacing-kernels.ts';
 export {
   accumulatorBytes,

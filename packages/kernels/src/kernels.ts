@@ -13,6 +13,7 @@ import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
 import type { IngestKernels } from './ingest-kernels.ts';
 import type { PostingsKernels } from './postings-kernels.ts';
+import type { ReplicaKernels } from './replica-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
 import type { AggregateKernels, WindowKernels } from './window-kernels.ts';
 import type { Xor2Kernels } from './xor2-kernels.ts';
@@ -184,7 +185,7 @@ export interface SeriesEntryKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
+export interface Kernels extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, ReplicaKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

@@ -123,6 +123,32 @@ describe.each(['wasm', 'js'] as const)('series assembler on %s kernels', (backen
     }
   });
 
+  test.each([false, true])('replicas of many series by penalty, counters %s, as if each series came alone', (isCounter) => {
+    const samplesOfReplica = (series: number, replica: number): Sample[] =>
+      Array.from({ length: 100 }, (_unused, i): Sample => [i * 15_000 + replica * 4_000 + (i % 3), series + (i % 40) * (replica + 1)]).filter((_sample, i) => (i + 7 * series + 31 * replica) % 60 > 4);
+    const only = [0, 1, 2].map((series) => Array.from({ length: series === 1 ? 3 : 2 }, (_unused, replica) => samplesOfReplica(series, replica)).toSorted((a, b) => a[0]![0] - b[0]![0]));
+    const putAll = (assembler: SeriesAssembler, series: number): void => {
+      begin(assembler, `s${series}`);
+      for (const samples of only[series]!) put(assembler, samples);
+    };
+    const create = (charge = createCharge()): SeriesAssembler => make(90_000, 1_200_000, createUnite({ dedupFunction: 'penalty', isCounter, mint: 90_000, maxt: 1_200_000 }), charge);
+    const charge = createCharge();
+    const [together, alone] = [create(charge), create()];
+    for (const series of [0, 1, 2]) putAll(together, series);
+    const merged = samplesOf(together.finish());
+    for (const series of [0, 1, 2]) {
+      putAll(alone, series);
+      expect(merged[`s${series}`]).toEqual(samplesOf(alone.finish())[`s${series}`]);
+      // What merges over views, without kernels, gives.
+      const streams = only[series]!.map((samples) => ({ timestampsMs: Float64Array.from(samples, ([t]) => t), values: Float64Array.from(samples, ([, v]) => v) }));
+      const { timestampsMs, values } = createUnite({ dedupFunction: 'penalty', isCounter, mint: 90_000, maxt: 1_200_000 })(streams, () => undefined);
+      expect(merged[`s${series}`]).toEqual(Array.from(timestampsMs, (t, i) => [t, values[i]]));
+    }
+    alone.dispose();
+    together.dispose();
+    expect(charge.used).toBe(0);
+  });
+
   test('many series, more than the first buffers hold', () => {
     const assembler = make(0, 1e9);
     const samples = Array.from({ length: 120 }, (_unused, index): Sample => [index * 15_000, Math.sin(index) * 1e6]);

@@ -12,13 +12,13 @@
  * A *stream* is a run of chunks that do not overlap. Overlapping chunks are different replicas' (or the same replica's from two stores,
  * or one Prometheus' blocks that overlap), and streams are united.
  */
-import { splitOverlappingChunks } from '@gauntlet/dedup';
+import { penaltyRoomBytes, splitOverlappingChunks } from '@gauntlet/dedup';
 import { CHUNK_SLACK_BYTES, type Kernels } from '@gauntlet/kernels';
 import { CHUNK_ENCODING, type Labels, type SeriesBatch, formatLabels, wordsOf } from '@gauntlet/model';
 import { isDecodable, isTsdbError, SideColumns } from '@gauntlet/tsdb';
 import { QuerierError } from './errors.ts';
 import { KernelBuffer, type MemoryCharge } from './kernel-buffer.ts';
-import { type SampleStream, type UniteStreams, lowerBound } from './unite-streams.ts';
+import { type MergeRoom, type SampleStream, type UniteStreams, lowerBound } from './unite-streams.ts';
 
 /** Rows to begin with: those of most batches. */
 const SERIES_ROOM = 512;
@@ -40,6 +40,8 @@ export class SeriesAssembler {
   readonly #staging: KernelBuffer;
   readonly #descriptors: KernelBuffer;
   readonly #columns: KernelBuffer;
+  /** What streams of one series are merged into. */
+  readonly #room: KernelBuffer;
   #stagedBytes = 0;
   #labels: Labels[] = [];
   /** First chunk of each series; chunks of series i are [chunkStart[i], chunkStart[i + 1]). Columns are kept from batch to batch. */
@@ -71,6 +73,7 @@ export class SeriesAssembler {
     this.#staging = new KernelBuffer(memory, options.charge);
     this.#descriptors = new KernelBuffer(memory, options.charge);
     this.#columns = new KernelBuffer(memory, options.charge);
+    this.#room = new KernelBuffer(memory, options.charge);
     this.#side = new SideColumns(options.charge, options.kernels);
   }
 
@@ -182,6 +185,7 @@ export class SeriesAssembler {
     const offsets = new Int32Array(labels.length + 1);
     const { mint, maxt } = this.#options;
     const forgetHint = (id: number): void => this.#side.histograms.forgetHint(id);
+    const room: MergeRoom = { kernels: this.#kernels, ptr: this.#room.ptr };
     let out = 0;
     for (let series = 0, stream = 0; series < labels.length; series++) {
       const first = stream;
@@ -206,7 +210,7 @@ export class SeriesAssembler {
           const to = sampleStart[this.#streamEnd[index]!]!;
           parts.push({ timestampsMs: timestampsMs.subarray(from, to), values: values.subarray(from, to), ...sidesOf(side, from, to) });
         }
-        const merged = this.#options.unite(parts, forgetHint);
+        const merged = this.#options.unite(parts, forgetHint, room);
         const low = lowerBound(merged.timestampsMs, 0, merged.timestampsMs.length, mint);
         const high = lowerBound(merged.timestampsMs, low, merged.timestampsMs.length, maxt + 1);
         timestampsMs.set(merged.timestampsMs.subarray(low, high), out);
@@ -241,6 +245,7 @@ export class SeriesAssembler {
     this.#staging.free();
     this.#descriptors.free();
     this.#columns.free();
+    this.#room.free();
   }
 
   /** Chunk numbers in decoding order, and the streams as ranges of that order. */
@@ -292,6 +297,7 @@ export class SeriesAssembler {
     const total = sampleStart[count]!;
     this.#descriptors.ensure(8 * count);
     this.#columns.ensure(16 * total);
+    this.#room.ensure(this.#roomBytes());
     const descriptors = memory.i32(this.#descriptors.ptr, 2 * count);
     for (let index = 0; index < count; index++) {
       const chunk = order[index]!;
@@ -316,6 +322,18 @@ export class SeriesAssembler {
       first = end;
     }
     return side;
+  }
+
+  /** Room for the largest merge of a series' streams. */
+  #roomBytes(): number {
+    let bytes = 0;
+    for (let first = 0, end = 0; first < this.#streamCount; first = end) {
+      while (end < this.#streamCount && this.#streamSeries[end] === this.#streamSeries[first]) end++;
+      if (end - first === 1) continue;
+      const samples = this.#sampleStart[this.#streamEnd[end - 1]!]! - this.#sampleStart[this.#streamFirst[first]!]!;
+      bytes = Math.max(bytes, penaltyRoomBytes(samples, end - first));
+    }
+    return bytes;
   }
 
   /** Decodes chunks [first, end) of the order, all XOR. @param total samples of the columns */

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
+import { penaltyRoomBytes } from '@gauntlet/dedup';
+import { createKernels } from '@gauntlet/kernels';
 import { isStaleNaN, wordsOf, writeStaleNaN } from '@gauntlet/model';
 import { createUnite, type DedupFunction, type SampleStream } from './unite-streams.ts';
 
@@ -98,6 +100,55 @@ describe('histograms among the samples', () => {
         }
       }),
       { numRuns: 1000 },
+    );
+  });
+});
+
+describe.each(['wasm', 'js'] as const)('streams in the memory of %s kernels', (backend) => {
+  const kernels = createKernels({ backend });
+  const { memory } = kernels;
+
+  test('give what streams elsewhere give, bit for bit', () => {
+    const gap = fc.oneof({ weight: 12, arbitrary: fc.constant(15_000) }, { weight: 3, arbitrary: fc.integer({ min: 1, max: 20_000 }) }, { weight: 1, arbitrary: fc.integer({ min: 30_000, max: 300_000 }) });
+    const replica = fc.record({ first: fc.nat(20_000), steps: fc.array(fc.tuple(gap, fc.nat(20)), { maxLength: 80 }), hasStarts: fc.nat(9).map((n) => n === 0) });
+    fc.assert(
+      fc.property(fc.array(replica, { minLength: 2, maxLength: 4 }), fc.boolean(), fc.nat(400_000), fc.nat(1_200_000), (replicas, isCounter, mint, range) => {
+        const options = { dedupFunction: 'penalty' as const, isCounter, mint, maxt: mint + range };
+        const elsewhere = replicas.map(({ first, steps, hasStarts }): SampleStream => {
+          let time = first;
+          let total = 0;
+          const timestampsMs = Float64Array.from(steps, ([distance]) => (time += distance));
+          // Now and then a reset, and a stale marker before it.
+          const values = Float64Array.from(steps, ([, add]) => (total = add === 19 ? 3 : total + add));
+          steps.forEach(([, add], i) => add === 20 && writeStaleNaN(wordsOf(values), i));
+          return { timestampsMs, values, ...(hasStarts ? { starts: timestampsMs.map((t) => t - 1) } : {}) };
+        });
+        const owned: number[] = [];
+        const place = (column: Float64Array): Float64Array => {
+          owned.push(memory.alloc(8 * column.length));
+          memory.u8(owned.at(-1)!, 8 * column.length).set(new Uint8Array(column.buffer));
+          return column;
+        };
+        const samples = elsewhere.reduce((sum, { values }) => sum + values.length, 0);
+        const pointers = elsewhere.map(({ timestampsMs, values }) => {
+          place(timestampsMs);
+          place(values);
+          return owned.slice(-2) as [number, number];
+        });
+        owned.push(memory.alloc(penaltyRoomBytes(samples, replicas.length)));
+        const room = { kernels, ptr: owned.at(-1)! };
+        const here = elsewhere.map((stream, r): SampleStream => {
+          const count = stream.values.length;
+          return { ...stream, timestampsMs: memory.f64(pointers[r]![0], count), values: memory.f64(pointers[r]![1], count) };
+        });
+        const merged = createUnite(options)(here, () => undefined, room);
+        const expected = createUnite(options)(elsewhere, () => undefined);
+        expect([...merged.timestampsMs]).toEqual([...expected.timestampsMs]);
+        expect([...wordsOf(merged.values)]).toEqual([...wordsOf(expected.values)]);
+        expect(merged.starts).toEqual(expected.starts);
+        for (const ptr of owned) memory.free(ptr);
+      }),
+      { numRuns: 400 },
     );
   });
 });

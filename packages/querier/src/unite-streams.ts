@@ -3,8 +3,11 @@
  *
  * Floats go through the merge as values, histograms as marks: where a sample of the result came from finds its id. A histogram that does
  * not come right behind the sample it followed in its stream has no reset hint any more, so that PromQL compares it with the one before.
+ *
+ * Replicas of floats in kernel memory are merged there, by kernel; everything else by the merges over views.
  */
-import { applyCounterResets, DedupBuffer, mergeChain, mergePenalty, type ReplicaColumns } from '@gauntlet/dedup';
+import { applyCounterResets, DedupBuffer, mergeChain, mergePenalty, mergePenaltyInMemory, type ReplicaColumns } from '@gauntlet/dedup';
+import type { Kernels } from '@gauntlet/kernels';
 
 /** How replicas become one series; `--deduplication.func`. */
 export type DedupFunction = 'penalty' | 'chain';
@@ -20,11 +23,20 @@ export interface SampleStream {
   readonly starts?: Float64Array;
 }
 
+/** Kernel memory for results. */
+export interface MergeRoom {
+  /** The streams lie in the memory of these. */
+  readonly kernels: Kernels;
+  /** `penaltyRoomBytes` of the streams. */
+  readonly ptr: number;
+}
+
 /**
  * Merges streams of one series; the views stay valid until the next merge. It must not allocate kernel memory: that would detach the streams.
  * @param forgetHint is called for histograms whose neighbour changed
+ * @param room where kernels may merge; absent: elsewhere
  */
-export type UniteStreams = (streams: readonly SampleStream[], forgetHint: (id: number) => void) => SampleStream;
+export type UniteStreams = (streams: readonly SampleStream[], forgetHint: (id: number) => void, room?: MergeRoom) => SampleStream;
 
 /** What `createUnite` is to make. */
 export interface UniteOptions {
@@ -40,9 +52,11 @@ export interface UniteOptions {
  * The dedup function over streams of one series, in the order that makes it equal to Thanos': counters become running totals from
  * the start of their chunks, then everything is cut to the range, then merged.
  */
-export function createUnite({ dedupFunction, isCounter, mint, maxt }: UniteOptions): UniteStreams {
+export function createUnite(options: UniteOptions): UniteStreams {
+  const { dedupFunction, isCounter, mint, maxt } = options;
   const out = new DedupBuffer();
-  return (streams, forgetHint) => {
+  return (streams, forgetHint, room) => {
+    if (room !== undefined && isForKernel(streams, options)) return uniteInMemory(streams, options, room);
     const parts = streams.map(({ timestampsMs, values, ids, starts }): SampleStream & ReplicaColumns => {
       const count = isCounter ? applyCounterResets(timestampsMs, values, timestampsMs.length, ids) : timestampsMs.length;
       const low = lowerBound(timestampsMs, 0, count, mint);
@@ -65,6 +79,23 @@ export function createUnite({ dedupFunction, isCounter, mint, maxt }: UniteOptio
       ...(parts.some(({ starts }) => starts !== undefined) ? { starts: startsOf(parts, out) } : {}),
     };
   };
+}
+
+/** Floats without start timestamps that matter, and two replicas if they are counters: see `mergePenaltyInMemory`. */
+function isForKernel(streams: readonly SampleStream[], { dedupFunction, isCounter }: UniteOptions): boolean {
+  if (dedupFunction !== 'penalty' || (isCounter && streams.length > 2)) return false;
+  return streams.every(({ ids, starts }) => ids === undefined && (isCounter || starts === undefined));
+}
+
+function uniteInMemory(streams: readonly SampleStream[], { isCounter, mint, maxt }: UniteOptions, { kernels, ptr }: MergeRoom): SampleStream {
+  const parts = streams.map(({ timestampsMs, values }) => {
+    const count = isCounter ? kernels.applyCounterResets(timestampsMs.byteOffset, values.byteOffset, timestampsMs.length) : timestampsMs.length;
+    const low = lowerBound(timestampsMs, 0, count, mint);
+    const high = lowerBound(timestampsMs, low, count, maxt + 1);
+    return { timestampsPtr: timestampsMs.byteOffset + 8 * low, valuesPtr: values.byteOffset + 8 * low, count: high - low };
+  });
+  const { timestampsPtr, valuesPtr, count } = mergePenaltyInMemory(kernels, parts, { isCounter }, ptr)!;
+  return { timestampsMs: kernels.memory.f64(timestampsPtr, count), values: kernels.memory.f64(valuesPtr, count) };
 }
 
 function idsOf(parts: readonly SampleStream[], { replicas, indexes, length }: DedupBuffer, forgetHint: (id: number) => void): Int32Array {
