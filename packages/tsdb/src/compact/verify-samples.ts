@@ -8,7 +8,7 @@
  *        output    10 15 20    30
  *   3  what the columns cannot say (histograms, XOR2) or do not agree in: sample by sample, as texts        names the difference
  *
- * Of the columns, those of every 64th comparison are decoded by other kernels too; texts come from these alone.
+ * Of the columns, those of every 256th comparison are decoded by other kernels too; texts come from these alone.
  */
 import { wordsToHex } from '@gauntlet/bytes';
 import { CHUNK_SLACK_BYTES, type Kernels } from '@gauntlet/kernels';
@@ -26,7 +26,7 @@ import type { SeriesWalk } from './verify-series.ts';
 export type Mismatch = (what: string) => TsdbError;
 
 /** One of so many comparisons is decoded by the other kernels too. */
-const OTHER_KERNELS_EVERY = 64;
+const OTHER_KERNELS_EVERY = 256;
 
 /** Chunks [from, end) of a series in one block. */
 interface ChunkRange {
@@ -51,6 +51,9 @@ export class SampleComparer {
   /** Chunks that share time, by part; all before are compared. */
   readonly #ranges: ChunkRange[] = [];
   #compared = 0;
+  /** Per input its first sample in the columns and the one behind its last. */
+  #starts: Int32Array = new Int32Array(8);
+  #ends: Int32Array = new Int32Array(8);
 
   /**
    * @param others of another implementation
@@ -221,8 +224,9 @@ export class SampleComparer {
 
     // Each input's samples that count, one behind the other; the output's come last.
     const lanes = this.#ranges.length;
-    const starts = new Int32Array(lanes);
-    const ends = new Int32Array(lanes);
+    if (this.#starts.length < lanes) [this.#starts, this.#ends] = [new Int32Array(lanes), new Int32Array(lanes)];
+    const starts = this.#starts;
+    const ends = this.#ends;
     let at = 0;
     for (let p = 0; p < all.length; p++) {
       const { walk, from, end } = all[p]!;
@@ -238,7 +242,7 @@ export class SampleComparer {
       if (p < lanes) ends[p] = to;
     }
     const outSamples = out === undefined ? 0 : this.#rangeSamples(out);
-    if (lanes > 2) return areSamplesFound(times, values, starts, ends, samples - outSamples, samples);
+    if (lanes > 2) return areSamplesFound(times, values, starts, ends, lanes, samples - outSamples, samples);
     return areSamplesOfTwoFound(times, values, starts[0]!, ends[0]!, lanes > 1 ? starts[1]! : 0, lanes > 1 ? ends[1]! : 0, samples - outSamples, samples);
   }
 
@@ -354,7 +358,7 @@ function areBytesEqual(data: DataView, a: number, b: number, length: number): bo
  * Whether the samples [out, outEnd) ascend, each has the timestamp and the value of a sample of a lane, and these have no others.
  * @param at, ends per lane its first sample and the one behind its last; `at` is overwritten
  */
-function areSamplesFound(times: Float64Array, values: Int32Array, at: Int32Array, ends: Int32Array, out: number, outEnd: number): boolean {
+function areSamplesFound(times: Float64Array, values: Int32Array, at: Int32Array, ends: Int32Array, lanes: number, out: number, outEnd: number): boolean {
   let previous = Number.NEGATIVE_INFINITY;
   for (; out < outEnd; out++) {
     const time = times[out]!;
@@ -363,7 +367,7 @@ function areSamplesFound(times: Float64Array, values: Int32Array, at: Int32Array
     if (!(time > previous)) return false;
     previous = time;
     let isFound = false;
-    for (let lane = 0; lane < at.length; lane++) {
+    for (let lane = 0; lane < lanes; lane++) {
       const sample = at[lane]!;
       if (sample === ends[lane] || times[sample] !== time) continue;
       at[lane] = sample + 1;
@@ -372,7 +376,7 @@ function areSamplesFound(times: Float64Array, values: Int32Array, at: Int32Array
     if (!isFound) return false;
   }
   // A sample that the output lacks is never passed.
-  for (let lane = 0; lane < at.length; lane++) if (at[lane] !== ends[lane]) return false;
+  for (let lane = 0; lane < lanes; lane++) if (at[lane] !== ends[lane]) return false;
   return true;
 }
 
