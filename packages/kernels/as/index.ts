@@ -15,6 +15,7 @@ export { accumulate, finishAggregate } from './aggregate';
 export { summarizeSpacing } from './spacing';
 export { checkChunkFrames, encodeXorFrames } from './chunk-frames';
 export { mergeColumns } from './merge-columns';
+export { checkMerge } from './check-merge';
 export { mergePenalty } from './merge-penalty';
 export { applyCounterResets } from './counter-resets';
 export { snappyDecode, snappyEncode } from './snappy';

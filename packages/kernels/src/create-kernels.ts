@@ -4,6 +4,7 @@ import { createChunkFieldTwin } from './js/chunk-fields.ts';
 import { createFrameTwin } from './js/chunk-frames.ts';
 import { createFloatTextTwin } from './js/float-text.ts';
 import { createHashTwin } from './js/crc32c.ts';
+import { createMergeCheckTwin } from './js/check-merge.ts';
 import { createMergeTwin } from './js/merge-columns.ts';
 import { createReplicaTwin } from './js/merge-penalty.ts';
 import { createAggregateTwin } from './js/aggregate.ts';
@@ -23,7 +24,7 @@ import { createPlainBacking, LinearMemory } from './kernel-memory.ts';
 import { KERNELS_WASM_BASE64 } from './kernels-wasm.ts';
 import type { FloatTextKernels, HashKernels, Kernels, SeriesEntryKernels, XorKernels, XorNewestKernels } from './kernels.ts';
 import type { ChunkFieldKernels } from './chunk-field-kernels.ts';
-import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
+import type { FrameKernels, MergeCheckKernels, MergeKernels } from './frame-kernels.ts';
 import type { PostingsKernels } from './postings-kernels.ts';
 import type { ReplicaKernels } from './replica-kernels.ts';
 import type { SpacingKernels } from './spacing-kernels.ts';
@@ -43,7 +44,7 @@ export interface KernelOptions {
 }
 
 /** What the module exports: every kernel under its own name, and where its tables end. */
-interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, ReplicaKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
+interface ModuleExports extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, MergeCheckKernels, ReplicaKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
   readonly heapBase: () => number;
 }
 
@@ -111,6 +112,7 @@ function createTwinKernels(initialPages: number, maxPages: number): Kernels {
     ...createXorNewestTwin(memory),
     ...createFrameTwin(memory, xor),
     ...createMergeTwin(memory),
+    ...createMergeCheckTwin(memory),
     ...createReplicaTwin(memory),
     ...createChunkFieldTwin(memory),
     ...createXor2Twin(memory),

@@ -41,3 +41,13 @@ export interface MergeKernels {
    */
   mergeColumns(timestampsPtr: number, valuesPtr: number, lanesPtr: number, laneCount: number, outTimestampsPtr: number, outValuesPtr: number): number;
 }
+
+/** What a merge came to, held to what went in. */
+export interface MergeCheckKernels {
+  /**
+   * Whether samples [first, end) of the columns ascend, each has the timestamp and the value of a sample of a run, and each timestamp of a run is there.
+   * @param lanesPtr per run two 32-bit integers: its first sample in the columns and the one after its last. Overwritten
+   * @returns 1 or 0
+   */
+  checkMerge(timestampsPtr: number, valuesPtr: number, lanesPtr: number, laneCount: number, first: number, end: number): number;
+}

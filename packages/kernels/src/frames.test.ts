@@ -217,3 +217,48 @@ describe('runs of samples', () => {
     );
   });
 });
+
+describe('one run, held to those it came of', () => {
+  const NAN_BITS = [0x7ff80000, 0x7ff80001, 0x80000000, 0, 0x3ff00000];
+  /** Times out of few; the value by a number of the list above. */
+  const run = fc.uniqueArray(fc.nat(15), { maxLength: 12 }).chain((times) => fc.tuple(...times.sort((a, b) => a - b).map((time) => fc.tuple(fc.constant(time), fc.nat(NAN_BITS.length - 1)))));
+  type Words = (readonly [time: number, bits: number])[];
+
+  function check(kernels: Kernels, runs: readonly Words[], merged: Words): number {
+    const { memory } = kernels;
+    const all = [...runs, merged].flat();
+    return withMemory(kernels, [all.length * 8 + 8, all.length * 8 + 8, runs.length * 8], (timesPtr, valuesPtr, lanesPtr) => {
+      memory.f64(timesPtr!, all.length).set(all.map(([time]) => time));
+      memory.i32(valuesPtr!, all.length * 2).set(all.flatMap(([, bits]) => [bits === 1 ? 1 : 0, NAN_BITS[bits]!]));
+      let at = 0;
+      memory.i32(lanesPtr!, runs.length * 2).set(runs.flatMap((one) => [at, (at += one.length)]));
+      return kernels.checkMerge(timesPtr!, valuesPtr!, lanesPtr!, runs.length, at, all.length);
+    });
+  }
+
+  test('is what it must be, or is found not to be', () => {
+    const seen = new Set<number>();
+    fc.assert(
+      fc.property(fc.array(run, { minLength: 1, maxLength: 4 }), fc.constantFrom('none', 'drop', 'value', 'time', 'double'), fc.nat(), fc.nat(NAN_BITS.length - 1), (runs, change, pick, bits) => {
+        const times = [...new Set(runs.flat().map(([time]) => time))].sort((a, b) => a - b);
+        const right: Words = times.map((time, i) => {
+          const having = runs.flat().filter(([one]) => one === time);
+          return having[(pick + i) % having.length]!;
+        });
+        const at = right.length === 0 ? 0 : pick % right.length;
+        const [time, value] = right[at] ?? [3, 0];
+        const instead: Words = { none: [[time, value] as const].slice(0, right.length), drop: [], value: [[time, bits] as const], time: [[time + 1, value] as const], double: [[time, value] as const, [time, value] as const] }[change];
+        const merged = right.toSpliced(at, 1, ...instead);
+        const isRight =
+          merged.every(([one], i) => i === 0 || one > merged[i - 1]![0]) &&
+          merged.every(([one, of]) => runs.some((samples) => samples.some(([other, has]) => other === one && has === of))) &&
+          times.every((one) => merged.some(([other]) => other === one));
+        const answer = isRight ? 1 : 0;
+        seen.add(answer);
+        for (const kernels of both) expect(check(kernels, runs, merged)).toBe(answer);
+      }),
+      { numRuns: 600 },
+    );
+    expect(seen.size).toBe(2);
+  });
+});

@@ -19,7 +19,7 @@ export { formatFloat, formatTimestamp } from './js/float-text.ts';
 export { sumCounterColumns } from './js/counter-resets.ts';
 export { type SpacingSummary, summarizeSpacing } from './js/spacing.ts';
 export { CHUNK_FIELD_ROOM, CHUNK_FIELD_WORDS, type ChunkFieldKernels } from './chunk-field-kernels.ts';
-export { FRAME_WORDS, type FrameKernels, type MergeKernels, xorFramesBytesMax } from './frame-kernels.ts';
+export { FRAME_WORDS, type FrameKernels, type MergeCheckKernels, type MergeKernels, xorFramesBytesMax } from './frame-kernels.ts';
 export { HISTOGRAM_COLUMNS, HISTOGRAM_ENCODE_REFUSAL, HISTOGRAM_INTEGER_MAX, HISTOGRAM_REFUSAL, type HistogramKernels, histogramSamplesBytesMax, histogramStateBytes } from './histogram-kernels.ts';
 export { HistogramRowWriter } from './js/histogram-encode.ts';
 export { decodeHistogramRows, type HistogramRowsRequest } from './js/histogram-samples.ts';

@@ -9,7 +9,7 @@
  * interface here, one file in as/ and one in js/ (README.md, "How to add a kernel").
  */
 import type { ChunkFieldKernels } from './chunk-field-kernels.ts';
-import type { FrameKernels, MergeKernels } from './frame-kernels.ts';
+import type { FrameKernels, MergeCheckKernels, MergeKernels } from './frame-kernels.ts';
 import type { HistogramKernels } from './histogram-kernels.ts';
 import type { IngestKernels } from './ingest-kernels.ts';
 import type { PostingsKernels } from './postings-kernels.ts';
@@ -185,7 +185,7 @@ export interface SeriesEntryKernels {
 }
 
 /** All kernels over one memory. */
-export interface Kernels extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, ReplicaKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
+export interface Kernels extends XorKernels, XorNewestKernels, Xor2Kernels, HistogramKernels, HashKernels, SeriesEntryKernels, FloatTextKernels, WindowKernels, AggregateKernels, SpacingKernels, FrameKernels, MergeKernels, MergeCheckKernels, ReplicaKernels, IngestKernels, ChunkFieldKernels, PostingsKernels {
   readonly backend: 'wasm' | 'js';
   readonly memory: KernelMemory;
 }

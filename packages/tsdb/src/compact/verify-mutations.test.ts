@@ -158,7 +158,7 @@ describe.each(KINDS.map((kind) => ({ kind })))('$kind', ({ kind }) => {
         const block = writeBlock(fs, 'wrong', OUT, wrong);
         expect(() => verifyCompaction({ fs, kernels }, blocks, block)).toThrow(expect.objectContaining({ code: 'ERR_COMPACT_MISMATCH' }));
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
     expect(changed).toBeGreaterThan(0);
   });
