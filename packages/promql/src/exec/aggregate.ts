@@ -47,7 +47,7 @@ export async function evaluateAggregate(context: QueryContext, expr: AggregateEx
   if (expr.op === 'count_values') return countValues(context, expr, await evaluateVector(context, expr.expr, grid));
   const param = await evaluateScalar(context, expr.param!, grid);
   if (expr.op === 'topk' || expr.op === 'bottomk') {
-    const sink = new ChoosingSink(context, expr, param, grid.steps);
+    const sink = new ChoosingSink(context, expr, param, grid);
     try {
       await evaluateRows(context, expr.expr, grid, sink);
       return sink.finish();

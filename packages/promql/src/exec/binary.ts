@@ -23,7 +23,7 @@ export async function evaluateBinary(context: QueryContext, expr: BinaryExpr, gr
     const held = lhs.matrix.count() + rhs.matrix.count();
     const matrix =
       expr.op === 'and' || expr.op === 'or' || expr.op === 'unless'
-        ? combineSets(context, expr, lhs.matrix, rhs.matrix)
+        ? combineSets(context, expr, grid, lhs.matrix, rhs.matrix)
         : matchVectors(context, expr, lhs.matrix, rhs.matrix);
     context.drop(held);
     context.hold(matrix.count());

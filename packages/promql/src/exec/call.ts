@@ -85,12 +85,14 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
       return renamed(clamp(await floatsArg(0), new Float64Array(steps).fill(-Infinity), await scalarArg(1)));
     case 'sort':
     case 'sort_desc':
-      if (!isOneTime(grid)) context.annotations.sortInRangeQuery(call.pos);
-      return vector(sortByValue(await floatsArg(0), call.func === 'sort_desc'));
+      if (isOneTime(grid)) return vector(sortByValue(await floatsArg(0), call.func === 'sort_desc'));
+      context.annotations.sortInRangeQuery(call.pos);
+      return vector(await floatsArg(0));
     case 'sort_by_label':
     case 'sort_by_label_desc':
-      if (!isOneTime(grid)) context.annotations.sortInRangeQuery(call.pos);
-      return vector(sortByLabel(await vectorArg(0), call.args.slice(1).map(stringOf), call.func === 'sort_by_label_desc'));
+      if (isOneTime(grid)) return vector(sortByLabel(await vectorArg(0), call.args.slice(1).map(stringOf), call.func === 'sort_by_label_desc'));
+      context.annotations.sortInRangeQuery(call.pos);
+      return vector(await vectorArg(0));
     case 'label_replace': {
       const [dst, replacement, src, regex] = call.args.slice(1).map(stringOf) as [string, string, string, string];
       const replace = labelReplace(dst, replacement, src, regex, call.pos);
@@ -116,7 +118,7 @@ export async function evaluateCall(context: QueryContext, call: Call, grid: Grid
     }
     case 'histogram_fraction': {
       const [lower, upper] = [await scalarArg(0), await scalarArg(1)];
-      return vector(histogramFraction(context, lower, upper, call.args[2]!.pos, await vectorArg(2)));
+      return vector(histogramFraction(context, grid, lower, upper, call.args[2]!.pos, await vectorArg(2)));
     }
     case 'info':
       return vector(await infoJoin(context, call, grid, await vectorArg(0)));

@@ -15,7 +15,7 @@ import { checkParameter } from './aggregate-k.ts';
 import { isHistogramAt, type StepHistograms } from './difference-row.ts';
 import { bytesOfLabels, KeyTable } from './key-table.ts';
 import { groupingKey } from './labels.ts';
-import type { QueryContext } from './query-context.ts';
+import { type Grid, isOneTime, type QueryContext } from './query-context.ts';
 import type { RowSink } from './rows.ts';
 import { StepMatrix } from './step-matrix.ts';
 
@@ -46,6 +46,7 @@ export class ChoosingSink implements RowSink {
   /** k at each step. */
   readonly #param: Float64Array;
   readonly #steps: number;
+  readonly #isOneTime: boolean;
   readonly #wantMax: boolean;
   readonly #keyOf: (labels: Labels) => string;
   readonly #keys: KeyTable;
@@ -64,11 +65,12 @@ export class ChoosingSink implements RowSink {
   #held = 0;
   #isHistogramIgnored = false;
 
-  constructor(context: QueryContext, expr: AggregateExpr, param: Float64Array, steps: number) {
+  constructor(context: QueryContext, expr: AggregateExpr, param: Float64Array, grid: Grid) {
     this.#context = context;
     this.#expr = expr;
     this.#param = param;
-    this.#steps = steps;
+    this.#steps = grid.steps;
+    this.#isOneTime = isOneTime(grid);
     this.#wantMax = expr.op === 'topk';
     this.#keyOf = groupingKey(expr.without ? [...expr.grouping, '__name__'] : expr.grouping, expr.without);
     this.#keys = new KeyTable(context);
@@ -210,14 +212,14 @@ export class ChoosingSink implements RowSink {
   }
 
   /**
-   * The chosen rows: with one step in the order of values, group by group, otherwise in that of the input.
+   * The chosen rows: at one time in the order of values, group by group, otherwise in that of the input.
    * @throws PromqlError ERR_EXECUTION for a parameter that is no usable number
    */
   finish(): StepMatrix {
     const context = this.#context;
     const isAny = checkParameter(context, this.#expr, this.#param);
     if (this.#isHistogramIgnored && isAny) context.annotations.histogramIgnoredInAggregation(this.#expr.op, this.#expr.pos);
-    const result = !isAny ? new StepMatrix(context, this.#steps, 1) : this.#steps === 1 ? this.#inOrderOfValues() : this.#inOrderOfRows();
+    const result = !isAny ? new StepMatrix(context, this.#steps, 1) : this.#isOneTime ? this.#inOrderOfValues() : this.#inOrderOfRows();
     context.drop(this.#held);
     context.hold(result.count());
     return result;

@@ -1,13 +1,13 @@
 /** Set operators `and`, `or`, `unless`: by match group and step, any number of series on either side; values and names stay. */
 import type { BinaryExpr } from '../parser/ast.ts';
 import { matchGroups } from './match-signature.ts';
-import type { QueryContext } from './query-context.ts';
+import { type Grid, isOneTime, type QueryContext } from './query-context.ts';
 import { presentHistograms } from './rows.ts';
 import { mergeDuplicates, type StepMatrix } from './step-matrix.ts';
 
 /** Evaluates a set operator; both operands are used up. */
-export function combineSets(context: QueryContext, expr: BinaryExpr, lhs: StepMatrix, rhs: StepMatrix): StepMatrix {
-  const { steps } = lhs;
+export function combineSets(context: QueryContext, expr: BinaryExpr, grid: Grid, lhs: StepMatrix, rhs: StepMatrix): StepMatrix {
+  const { steps } = grid;
   const groups = matchGroups(context, expr.matching!, lhs, rhs);
   // The side that decides, as one presence row per match group.
   const decider = expr.op === 'or' ? lhs : rhs;
@@ -37,9 +37,10 @@ export function combineSets(context: QueryContext, expr: BinaryExpr, lhs: StepMa
   }
   rhs.release();
   context.release(bytes);
-  if (expr.op !== 'or') return lhs;
-  // With one step and delayed names, equal labels are looked at when the names are gone.
-  return steps === 1 && context.settings.delayedNameRemoval ? lhs : mergeDuplicates(lhs);
+  const { delayedNameRemoval } = context.settings;
+  // At one time and with delayed names, equal labels are looked at when the names are gone; without delay one side has none.
+  const isLeft = delayedNameRemoval ? isOneTime(grid) : expr.op !== 'or';
+  return isLeft ? lhs : mergeDuplicates(lhs);
 }
 
 /** Keeps a value where its match group's byte equals `wanted`. */

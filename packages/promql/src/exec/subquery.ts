@@ -24,8 +24,8 @@ export function subqueryGrid(context: QueryContext, subquery: SubqueryExpr, grid
   let startMs = stepMs * Math.trunc(windowStart / stepMs);
   if (startMs <= windowStart) startMs += stepMs;
   const steps = look.lastMs < startMs ? 0 : Math.floor((look.lastMs - startMs) / stepMs) + 1;
-  // A pinned subquery begins and ends where it is pinned, whatever is around it.
-  const tailMs = steps === 0 ? 0 : ((look.lastMs - startMs) % stepMs) + (subquery.timestampMs === undefined ? (grid.tailMs ?? 0) : 0);
+  // It ends with the last step around it, however long after that the query ends.
+  const tailMs = steps === 0 ? 0 : (look.lastMs - startMs) % stepMs;
   return { startMs, leadMs: startMs - windowStart + look.firstMs - look.askFromMs, stepMs, steps, tailMs };
 }
 

@@ -10,7 +10,7 @@
  */
 import { bytesOfLabels, KeyTable } from '../exec/key-table.ts';
 import { dropMetadata, filterLabels, labelsKey } from '../exec/labels.ts';
-import type { Grid, QueryContext } from '../exec/query-context.ts';
+import { type Grid, isOneTime, type QueryContext } from '../exec/query-context.ts';
 import { mergeDuplicates, StepMatrix } from '../exec/step-matrix.ts';
 import { type FloatHistogram, fractionOfHistogram, getLabel, type Labels, METRIC_NAME, quantileOfHistogram, withLabel } from '@gauntlet/model';
 import type { PositionRange } from '../parser/ast.ts';
@@ -69,7 +69,7 @@ export function histogramQuantile(context: QueryContext, grid: Grid, argument: Q
   const out = new StepMatrix(context, grid.steps, groups.length);
   addNativeQuantiles(context, argument, matrix, out, (labels) => labels);
   for (const group of groups) addQuantiles(context, grid, argument, matrix, group, out, group.labels);
-  return finish(context, matrix, out);
+  return finish(context, grid, matrix, out);
 }
 
 /** `histogram_quantiles(v, label, q…)`: the quantile is in a label of the result. */
@@ -88,12 +88,12 @@ export function histogramQuantiles(context: QueryContext, grid: Grid, label: str
       for (const group of groups) addQuantiles(context, grid, only, matrix, group, out, withQuantile(group.labels), wanted);
     }
   }
-  return finish(context, matrix, out);
+  return finish(context, grid, matrix, out);
 }
 
 /** `histogram_fraction(lower, upper, v)`. */
-export function histogramFraction(context: QueryContext, lower: Float64Array, upper: Float64Array, pos: PositionRange, matrix: StepMatrix): StepMatrix {
-  const { steps } = matrix;
+export function histogramFraction(context: QueryContext, grid: Grid, lower: Float64Array, upper: Float64Array, pos: PositionRange, matrix: StepMatrix): StepMatrix {
+  const { steps } = grid;
   const groups = groupBuckets(context, matrix, pos);
   dropConflicts(context, matrix, groups, pos);
   const out = new StepMatrix(context, steps, groups.length);
@@ -113,16 +113,16 @@ export function histogramFraction(context: QueryContext, lower: Float64Array, up
     }
     context.worked(steps * group.rows.length, 0);
   }
-  return finish(context, matrix, out);
+  return finish(context, grid, matrix, out);
 }
 
-function finish(context: QueryContext, matrix: StepMatrix, out: StepMatrix): StepMatrix {
+function finish(context: QueryContext, grid: Grid, matrix: StepMatrix, out: StepMatrix): StepMatrix {
   context.drop(matrix.count());
   matrix.release();
   out.keepRows((row) => out.hasValues(row));
   context.hold(out.count());
-  // In one step with delayed names, equal labels are looked at when the names are gone.
-  return context.settings.delayedNameRemoval && out.steps === 1 ? out : mergeDuplicates(out);
+  // At one time and with delayed names, equal labels are looked at when the names are gone.
+  return context.settings.delayedNameRemoval && isOneTime(grid) ? out : mergeDuplicates(out);
 }
 
 function addGroup(context: QueryContext, out: StepMatrix, _group: BucketGroup, labels: Labels): number {

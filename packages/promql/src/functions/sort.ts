@@ -1,13 +1,12 @@
-/** sort, sort_desc, sort_by_label: the order of an instant query's answer. */
+/** sort, sort_desc, sort_by_label: the order of an instant query's answer. Over a range nothing is sorted: answers are in the order of their labels. */
 import { compareLabels, getLabel } from '@gauntlet/model';
 import type { StepMatrix } from '../exec/step-matrix.ts';
 
 /** Heap bytes of a row while rows are put in order. */
 const ROW_BYTES = 64;
 
-/** By value; NaN last both ways. Matrices of more than one step stay as they are: range results are ordered by labels. */
+/** By value, in a matrix of one step; NaN last both ways. */
 export function sortByValue(matrix: StepMatrix, descending: boolean): StepMatrix {
-  if (matrix.steps !== 1) return matrix;
   const { values } = matrix;
   return reorder(matrix, (a, b) => {
     const x = values[a]!;
@@ -17,9 +16,8 @@ export function sortByValue(matrix: StepMatrix, descending: boolean): StepMatrix
   });
 }
 
-/** By the values of labels in natural order (`node9` before `node10`), then by all labels. */
+/** By the values of labels in natural order (`node9` before `node10`), then by all labels, in a matrix of one step. */
 export function sortByLabel(matrix: StepMatrix, names: readonly string[], descending: boolean): StepMatrix {
-  if (matrix.steps !== 1) return matrix;
   const sign = descending ? -1 : 1;
   return reorder(matrix, (a, b) => {
     for (const name of names) {

@@ -216,7 +216,7 @@ function sorted(call: Call, vectors: Vectors, scope: Scope): Vectors {
     return Number.isNaN(x) || Number.isNaN(y) ? Number(Number.isNaN(x)) - Number(Number.isNaN(y)) : x === y ? 0 : sign * (x < y ? -1 : 1);
   };
   const kept = vectors.map((samples) => (isByLabel ? samples : samples.filter(({ value }) => typeof value === 'number')));
-  return settle(scope.times.length > 1 ? kept : kept.map((samples) => [...samples].sort(isByLabel ? byLabel : byValue)), scope);
+  return settle(scope.endMs !== scope.times[0] ? kept : kept.map((samples) => [...samples].sort(isByLabel ? byLabel : byValue)), scope);
 }
 
 /** label_replace and label_join. The regular expressions of the generator mean the same in JavaScript. */

@@ -92,8 +92,8 @@ function twins(): NaiveError {
 }
 
 /** @throws NaiveError if a label set occurs twice at a time; with delayed names only where there are several times */
-export function settle(vectors: Vectors, { query }: Scope): Vectors {
-  if (vectors.length === 1 && query.delayedNameRemoval) return vectors;
+export function settle(vectors: Vectors, { query, times, endMs }: Scope): Vectors {
+  if (query.delayedNameRemoval && endMs === times[0]) return vectors;
   const flags = new Map<string, boolean>();
   return vectors.map((samples) => {
     const seen = new Set<string>();

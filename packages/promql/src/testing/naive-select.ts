@@ -214,9 +214,7 @@ export function subquerySeries(subquery: SubqueryExpr, scope: Scope, ends: reado
   if (time <= startMs) time += stepMs;
   for (; time <= Math.max(...ends); time += stepMs) times.push(time);
   if (times.length === 0) return [];
-  const isPinned = subquery.timestampMs !== undefined || subquery.startOrEnd !== undefined;
-  const endMs = Math.max(...ends) + (isPinned ? 0 : scope.endMs - scope.times.at(-1)!);
-  const vectors = scope.vectors(subquery.expr, { ...scope, times, endMs, histograms: 'always whole' });
+  const vectors = scope.vectors(subquery.expr, { ...scope, times, endMs: Math.max(...ends), histograms: 'always whole' });
   const series = new Map<string, { labels: Labels; dropName: boolean; points: Point[] }>();
   vectors.forEach((samples, k) => {
     const twins = new Map<string, number>();
