@@ -6,6 +6,7 @@
  * is the ordinary trace of a crash; anything else is reported with what it cost. Before it is cut, what chunks_head still has of what is lost
  * is logged again (recover-chunks.ts).
  */
+import type { Kernels } from '@gauntlet/kernels';
 import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { removeCovered, removeTemporaryCheckpoints } from '../wal/checkpoint.ts';
@@ -64,7 +65,7 @@ export interface RepairDeps extends HeadChunkFiles {
 /**
  * Replays the log in `walDir`, which exists, and that of samples out of order, where there is one.
  * @param head empty, with `minValidTimeMs` set from the blocks
- * @param repairDeps where what a damaged log lost may be found; without it that is lost
+ * @param repairDeps where what a damaged log lost may be found; without it that is lost. Its kernels decompress the records
  * @throws WalCorruptError for a damaged checkpoint or a gap in the segments
  */
 export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: Head, repairDeps?: RepairDeps): ReplayReport {
@@ -167,14 +168,14 @@ export function replayWal(fs: FileSystem, walDir: string, wblDir: string, head: 
   const checkpoint = lastCheckpoint(fs, walDir);
   if (checkpoint !== undefined) {
     for (const segment of listSegments(fs, checkpoint.dir)) {
-      readSegment(fs, checkpoint.dir, segment, visit);
+      readSegment(fs, checkpoint.dir, segment, visit, repairDeps?.kernels);
       counts.segments++;
     }
     // A crash after the rename may have left what the checkpoint replaces.
     removeCovered(fs, walDir, checkpoint.segment);
   }
   const segments = listSegments(fs, walDir);
-  const { read, repair, recovered, last } = readSegments(fs, walDir, segments, visit, recovery('wal', fs, walDir, head, repairDeps), checkpoint === undefined ? 0 : checkpoint.segment + 1);
+  const { read, repair, recovered, last } = readSegments(fs, walDir, segments, visit, recovery('wal', fs, walDir, head, repairDeps), repairDeps?.kernels, checkpoint === undefined ? 0 : checkpoint.segment + 1);
   counts.segments += read;
   if (counts.samples > 0) head.noteTimes(Math.max(mint, head.minValidTimeMs), maxt);
   if (recovered !== undefined && recovered.samples > 0) head.noteTimes(recovered.mint, recovered.maxt);
@@ -231,7 +232,7 @@ function replayOutOfOrder(fs: FileSystem, wblDir: string, head: Head, repairDeps
     } else if (type !== RECORD.mmapMarkers) skip(RECORD_NAMES[type] ?? `type ${type}`, 1);
   };
   const segments = listSegments(fs, wblDir);
-  const { repair, recovered, last } = readSegments(fs, wblDir, segments, visit, recovery('wbl', fs, wblDir, head, repairDeps));
+  const { repair, recovered, last } = readSegments(fs, wblDir, segments, visit, recovery('wbl', fs, wblDir, head, repairDeps), repairDeps?.kernels);
   return { samples, unknownRefs, skippedRecords, repair, recovered, nextSegment: (last ?? -1) + 1 };
 }
 
@@ -250,12 +251,12 @@ interface SegmentsRead {
  * @param first number of the first; any by default
  * @throws WalCorruptError where a segment is missing
  */
-function readSegments(fs: FileSystem, dir: string, segments: readonly number[], visit: (record: Uint8Array) => void, recover: Recover, first = segments[0]): SegmentsRead {
+function readSegments(fs: FileSystem, dir: string, segments: readonly number[], visit: (record: Uint8Array) => void, recover: Recover, kernels: Kernels | undefined, first = segments[0]): SegmentsRead {
   for (const [i, segment] of segments.entries()) {
     const expected = i === 0 ? first : segments[i - 1]! + 1;
     if (expected !== undefined && segment !== expected) throw new WalCorruptError(dir, expected, 0, false, `segment is missing, next is ${walSegmentName(segment)}`);
     try {
-      readSegment(fs, dir, segment, visit);
+      readSegment(fs, dir, segment, visit, kernels);
     } catch (error) {
       if (!(error instanceof WalCorruptError)) throw error;
       return { read: i, ...repairWal(fs, dir, segments.slice(i), error, recover), last: listSegments(fs, dir).at(-1) };

@@ -1,9 +1,11 @@
-/** A log that compresses with the kernel has the same bytes as one without, on one page and over several, and goes on without kernel memory. */
+/** A log that compresses with the kernel has the same bytes as one without, on one page and over several, and goes on without kernel memory; it reads alike. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { crc32c } from '@gauntlet/bytes';
 import { createKernels, type Kernels } from '@gauntlet/kernels';
 import { readFile } from '../file-system.ts';
 import { createMemoryFileSystem } from '../testing/memory-file-system.ts';
+import { FRAGMENT, FRAGMENT_SNAPPY } from './layout.ts';
 import { readSegment } from './wal-reader.ts';
 import { createWalWriter } from './wal-writer.ts';
 
@@ -18,9 +20,12 @@ function segment(records: readonly Uint8Array[], kernels: Kernels | undefined): 
   wal.log(records);
   wal.close();
   const wanted = [...records, ...records];
-  let isSame = true;
-  readSegment(fs, 'wal', 0, (record) => (isSame &&= Buffer.compare(record, wanted.shift()!) === 0));
-  expect([isSame, wanted.length]).toEqual([true, 0]);
+  for (const reading of [undefined, kernels]) {
+    let isSame = true;
+    let count = 0;
+    readSegment(fs, 'wal', 0, (record) => (isSame &&= Buffer.compare(record, wanted[count++]!) === 0), reading);
+    expect([isSame, count]).toEqual([true, wanted.length]);
+  }
   return readFile(fs, 'wal/00000000');
 }
 
@@ -54,5 +59,30 @@ describe('records compressed by the kernel', () => {
     const large = new Uint8Array(300_000).fill(7);
     expect(Buffer.compare(segment([large], kernels), segment([large], undefined))).toBe(0);
     expect(kernels.memory.usedBytes).toBe(0);
+  });
+
+  test('say the same about a damaged block, and give the memory back', () => {
+    const [kernels] = both;
+    const message = (read: Kernels | undefined): string => {
+      const fs = createMemoryFileSystem();
+      fs.mkdir('wal');
+      // Twenty plain bytes, of which a copy of eight is from before the beginning.
+      const block = Uint8Array.of(20, 0x08, 1, 2, 3, 0x11, 9);
+      const header = new DataView(new ArrayBuffer(7));
+      header.setUint8(0, FRAGMENT.full | FRAGMENT_SNAPPY);
+      header.setUint16(1, block.length);
+      header.setUint32(3, crc32c(block));
+      fs.seed('wal/00000000', Uint8Array.of(...new Uint8Array(header.buffer), ...block));
+      try {
+        readSegment(fs, 'wal', 0, () => undefined, read);
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return 'no error';
+    };
+    const used = kernels!.memory.usedBytes;
+    expect(message(kernels)).toMatch(/snappy record: /);
+    expect(message(kernels)).toBe(message(undefined));
+    expect(kernels!.memory.usedBytes).toBe(used);
   });
 });

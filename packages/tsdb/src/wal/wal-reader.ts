@@ -5,9 +5,11 @@
  * between two records, are not damage. What to do about damage is the caller's decision (`head/replay.ts`).
  */
 import { crc32c, snappyDecode, zstdDecode } from '@gauntlet/bytes';
+import type { Kernels } from '@gauntlet/kernels';
 import { isTsdbError } from '../errors.ts';
 import { type FileSystem, joinPath } from '../file-system.ts';
 import { CHECKPOINT_PREFIX, FRAGMENT, FRAGMENT_RESERVED, FRAGMENT_SNAPPY, FRAGMENT_ZSTD, WAL_FRAGMENT_HEADER_BYTES, WAL_PAGE_BYTES, WalCorruptError, walSegmentName } from './layout.ts';
+import { RecordUnpacker } from './unpack-record.ts';
 
 /** Largest record that is decompressed, bytes. */
 const RECORD_BYTES_MAX = 1024 * 1024 * 1024;
@@ -34,10 +36,12 @@ export function lastCheckpoint(fs: FileSystem, walDir: string): { readonly dir: 
 
 /**
  * Calls `visit` with every record of a segment.
- * @param visit record bytes are valid during the call
+ * @param visit record bytes are valid during the call, and with `kernels` only until kernel memory is allocated
+ * @param kernels decompress snappy; meanwhile some of their memory is in use
  * @throws WalCorruptError, also for an ERR_WAL_RECORD that `visit` throws
  */
-export function readSegment(fs: FileSystem, dir: string, segment: number, visit: (record: Uint8Array) => void): void {
+export function readSegment(fs: FileSystem, dir: string, segment: number, visit: (record: Uint8Array) => void, kernels?: Kernels): void {
+  const unpacker = kernels?.backend === 'wasm' ? new RecordUnpacker(kernels) : undefined;
   const handle = fs.open(joinPath(dir, walSegmentName(segment)), 'read');
   try {
     const fileBytes = handle.size();
@@ -93,7 +97,8 @@ export function readSegment(fs: FileSystem, dir: string, segment: number, visit:
         if (compression !== 0) {
           if (compression === (FRAGMENT_SNAPPY | FRAGMENT_ZSTD)) throw corrupt('record is marked as snappy and as zstd');
           try {
-            record = (compression === FRAGMENT_ZSTD ? zstdDecode : snappyDecode)(record, { maxBytes: RECORD_BYTES_MAX });
+            if (compression === FRAGMENT_ZSTD) record = zstdDecode(record, { maxBytes: RECORD_BYTES_MAX });
+            else record = unpacker?.unpack(record, RECORD_BYTES_MAX) ?? snappyDecode(record, { maxBytes: RECORD_BYTES_MAX });
           } catch (error) {
             throw corrupt(`${compression === FRAGMENT_ZSTD ? 'zstd' : 'snappy'} record: ${(error as Error).message}`, false, error);
           }
@@ -108,6 +113,7 @@ export function readSegment(fs: FileSystem, dir: string, segment: number, visit:
     }
     if (isInside) throw corrupt('last record is torn', true);
   } finally {
+    unpacker?.release();
     handle.close();
   }
 }
