@@ -53,14 +53,18 @@ export async function runInThread(job: TsdbJob, deps: TsdbThreadDeps, script: UR
   let ended: { readonly error: string | undefined } | undefined;
   let crash: unknown;
   let taken: Promise<void> = Promise.resolve();
+  /** Pieces that standard output has not taken. */
+  let ahead = 0;
   worker.on('error', (error) => (crash = error));
   worker.on('message', (message: TsdbMessage) => {
     switch (message.kind) {
       case 'print':
         bar.clear();
+        ahead++;
         print(message.text);
         taken = taken.then(printed).then(
           () => {
+            ahead--;
             Atomics.add(control, CONTROL.printsTaken, 1);
             Atomics.notify(control, CONTROL.printsTaken);
           },
@@ -100,7 +104,7 @@ export async function runInThread(job: TsdbJob, deps: TsdbThreadDeps, script: UR
     signal.removeEventListener('abort', stop);
     bar.clear();
   }
-  if (ended !== undefined && ended.error === undefined) return;
+  if (ended !== undefined && ended.error === undefined && ahead === 0) return;
   signal.throwIfAborted();
   throw new ToolsError('ERR_TSDB_JOB', ended?.error ?? (crash instanceof Error ? crash.message : `${job.kind}: its thread ended without an answer`), crash);
 }
