@@ -118,6 +118,26 @@ export const tsdbVerify: Tool = defineTool({
   },
 });
 
+/** Makes a sound block of a faulty one. */
+export const tsdbRepair: Tool = defineTool({
+  words: ['tsdb', 'repair'],
+  help: 'Makes a new block of what can be kept of a faulty one, beside it, and says what was done. The faulty block stays as it is. One of which nothing is wrong is left alone. Exit code 1 if it cannot be repaired.',
+  flags: {
+    isDryRun: boolFlag('dry-run', { help: 'Says what would be done; the new block is made in the temporary directory (TMPDIR) and removed.' }),
+    dropDamaged: boolFlag('drop-damaged', { help: 'Leaves out chunks and series that cannot be read, and names them. Without it a block that has any is not repaired.' }),
+    outDir: stringFlag('output-dir', { placeholder: '<folder>', help: 'Folder for the new block; without it that of the old one.' }),
+    removeOriginal: boolFlag('remove-original', { help: 'Removes the faulty block once the new one is there. No database may have it open.' }),
+    findingsMax: intFlag('findings', { default: 10, min: 1, help: 'Findings, and changes, printed.' }),
+  } satisfies FlagTable,
+  arguments: { usage: '<block path>', min: 1, max: 1 },
+  async run({ isDryRun, dropDamaged, outDir, removeOriginal, findingsMax }, deps, [path]) {
+    if (isDryRun && removeOriginal) throw new ToolsError('ERR_TOOL_FLAGS', '--dry-run and --remove-original do not go together');
+    const job = { kind: 'repair', path: path!, outDir, dropDamaged, removeOriginal, findingsMax } as const;
+    if (!isDryRun) return deps.runTsdbJob({ ...job, sandboxDir: '' }, deps);
+    await withFolder(deps.tmpDir, 'tsdb-sandbox', (sandboxDir) => deps.runTsdbJob({ ...job, sandboxDir }, deps));
+  },
+});
+
 /** How fast is it? */
 export const tsdbBenchWrite: Tool = defineTool({
   words: ['tsdb', 'bench', 'write'],
@@ -132,7 +152,7 @@ export const tsdbBenchWrite: Tool = defineTool({
 });
 
 /** All of them, in the order help shows them. */
-export const TSDB_TOOLS: readonly Tool[] = [tsdbAnalyze, tsdbList, tsdbDump, tsdbDumpOpenMetrics, tsdbCreateBlocksFromOpenMetrics, tsdbVerify, tsdbBenchWrite];
+export const TSDB_TOOLS: readonly Tool[] = [tsdbAnalyze, tsdbList, tsdbDump, tsdbDumpOpenMetrics, tsdbCreateBlocksFromOpenMetrics, tsdbVerify, tsdbRepair, tsdbBenchWrite];
 
 /** Says what is wrong with a selector before anything is opened. @throws ToolsError ERR_PROMQL */
 function checkSelector(text: string): void {

@@ -9,10 +9,11 @@ import { type BenchJob, benchWrite } from './tsdb-bench.ts';
 import { type DumpJob, dumpDatabase } from './tsdb-dump.ts';
 import { type ImportJob, importOpenMetrics } from './tsdb-import.ts';
 import { type ListJob, listBlocks } from './tsdb-list.ts';
+import { type RepairJob, repairDatabaseBlock } from './tsdb-repair.ts';
 import { type VerifyJob, verifyDatabase } from './tsdb-verify.ts';
 
 /** One of the jobs. */
-export type TsdbJob = ListJob | AnalyzeJob | DumpJob | ImportJob | VerifyJob | BenchJob;
+export type TsdbJob = ListJob | AnalyzeJob | DumpJob | ImportJob | VerifyJob | RepairJob | BenchJob;
 
 /** What a job runs with. */
 export interface TsdbJobDeps {
@@ -42,6 +43,8 @@ export async function runTsdbJob(job: TsdbJob, deps: TsdbJobDeps): Promise<void>
       return importOpenMetrics(job, deps);
     case 'verify':
       return verifyDatabase(job, deps);
+    case 'repair':
+      return repairDatabaseBlock(job, deps);
     case 'bench-write':
       return benchWrite(job, deps);
   }
