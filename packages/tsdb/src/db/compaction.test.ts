@@ -4,7 +4,7 @@ import { createKernels } from '@gauntlet/kernels';
 import { createMatcher } from '@gauntlet/model';
 import { createDb, type Db, type DbHooks, type DbOptions } from '../db.ts';
 import { createMemoryFileSystem, type MemoryFileSystem } from '../testing/memory-file-system.ts';
-import { levelRanges, runCompaction } from './compaction.ts';
+import { type CompactionOutcome, levelRanges, runCompaction } from './compaction.ts';
 
 const HOUR = 3_600_000;
 const kernels = createKernels();
@@ -188,7 +188,10 @@ describe('in another thread', () => {
     db.close();
   });
 
-  test('an error is reported, and damaged blocks are not tried again', () => {
+  test.each([
+    ['here', (outcome: CompactionOutcome) => outcome],
+    ['between threads', (outcome: CompactionOutcome) => structuredClone(outcome)],
+  ])('an error %s is reported with its code, and damaged blocks are not tried again', (_name, pass) => {
     const fs = createMemoryFileSystem();
     const db = prepare(fs);
     const { ulid } = db.blocks()[1]!.meta;
@@ -197,8 +200,8 @@ describe('in another thread', () => {
     bytes[20]! ^= 1;
     const plan = db.planCompaction()!;
     fs.seed(path, bytes);
-    const outcome = runCompaction({ fs, kernels }, plan);
-    expect(() => db.finishCompaction(plan, outcome)).toThrow(expect.objectContaining({ code: 'ERR_CHUNK_CORRUPT' }));
+    const outcome = pass(runCompaction({ fs, kernels }, plan));
+    expect(() => db.finishCompaction(plan, outcome)).toThrow(expect.objectContaining({ name: 'TsdbError', code: 'ERR_CHUNK_CORRUPT', place: expect.objectContaining({ block: ulid }) }));
     expect(db.blocks().map(({ meta }) => meta.compaction.failed === true)).toEqual([true, true, true, false, false]);
     expect(db.compactBlocks()).toEqual([]);
     db.close();

@@ -14,7 +14,7 @@ import { type Block, openBlock } from '../block/block-reader.ts';
 import { CREATION_SUFFIX } from '../block/block-writer.ts';
 import { compactBlocks, type CompactDeps, type CompactProgress } from '../compact/compact-blocks.ts';
 import { planLevels } from '../compact/plan-levels.ts';
-import { isTsdbError, TsdbError } from '../errors.ts';
+import { type ErrorPlace, isTsdbError, TsdbError, type TsdbErrorCode } from '../errors.ts';
 import { baseName, type FileSystem, joinPath } from '../file-system.ts';
 import type { BlockSet } from './block-set.ts';
 import { writeMeta } from './delete-from-block.ts';
@@ -41,8 +41,11 @@ export interface RunCompactionOptions {
   readonly diskBytesMax?: number;
 }
 
-/** What became of a plan: a block, none because no sample was left, or an error. */
-export type CompactionOutcome = { readonly meta: BlockMeta | undefined } | { readonly error: unknown };
+/**
+ * What became of a plan: a block, none because no sample was left, or an error. Beside a TsdbError stands what a message between threads takes
+ * from it.
+ */
+export type CompactionOutcome = { readonly meta: BlockMeta | undefined } | { readonly error: unknown; readonly code?: TsdbErrorCode; readonly place?: ErrorPlace | undefined };
 
 /** Factor between the lengths of levels, and how many there are at most. */
 const LEVEL_FACTOR = 3;
@@ -66,7 +69,7 @@ export function runCompaction({ fs, kernels }: CompactDeps, plan: CompactionPlan
     fs.remove(plan.stagingDir);
     return { meta: compactBlocks({ fs, kernels }, inputs, plan.stagingDir, { ulid: plan.ulid, ...options }) };
   } catch (error) {
-    return { error };
+    return isTsdbError(error) ? { error, code: error.code, place: error.place } : { error };
   } finally {
     for (const block of inputs) block.close();
   }
@@ -138,8 +141,9 @@ export class Compaction {
       fs.remove(plan.stagingDir);
       if (!isCurrent) return false;
       if ('error' in outcome) {
-        if (isTsdbError(outcome.error) && /CORRUPT|ENCODING/.test(outcome.error.code)) this.#markFailed(inputs);
-        throw outcome.error;
+        const error = errorOf(outcome);
+        if (isTsdbError(error) && /CORRUPT|ENCODING/.test(error.code)) this.#markFailed(inputs);
+        throw error;
       }
       return this.#dropEmpty(inputs);
     }
@@ -194,4 +198,10 @@ export class Compaction {
       }
     }
   }
+}
+
+/** The error of an outcome, which may have come from another thread as a plain one. */
+function errorOf({ error, code, place }: Extract<CompactionOutcome, { readonly error: unknown }>): unknown {
+  if (code === undefined || isTsdbError(error)) return error;
+  return new TsdbError(code, (error as Error).message, { cause: error, ...(place === undefined ? {} : { place }) });
 }
