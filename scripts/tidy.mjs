@@ -102,7 +102,7 @@ export function tidy(root) {
           if (!['', '/testing', '/types', '/worker', '/grpc-client'].includes(sub)) problems.push(`${where}: deep import ${specifier}; use what ${name} exports`);
           if (sub === '/testing' && !isTest && pkg.layer < 7) problems.push(`${where}: imports ${specifier} outside a test`);
           if (typeof pkg.layer === 'number' && other.layer >= pkg.layer && name !== pkg.manifest.name && !isTest) problems.push(`${where}: layer ${pkg.layer} imports ${name} of layer ${other.layer}`);
-          if (name !== pkg.manifest.name && !pkg.manifest.dependencies?.[name] && !pkg.manifest.devDependencies?.[name]) problems.push(`${where}: ${name} is not declared in packages/${pkg.dir}/package.json`);
+          if (name !== pkg.manifest.name && !pkg.manifest.dependencies?.[name] && !(isTest && pkg.manifest.devDependencies?.[name])) problems.push(`${where}: ${name} is not declared in packages/${pkg.dir}/package.json`);
         } else if (!isTest && !pkg.manifest.dependencies?.[name]) {
           problems.push(`${where}: ${name} is not declared in packages/${pkg.dir}/package.json`);
         }
