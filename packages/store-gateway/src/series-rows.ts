@@ -7,12 +7,11 @@
  *   order   the rows by their labels
  *
  * Putting external labels on and taking replica labels off breaks the order of a block only within a run of series that share their first label
- * (storeapi, series-rewriter.ts): rows of one metric are held until its end, and no more.
+ * (storeapi, final-labels.ts): rows of one metric are held until its end, and no more.
  */
-import { compareUtf8 } from '@gauntlet/bytes';
-import { compareLabels, extendLabels, formatLabels, type Labels, withoutLabels } from '@gauntlet/model';
+import { compareLabels, type Labels } from '@gauntlet/model';
 import { labelFieldsRoom, LABEL_STRIDE, putLabelFields, type SeriesRequest } from '@gauntlet/proto';
-import { createShardMatcher, StoreError } from '@gauntlet/storeapi';
+import { createShardMatcher, FinalLabels } from '@gauntlet/storeapi';
 import type { SeriesEntry } from '@gauntlet/tsdb';
 
 /** Rows go out at the end of a run once there are so many. */
@@ -88,14 +87,7 @@ export type RowsRequest = Pick<SeriesRequest, 'withoutReplicaLabels' | 'shardInf
 
 /** Gathers rows: one `add` per series in the order of the block, `take` where rows may go out. */
 export class RowsBuilder {
-  readonly #external: Labels;
-  readonly #removed: ReadonlySet<string>;
-  readonly #shard: ReturnType<typeof createShardMatcher>;
-  /** Smallest name that is put on or taken off; `undefined` if labels stay as they are. */
-  readonly #firstChanged: string | undefined;
-  #isSorted = true;
-  #runName = '';
-  #runValue = '';
+  readonly #final: FinalLabels;
   #isOutOfOrder = false;
   #hasAny = false;
   #rows = new SeriesRows();
@@ -103,11 +95,7 @@ export class RowsBuilder {
   #run: Labels[] = [];
 
   constructor(externalLabels: Labels, request: RowsRequest) {
-    this.#removed = new Set(request.withoutReplicaLabels);
-    this.#external = withoutLabels(externalLabels, this.#removed);
-    this.#shard = createShardMatcher(request.shardInfo);
-    const changed = [...request.withoutReplicaLabels, ...this.#external.filter((_text, i) => i % 2 === 0)].toSorted(compareUtf8);
-    this.#firstChanged = changed[0];
+    this.#final = new FinalLabels({ externalLabels, withoutLabels: request.withoutReplicaLabels, shard: createShardMatcher(request.shardInfo) });
   }
 
   /**
@@ -117,13 +105,9 @@ export class RowsBuilder {
    * @throws StoreError ERR_STORE_FAILED_PRECONDITION for a late series that has no label left
    */
   add(labels: Labels, entry: SeriesEntry, first: number, last: number): SeriesRows | undefined {
-    const ready = this.#isSameRun(labels) ? undefined : this.#endRun(ROWS_TARGET);
-    const final = extendLabels(this.#removed.size === 0 ? labels : withoutLabels(labels, this.#removed), this.#external);
-    if (this.#shard !== undefined && !this.#shard.matchesLabels(final)) return ready;
-    if (final.length === 0 && this.#hasAny) {
-      // It belongs before everything that went out. Nothing but replica labels is no identity, so nobody should meet this.
-      throw new StoreError('ERR_STORE_FAILED_PRECONDITION', `remove labels ${[...this.#removed].join(', ')}: series ${formatLabels(labels)} has no other`);
-    }
+    const ready = this.#final.beginsRun(labels) ? this.#endRun(ROWS_TARGET) : undefined;
+    const final = this.#final.of(labels, this.#hasAny);
+    if (final === undefined) return ready;
     this.#hasAny = true;
     const previous = this.#run.at(-1);
     if (previous !== undefined && compareLabels(previous, final) > 0) this.#isOutOfOrder = true;
@@ -135,21 +119,6 @@ export class RowsBuilder {
   /** Ends the input. @returns the last rows */
   finish(): SeriesRows | undefined {
     return this.#endRun(1);
-  }
-
-  #isSameRun(labels: Labels): boolean {
-    // A series without labels comes first and may end anywhere: then nothing is certain before the end.
-    if (labels.length === 0) this.#isSorted = false;
-    if (!this.#isSorted) return true;
-    if (this.#firstChanged === undefined) return false;
-    const name = labels[0]!;
-    const isTail = compareUtf8(name, this.#firstChanged) >= 0;
-    const runName = isTail ? '' : name;
-    const runValue = isTail ? '' : labels[1]!;
-    if (runName === this.#runName && runValue === this.#runValue) return true;
-    this.#runName = runName;
-    this.#runValue = runValue;
-    return false;
   }
 
   #endRun(rowsMin: number): SeriesRows | undefined {

@@ -13,6 +13,7 @@ export {
 export { compileMatchers, matcherToMessage, splitExternalMatchers } from './request-matchers.ts';
 export { labelSetsMatch, type SkipReason, skipReason, type StoreSelection } from './select-stores.ts';
 export { createShardMatcher, type ShardMatcher } from './shard-matcher.ts';
+export { FinalLabels, type FinalLabelsOptions } from './final-labels.ts';
 export { SeriesRewriter, type SeriesRewriterOptions } from './series-rewriter.ts';
 export { resortFrames } from './resort-frames.ts';
 export { type ByteCharge, FrameBuffer, type FrameBufferOptions, type StreamEnd } from './frame-buffer.ts';

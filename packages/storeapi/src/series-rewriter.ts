@@ -1,36 +1,17 @@
 /**
- * Puts external labels on series, takes replica labels off, and hands out frames that are sorted again.
- *
- * Replacing labels breaks the order of a sorted stream, but only within a run of series that share their first label, as long
- * as that label's name sorts before every name that is put on or taken off:
- *
- *   {__name__="a", …}  ─┐ one run: kept, sorted at its end
- *   {__name__="a", …}  ─┘
- *   {__name__="b", …}  ─── next run; the one before can go out
- *
- * So memory holds one metric, not the whole answer. Series whose first label sorts later come last, in one run. Duplicates (equal
- * after the change) stay next to each other, in the order they came.
+ * Series with final labels (final-labels.ts), in frames that are sorted again: a run is kept and sorted at its end, so that memory holds one metric, not
+ * the whole answer. Duplicates (equal after the change) stay next to each other, in the order they came.
  */
-import { compareUtf8 } from '@gauntlet/bytes';
-import { compareLabels, extendLabels, formatLabels, type Labels, withoutLabels } from '@gauntlet/model';
+import { compareLabels, type Labels } from '@gauntlet/model';
 import { encodeLabelFields, SeriesFrameEncoder } from '@gauntlet/proto';
-import { StoreError } from './errors.ts';
-import type { ShardMatcher } from './shard-matcher.ts';
+import { FinalLabels, type FinalLabelsOptions } from './final-labels.ts';
 
 /** What to do with the series of one call. */
-export interface SeriesRewriterOptions {
-  /** Put on every series; they win over the series' own. */
-  readonly externalLabels: Labels;
-  /** Names taken off, from series and external labels. */
-  readonly withoutLabels: readonly string[];
-  /** Keeps only the series of a shard, judged by the final labels. */
-  readonly shard: ShardMatcher | undefined;
+export interface SeriesRewriterOptions extends FinalLabelsOptions {
   /** `responseBatchSize` of the request. */
   readonly batchSize: number;
   /** Most distinct series; 0 is all. */
   readonly limit: number;
-  /** False when the input is in no order at all: then everything is one run. Default true. */
-  readonly isSorted?: boolean;
 }
 
 interface Row {
@@ -40,31 +21,19 @@ interface Row {
 
 /** One call's worth; see the head of this file. */
 export class SeriesRewriter {
-  readonly #removed: ReadonlySet<string>;
-  readonly #external: Labels;
-  readonly #shard: ShardMatcher | undefined;
+  readonly #final: FinalLabels;
   readonly #limit: number;
   readonly #encoder: SeriesFrameEncoder;
-  #isSorted: boolean;
-  /** Smallest name that is put on or taken off; `undefined` if labels stay as they are. */
-  readonly #firstChanged: string | undefined;
   #rows: Row[] = [];
-  #runName = '';
-  #runValue = '';
   #outOfOrder = false;
   #seriesCount = 0;
   #last: Labels | undefined;
   #ready: Uint8Array[] = [];
 
   constructor(options: SeriesRewriterOptions) {
-    this.#removed = new Set(options.withoutLabels);
-    this.#external = withoutLabels(options.externalLabels, this.#removed);
-    this.#shard = options.shard;
+    this.#final = new FinalLabels(options);
     this.#limit = options.limit;
     this.#encoder = new SeriesFrameEncoder({ batchSize: options.batchSize });
-    this.#isSorted = options.isSorted ?? true;
-    const changed = [...options.withoutLabels, ...this.#external.filter((_, i) => i % 2 === 0)].toSorted(compareUtf8);
-    this.#firstChanged = changed[0];
   }
 
   /** Bytes of chunks that wait for the end of their run. */
@@ -86,13 +55,9 @@ export class SeriesRewriter {
    * @throws StoreError ERR_STORE_FAILED_PRECONDITION for a late series that has no label left
    */
   add(labels: Labels, chunkFields: Uint8Array): void {
-    if (!this.#isSameRun(labels)) this.#endRun();
-    const rewritten = extendLabels(withoutLabels(labels, this.#removed), this.#external);
-    if (this.#shard !== undefined && !this.#shard.matchesLabels(rewritten)) return;
-    if (rewritten.length === 0 && this.#last !== undefined) {
-      // It belongs before everything that went out. Nothing but replica labels is no identity, so nobody should meet this.
-      throw new StoreError('ERR_STORE_FAILED_PRECONDITION', `remove labels ${[...this.#removed].join(', ')}: series ${formatLabels(labels)} has no other`);
-    }
+    if (this.#final.beginsRun(labels)) this.#endRun();
+    const rewritten = this.#final.of(labels, this.#last !== undefined);
+    if (rewritten === undefined) return;
     const previous = this.#rows.at(-1);
     if (previous !== undefined && compareLabels(previous.labels, rewritten) > 0) this.#outOfOrder = true;
     this.#rows.push({ labels: rewritten, chunkFields });
@@ -112,21 +77,6 @@ export class SeriesRewriter {
     const last = this.#encoder.flush();
     if (last !== undefined) this.#ready.push(last);
     return this.takeFrames();
-  }
-
-  #isSameRun(labels: Labels): boolean {
-    // A series without labels comes first and may end anywhere: then nothing is certain before the end.
-    if (labels.length === 0) this.#isSorted = false;
-    if (!this.#isSorted) return true;
-    if (this.#firstChanged === undefined) return false;
-    const name = labels[0]!;
-    const isTail = compareUtf8(name, this.#firstChanged) >= 0;
-    const runName = isTail ? '' : name;
-    const runValue = isTail ? '' : labels[1]!;
-    if (runName === this.#runName && runValue === this.#runValue) return true;
-    this.#runName = runName;
-    this.#runValue = runValue;
-    return false;
   }
 
   #endRun(): void {
