@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { readExemplars } from '@gauntlet/http-api';
 import { decodeExemplarsResponse, exemplarsRequest, type ExemplarsResponse } from '@gauntlet/proto';
-import { createMetrics, createNopLogger, createRunGroup, openGrpcChannel, parseFlags } from '@gauntlet/service-kit';
-import { createExemplarsClient, GrpcStoreClient } from '@gauntlet/storeapi';
-import { createSidecar, sidecarFlags } from './index.ts';
+import { createExemplarsClient } from '@gauntlet/storeapi';
 import { prometheusExemplars } from './prometheus-exemplars.ts';
-import { startFakePrometheus } from './testing/index.ts';
+import { type AnsweringSidecar, startAnsweringSidecar } from './testing/answering-sidecar.ts';
 
 interface Call {
   readonly requestBase64: string;
@@ -49,41 +47,14 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** A sidecar over a Prometheus that answers so, and a client of it. */
-async function startSidecar(answer: { status: number; text: string }): Promise<{ readonly requests: readonly string[]; readonly client: GrpcStoreClient }> {
-  const fake = await startFakePrometheus([], { externalLabels: { cluster: 'live', replica: '0' } });
-  closers.push(() => fake.close());
-  fake.intercept = (request, response) => {
-    if (request.url?.startsWith('/api/v1/query_exemplars') !== true) return false;
-    response.statusCode = answer.status;
-    response.end(answer.text);
-    return true;
-  };
-  const argv = ['--http-address=127.0.0.1:0', '--grpc-address=127.0.0.1:0', '--http-grace-period=1s', '--grpc-grace-period=1s', `--prometheus.url=${fake.url.href}`];
-  const outcome = parseFlags({ name: 'sidecar', help: '', flags: sidecarFlags }, argv);
-  if (outcome.kind !== 'run') throw new Error(outcome.stderr);
-  const sidecar = await createSidecar(outcome.values, { log: createNopLogger(), metrics: createMetrics(), clock: Date.now });
-  const group = createRunGroup({ log: createNopLogger(), signals: undefined });
-  for (const part of sidecar.parts) group.add(part);
-  const abort = new AbortController();
-  const done = group.run(abort.signal);
-  done.catch(() => {});
-  closers.push(async () => {
-    abort.abort();
-    await done.catch(() => {});
-  });
-  while (sidecar.grpc.port === 0) await new Promise((resolve) => setImmediate(resolve));
-  const channel = openGrpcChannel({ address: `127.0.0.1:${sidecar.grpc.port}` });
-  closers.push(() => channel.close());
-  return { requests: fake.requests, client: new GrpcStoreClient(channel) };
-}
+const startSidecar = (answer: { status: number; text: string }): Promise<AnsweringSidecar> => startAnsweringSidecar({ path: '/api/v1/query_exemplars', ...answer }, closers);
 
 describe('over gRPC', () => {
   test('exemplars come with external labels; any time is asked for as times that a Prometheus knows', async () => {
-    const { requests, client } = await startSidecar({ status: 200, text: '{"status":"success","data":[{"seriesLabels":{"__name__":"a"},"exemplars":[{"labels":{"t":"1"},"value":"+Inf","timestamp":1.001}]}]}' });
+    const { fake, client } = await startSidecar({ status: 200, text: '{"status":"success","data":[{"seriesLabels":{"__name__":"a"},"exemplars":[{"labels":{"t":"1"},"value":"+Inf","timestamp":1.001}]}]}' });
     const answer = await collect(createExemplarsClient(client).exemplars({ ...REQUEST, start: Number.MIN_SAFE_INTEGER, end: Number.MAX_SAFE_INTEGER }));
     expect(answer).toEqual([{ series: { labels: ['__name__', 'a', 'cluster', 'live', 'replica', '0'], exemplars: [{ labels: ['t', '1'], value: Number.POSITIVE_INFINITY, timeMs: 1001 }] }, warning: '' }]);
-    expect(requests.filter((request) => request.includes('exemplars'))).toEqual(['GET /api/v1/query_exemplars?end=8640000000000&query=a&start=-8640000000000']);
+    expect(fake.requests.filter((request) => request.includes('exemplars'))).toEqual(['GET /api/v1/query_exemplars?end=8640000000000&query=a&start=-8640000000000']);
   });
 
   const data = (json: string): string => `{"status":"success","data":${json}}`;

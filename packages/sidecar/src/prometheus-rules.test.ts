@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { readRuleGroups } from '@gauntlet/http-api';
 import { EMPTY_RULES_REQUEST, RULE_TYPE, type RulesResponse, rulesRequest, rulesResponse } from '@gauntlet/proto';
-import { createMetrics, createNopLogger, createRunGroup, openGrpcChannel, parseFlags } from '@gauntlet/service-kit';
-import { createRulesClient, GrpcStoreClient } from '@gauntlet/storeapi';
-import { createSidecar, sidecarFlags } from './index.ts';
+import { createRulesClient } from '@gauntlet/storeapi';
 import { prometheusRules } from './prometheus-rules.ts';
-import { type FakePrometheus, startFakePrometheus } from './testing/index.ts';
+import { type AnsweringSidecar, startAnsweringSidecar } from './testing/answering-sidecar.ts';
 
 interface Call {
   readonly requestBase64: string;
@@ -50,34 +48,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** A sidecar over a Prometheus that answers its rules with this text, and a client of it. */
-async function startSidecar(answer: { status: number; text: string }): Promise<{ readonly fake: FakePrometheus; readonly client: GrpcStoreClient }> {
-  const fake = await startFakePrometheus([], { externalLabels: { cluster: 'live', replica: '0' } });
-  closers.push(() => fake.close());
-  fake.intercept = (request, response) => {
-    if (request.url?.startsWith('/api/v1/rules') !== true) return false;
-    response.statusCode = answer.status;
-    response.end(answer.text);
-    return true;
-  };
-  const argv = ['--http-address=127.0.0.1:0', '--grpc-address=127.0.0.1:0', '--http-grace-period=1s', '--grpc-grace-period=1s', `--prometheus.url=${fake.url.href}`];
-  const outcome = parseFlags({ name: 'sidecar', help: '', flags: sidecarFlags }, argv);
-  if (outcome.kind !== 'run') throw new Error(outcome.stderr);
-  const sidecar = await createSidecar(outcome.values, { log: createNopLogger(), metrics: createMetrics(), clock: Date.now });
-  const group = createRunGroup({ log: createNopLogger(), signals: undefined });
-  for (const part of sidecar.parts) group.add(part);
-  const abort = new AbortController();
-  const done = group.run(abort.signal);
-  done.catch(() => {});
-  closers.push(async () => {
-    abort.abort();
-    await done.catch(() => {});
-  });
-  while (sidecar.grpc.port === 0) await new Promise((resolve) => setImmediate(resolve));
-  const channel = openGrpcChannel({ address: `127.0.0.1:${sidecar.grpc.port}` });
-  closers.push(() => channel.close());
-  return { fake, client: new GrpcStoreClient(channel) };
-}
+const startSidecar = (answer: { status: number; text: string }): Promise<AnsweringSidecar> => startAnsweringSidecar({ path: '/api/v1/rules', ...answer }, closers);
 
 describe('over gRPC', () => {
   test('rules are announced, asked for by type, and come with external labels', async () => {
