@@ -4,6 +4,7 @@ export { BitReader, BitWriter } from './bit-stream.ts';
 export { crc32c } from './crc32c.ts';
 export { BytesError, type BytesErrorCode } from './errors.ts';
 export { GrowableBytes } from './growable-bytes.ts';
+export { type Column, grownColumn } from './grown-column.ts';
 export { snappyBoundBytes, snappyDecode, type SnappyDecodeOptions, snappyEncode, snappyPlainLength } from './snappy.ts';
 export { compareBytes, compareUtf8, utf8Decode, utf8Encode, utf8EncodeInto, utf8Length } from './utf8.ts';
 export { uvarintBytes, VARINT_BYTES_MAX, varintBytes, writeUvarint, writeUvarintWords, writeVarint } from './varint.ts';

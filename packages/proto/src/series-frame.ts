@@ -9,7 +9,7 @@
  * A raw chunk has one part; a downsampled one has a part per aggregate that was asked for. Wire form: Thanos
  * pkg/store/storepb/{rpc,types}.proto, here protos/store.proto, store-types.proto.
  */
-import { utf8Decode } from '@gauntlet/bytes';
+import { grownColumn, utf8Decode } from '@gauntlet/bytes';
 import type { Labels } from '@gauntlet/model';
 import type { Any } from './store-messages.ts';
 import { WireReader } from './wire-reader.ts';
@@ -73,62 +73,41 @@ export class SeriesFrame {
 
   /** Makes room for one more series row. */
   growSeries(): void {
-    this.seriesStart = growInts(this.seriesStart);
-    this.seriesEnd = growInts(this.seriesEnd);
-    this.labelsEnd = growInts(this.labelsEnd);
-    this.labelOffsets = growInts(this.labelOffsets);
-    this.chunkOffsets = growInts(this.chunkOffsets);
+    this.seriesStart = grownColumn(this.seriesStart);
+    this.seriesEnd = grownColumn(this.seriesEnd);
+    this.labelsEnd = grownColumn(this.labelsEnd);
+    this.labelOffsets = grownColumn(this.labelOffsets);
+    this.chunkOffsets = grownColumn(this.chunkOffsets);
   }
 
   /** Makes room for one more label row. */
   growLabels(): void {
-    this.labelRanges = growInts(this.labelRanges);
+    this.labelRanges = grownColumn(this.labelRanges);
   }
 
   /** Makes room for one more chunk row. */
   growChunks(): void {
-    this.chunkMint = growFloats(this.chunkMint);
-    this.chunkMaxt = growFloats(this.chunkMaxt);
-    this.chunkStart = growInts(this.chunkStart);
-    this.chunkEnd = growInts(this.chunkEnd);
-    this.partOffsets = growInts(this.partOffsets);
+    this.chunkMint = grownColumn(this.chunkMint);
+    this.chunkMaxt = grownColumn(this.chunkMaxt);
+    this.chunkStart = grownColumn(this.chunkStart);
+    this.chunkEnd = grownColumn(this.chunkEnd);
+    this.partOffsets = grownColumn(this.partOffsets);
   }
 
   /** Makes room for one more part row. */
   growParts(): void {
-    const next = this.partStart.length * 2;
-    const aggregate = new Uint8Array(next);
-    aggregate.set(this.partAggregate);
-    this.partAggregate = aggregate;
-    const encoding = new Uint8Array(next);
-    encoding.set(this.partEncoding);
-    this.partEncoding = encoding;
-    const hi = new Uint32Array(next);
-    hi.set(this.partHashHi);
-    this.partHashHi = hi;
-    const lo = new Uint32Array(next);
-    lo.set(this.partHashLo);
-    this.partHashLo = lo;
-    this.partStart = growInts(this.partStart);
-    this.partBytes = growInts(this.partBytes);
+    this.partAggregate = grownColumn(this.partAggregate);
+    this.partEncoding = grownColumn(this.partEncoding);
+    this.partHashHi = grownColumn(this.partHashHi);
+    this.partHashLo = grownColumn(this.partHashLo);
+    this.partStart = grownColumn(this.partStart);
+    this.partBytes = grownColumn(this.partBytes);
   }
 }
 
 /** Creates empty tables. */
 export function createSeriesFrame(): SeriesFrame {
   return new SeriesFrame();
-}
-
-function growInts(old: Int32Array): Int32Array {
-  const grown = new Int32Array(old.length * 2);
-  grown.set(old);
-  return grown;
-}
-
-function growFloats(old: Float64Array): Float64Array {
-  const grown = new Float64Array(old.length * 2);
-  grown.set(old);
-  return grown;
 }
 
 /** Labels of one series as strings. */

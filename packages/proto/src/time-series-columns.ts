@@ -9,7 +9,7 @@
  *
  * Values are copied as bits, so a stale marker stays one.
  */
-import { utf8Decode } from '@gauntlet/bytes';
+import { grownColumn, utf8Decode } from '@gauntlet/bytes';
 import type { Labels } from '@gauntlet/model';
 import { WireReader } from './wire-reader.ts';
 
@@ -70,10 +70,10 @@ export class TimeSeriesColumns {
   endSeries(): void {
     const next = ++this.seriesCount;
     if (next >= this.labelOffsets.length) {
-      this.labelOffsets = grown(this.labelOffsets);
-      this.sampleOffsets = grown(this.sampleOffsets);
-      this.histogramOffsets = grown(this.histogramOffsets);
-      this.exemplarOffsets = grown(this.exemplarOffsets);
+      this.labelOffsets = grownColumn(this.labelOffsets);
+      this.sampleOffsets = grownColumn(this.sampleOffsets);
+      this.histogramOffsets = grownColumn(this.histogramOffsets);
+      this.exemplarOffsets = grownColumn(this.exemplarOffsets);
     }
     this.labelOffsets[next] = this.labelCount;
     this.sampleOffsets[next] = this.sampleCount;
@@ -83,7 +83,7 @@ export class TimeSeriesColumns {
 
   pushLabel(nameStart: number, nameBytes: number, valueStart: number, valueBytes: number): void {
     const row = this.labelCount++ * 4;
-    if (row >= this.labelRanges.length) this.labelRanges = grown(this.labelRanges);
+    if (row >= this.labelRanges.length) this.labelRanges = grownColumn(this.labelRanges);
     const ranges = this.labelRanges;
     ranges[row] = nameStart;
     ranges[row + 1] = nameBytes;
@@ -95,7 +95,7 @@ export class TimeSeriesColumns {
   pushSample(timestampMs: number, lo: number, hi: number): void {
     const row = this.sampleCount++;
     if (row >= this.timestampsMs.length) {
-      this.timestampsMs = grown(this.timestampsMs);
+      this.timestampsMs = grownColumn(this.timestampsMs);
       this.values = grownBits(this.values);
       this.valueWords = new Uint32Array(this.values.buffer);
     }
@@ -107,8 +107,8 @@ export class TimeSeriesColumns {
   pushHistogram(start: number, length: number, timestampMs: number): void {
     const row = this.histogramCount++;
     if (row >= this.histogramTimestampsMs.length) {
-      this.histogramRanges = grown(this.histogramRanges);
-      this.histogramTimestampsMs = grown(this.histogramTimestampsMs);
+      this.histogramRanges = grownColumn(this.histogramRanges);
+      this.histogramTimestampsMs = grownColumn(this.histogramTimestampsMs);
     }
     this.histogramRanges[2 * row] = start;
     this.histogramRanges[2 * row + 1] = length;
@@ -118,8 +118,8 @@ export class TimeSeriesColumns {
   pushExemplar(start: number, length: number, timestampMs: number): void {
     const row = this.exemplarCount++;
     if (row >= this.exemplarTimestampsMs.length) {
-      this.exemplarRanges = grown(this.exemplarRanges);
-      this.exemplarTimestampsMs = grown(this.exemplarTimestampsMs);
+      this.exemplarRanges = grownColumn(this.exemplarRanges);
+      this.exemplarTimestampsMs = grownColumn(this.exemplarTimestampsMs);
     }
     this.exemplarRanges[2 * row] = start;
     this.exemplarRanges[2 * row + 1] = length;
@@ -141,12 +141,6 @@ export function columnLabels(columns: TimeSeriesColumns, series: number): Labels
     out.push(utf8Decode(columns.bytes, start, start + columns.labelRanges[i + 1]!));
   }
   return out;
-}
-
-function grown<T extends Int32Array | Float64Array>(old: T): T {
-  const next = new (old.constructor as new (length: number) => T)(old.length * 2);
-  next.set(old);
-  return next;
 }
 
 /** Copies as words: a Float64Array may canonicalise NaNs that pass through a number. */

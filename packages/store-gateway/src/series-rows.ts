@@ -9,6 +9,7 @@
  * Putting external labels on and taking replica labels off breaks the order of a block only within a run of series that share their first label
  * (storeapi, final-labels.ts): rows of one metric are held until its end, and no more.
  */
+import { grownColumn } from '@gauntlet/bytes';
 import { compareLabels, type Labels } from '@gauntlet/model';
 import { labelFieldsRoom, LABEL_STRIDE, putLabelFields, type SeriesRequest } from '@gauntlet/proto';
 import { createShardMatcher, FinalLabels } from '@gauntlet/storeapi';
@@ -77,9 +78,7 @@ export class SeriesRows {
 /** Makes room by doubling. */
 function grown<T extends Int32Array | Float64Array | Uint8Array>(column: T, wanted: number): T {
   if (wanted <= column.length) return column;
-  const next = new (column.constructor as new (length: number) => T)(Math.max(wanted, 2 * column.length));
-  next.set(column);
-  return next;
+  return grownColumn(column, Math.max(wanted, 2 * column.length));
 }
 
 /** What of a request decides labels and their order. */

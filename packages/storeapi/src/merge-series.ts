@@ -8,6 +8,7 @@
  *
  * `mergeChunks` then gives the chunks of one merged series sorted, identical ones once.
  */
+import { grownColumn } from '@gauntlet/bytes';
 import { formatLabels } from '@gauntlet/model';
 import { compareFrameLabels, createSeriesFrame, decodeSeriesFrame, frameLabels, SeriesFrame } from '@gauntlet/proto';
 import { StoreError } from './errors.ts';
@@ -260,8 +261,8 @@ export class ChunkRows {
   push(source: number, chunk: number): void {
     const row = this.count++;
     if (row === this.sources.length) {
-      this.sources = grown(this.sources);
-      this.chunks = grown(this.chunks);
+      this.sources = grownColumn(this.sources);
+      this.chunks = grownColumn(this.chunks);
     }
     this.sources[row] = source;
     this.chunks[row] = chunk;
@@ -288,12 +289,6 @@ export class ChunkRows {
     }
     while (chunk < to) this.push(source, chunk++);
   }
-}
-
-function grown(old: Int32Array): Int32Array {
-  const next = new Int32Array(old.length * 2);
-  next.set(old);
-  return next;
 }
 
 /** Creates empty rows for {@link mergeChunks}. */

@@ -4,6 +4,7 @@
  *
  *   frame   uvarint payload length │ encoding │ payload │ CRC-32C          address `at`, `payloadAt` behind the encoding
  */
+import { grownColumn } from '@gauntlet/bytes';
 import { FRAME_WORDS, type Kernels } from '@gauntlet/kernels';
 
 /** Bytes of a checksum, behind the payload. */
@@ -49,9 +50,9 @@ export class ChunkFrames {
   reserve(count: number): void {
     if (count <= this.mint.length) return;
     const room = Math.max(count, this.mint.length * 2);
-    for (const key of ['mint', 'maxt', 'refs'] as const) this[key] = grown(this[key], new Float64Array(room));
-    for (const key of ['at', 'payloadAt', 'payloadBytes', 'samples'] as const) this[key] = grown(this[key], new Uint32Array(room));
-    this.encoding = grown(this.encoding, new Uint8Array(room));
+    for (const key of ['mint', 'maxt', 'refs'] as const) this[key] = grownColumn(this[key], room);
+    for (const key of ['at', 'payloadAt', 'payloadBytes', 'samples'] as const) this[key] = grownColumn(this[key], room);
+    this.encoding = grownColumn(this.encoding, room);
   }
 
   /** Address behind the frame of a chunk. */
@@ -84,9 +85,4 @@ export class ChunkFrames {
     this.payloadBytes[i] = other.payloadBytes[from]!;
     this.encoding[i] = other.encoding[from]!;
   }
-}
-
-function grown<Column extends Float64Array | Uint32Array | Uint8Array>(from: Column, to: Column): Column {
-  to.set(from);
-  return to;
 }

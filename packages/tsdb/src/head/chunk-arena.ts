@@ -4,7 +4,8 @@
  *
  *   address = number of the step: page · 2^15 + step in the page, 32 bits for 128 GiB       freed blocks wait in one stack per size
  */
-import { grownColumn, grownLength } from './columns.ts';
+import { grownColumn } from '@gauntlet/bytes';
+import { grownLength } from './columns.ts';
 
 /** Largest block, bytes. */
 export const ARENA_BLOCK_BYTES_MAX = 1024;

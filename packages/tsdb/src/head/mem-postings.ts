@@ -7,10 +7,10 @@
  * Most values of a high-cardinality label have one series: a lone slot is stored as the number itself, and becomes a list with the
  * second series. A value takes 20 bytes; in a Map it would take 28 to 56.
  */
-import { compareUtf8 } from '@gauntlet/bytes';
+import { compareUtf8, grownColumn } from '@gauntlet/bytes';
 import type { LabelIndex } from '../index-file/index-reader.ts';
 import { EMPTY_POSTINGS, type Postings, unionPostings } from '../index-file/postings.ts';
-import { grownColumn, grownLength } from './columns.ts';
+import { grownLength } from './columns.ts';
 import { HashIndex } from './hash-index.ts';
 import type { SymbolTable } from './symbol-table.ts';
 

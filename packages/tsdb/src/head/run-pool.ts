@@ -4,7 +4,7 @@
  *
  *   position = page · 2^16 + offset in it        a run never straddles pages; one that is longer than a page has a page of its length
  */
-import { grownColumn } from './columns.ts';
+import { grownColumn } from '@gauntlet/bytes';
 
 const RUN_PAGE_BITS = 16;
 const RUN_PAGE_LENGTH = 1 << RUN_PAGE_BITS;

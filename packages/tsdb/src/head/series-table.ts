@@ -10,13 +10,14 @@
  * are dead. Histogram chunks that are open, float chunks with start timestamps that are open, and chunks too large for the arena are objects in a list of their own: room 0, address = place in the
  * list. Chunks are cut as Prometheus cuts them: at the end of the block range at the latest, evenly before that.
  */
+import { type Column, grownColumn } from '@gauntlet/bytes';
 import { CHUNK_ENCODING, type Labels, STALE_NAN_HI, STALE_NAN_LO } from '@gauntlet/model';
 import { createXorAppend, createXorAppendState, XOR_CHUNK_BYTES_BEFORE_APPEND_MAX, XOR_HEADER_BYTES, XOR_SAMPLE_BYTES_MAX, type XorAppendState } from '../chunkenc/xor-appender.ts';
 import type { HistogramSample } from '../chunkenc/histogram-encoder.ts';
 import { staleSample } from '../chunkenc/histogram-sample.ts';
 import { Xor2Stream } from '../chunkenc/xor2-encoder.ts';
 import { ARENA_BLOCK_BYTES_MAX, createChunkArena } from './chunk-arena.ts';
-import { type Column, grownColumn, grownLength, PAGE_BITS, PAGE_MASK, reserveEntry } from './columns.ts';
+import { grownLength, PAGE_BITS, PAGE_MASK, reserveEntry } from './columns.ts';
 import { HashIndex } from './hash-index.ts';
 import { firstHeader, HISTOGRAM_CHUNK_BYTES_TARGET, HISTOGRAM_CHUNK_SAMPLES_MIN, histogramEncoding, OpenHistogramChunk } from './open-histogram.ts';
 import { RunPool } from './run-pool.ts';

@@ -5,6 +5,7 @@
  *   cursor    references → series in label order, with the chunks that overlap the range
  *   chunks    references of chunks → their bytes, in two steps: how many bytes to make room for, then fill
  */
+import { grownColumn } from '@gauntlet/bytes';
 import type { Labels, SelectHints } from '@gauntlet/model';
 import type { Intervals } from '../block/tombstones.ts';
 import type { LabelIndex } from '../index-file/index-reader.ts';
@@ -39,9 +40,9 @@ export abstract class CursorFields implements SeriesCursor {
   protected reserve(count: number): void {
     if (count <= this.mint.length) return;
     const room = Math.max(count, this.mint.length * 2);
-    this.mint = grown(this.mint, room);
-    this.maxt = grown(this.maxt, room);
-    this.refs = grown(this.refs, room);
+    this.mint = grownColumn(this.mint, room);
+    this.maxt = grownColumn(this.maxt, room);
+    this.refs = grownColumn(this.refs, room);
   }
 
   /** Ends a series. Returns true, for `next` to return. */
@@ -51,12 +52,6 @@ export abstract class CursorFields implements SeriesCursor {
     this.intervals = intervals ?? NO_INTERVALS;
     return true;
   }
-}
-
-function grown(column: Float64Array, room: number): Float64Array {
-  const bigger = new Float64Array(room);
-  bigger.set(column);
-  return bigger;
 }
 
 /** Chunks to load from one source; the last three columns are filled in. */
